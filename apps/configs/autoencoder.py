@@ -1,0 +1,14 @@
+"""The plain autoencoder: convolutions and max-pooling, squared error."""
+
+from keras_vae.config import ModelConfig
+
+
+def get_config() -> ModelConfig:
+    """Returns the configuration; `--config.NAME=VALUE` overrides it."""
+    return ModelConfig(
+        model="autoencoder",
+        architecture="convolutional",
+        activation="relu",
+        learning_rate=1e-3,
+        clip_norm=0.0,
+    )

@@ -1,0 +1,45 @@
+"""Evaluates the model of a run: bounds on its likelihood, with protocol.
+
+Example:
+    python apps/evaluate.py --workdir=runs/mnist_vae
+"""
+
+from collections.abc import Sequence
+
+from absl import flags
+
+from keras_vae import cli
+
+
+def _define_flags() -> None:
+    flags.DEFINE_string("workdir", None, "The run folder.", required=True)
+    flags.DEFINE_string("split", "test", "train, validation or test.")
+    flags.DEFINE_integer(
+        "num_importance_samples", 1000, "Draws for the bound on log p(x)."
+    )
+    flags.DEFINE_integer(
+        "num_images", None, "A seeded random subset of so many; all if unset."
+    )
+    flags.DEFINE_integer("seed", 0, "Of binarization, subset and draws.")
+
+
+def main(arguments: Sequence[str]) -> None:
+    cli.no_arguments(arguments)
+    values = flags.FLAGS
+
+    cli.load_tensorflow()
+    from keras_vae.evaluation import EvaluationConfig, evaluate, format_table
+
+    config = EvaluationConfig(
+        values.split,
+        values.num_importance_samples,
+        values.num_images,
+        values.seed,
+    )
+    print(format_table(evaluate(values.workdir, config)))
+    print(f"wrote {values.workdir}/results.json")
+
+
+if __name__ == "__main__":
+    _define_flags()
+    cli.run(main)

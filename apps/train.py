@@ -1,0 +1,159 @@
+"""Trains a model, evaluates it and exports it for TF Serving.
+
+Example:
+    python apps/train.py --dataset=mnist --workdir=runs/mnist_vae
+
+The run folder holds everything that happens. The same command goes on with a
+run that was cut off.
+"""
+
+import pathlib
+from collections.abc import Sequence
+
+from absl import flags
+
+from keras_vae import cli
+from keras_vae.config import DISTRIBUTIONS, PRECISIONS, TrainingConfig
+
+_DATA = (
+    "dataset",
+    "data_dir",
+    "manual_dir",
+    "binarization",
+    "dequantization",
+    "pad",
+    "validation_size",
+    "seed",
+)
+_TRAINING = (
+    "epochs",
+    "max_minutes",
+    "seed",
+    "distribution",
+    "precision",
+    "jit_compile",
+    "patience",
+    "keep_checkpoints",
+    "checkpoint_seconds",
+)
+
+
+def _define_data_flags() -> None:
+    flags.DEFINE_string(
+        "dataset",
+        "mnist",
+        "An image dataset of tensorflow_datasets, mnist_5k (5,000 digits that "
+        "need no network), or image_folder.",
+    )
+    flags.DEFINE_string(
+        "data_dir", None, "Folder of prepared data, or of image_folder."
+    )
+    flags.DEFINE_string(
+        "manual_dir", None, "Folder of original archives, to prepare offline."
+    )
+    flags.DEFINE_string(
+        "binarization",
+        "auto",
+        "none, static (once), dynamic (anew each time), or auto: dynamic for "
+        "MNIST and its kin, else none.",
+    )
+    flags.DEFINE_string(
+        "dequantization",
+        "auto",
+        "none, uniform (noise below the 8 bits), or auto: uniform where the "
+        "likelihood is a density.",
+    )
+    flags.DEFINE_string("resize", None, "Resize images to HEIGHT,WIDTH.")
+    flags.DEFINE_integer("pad", 0, "Black pixels added on every side.")
+    flags.DEFINE_integer(
+        "validation_size", None, "Images cut from train for validation."
+    )
+
+
+def _define_training_flags() -> None:
+    default = TrainingConfig()
+    flags.DEFINE_string(
+        "workdir", None, "Run folder; runs/<dataset>_<model> unless given."
+    )
+    flags.DEFINE_boolean("resume", True, "Go on with the run in the folder.")
+    flags.DEFINE_integer("epochs", default.epochs, "Passes through the data.")
+    flags.DEFINE_float(
+        "max_minutes", None, "Train so many minutes instead of --epochs."
+    )
+    flags.DEFINE_integer("seed", default.seed, "Base of all chance.")
+    flags.DEFINE_string(
+        "distribution", default.distribution, f"One of {DISTRIBUTIONS}."
+    )
+    flags.DEFINE_integer(
+        "num_cpu_devices",
+        1,
+        "Split the CPU into so many logical devices, to try "
+        "--distribution=mirrored without accelerators.",
+    )
+    flags.DEFINE_string(
+        "precision", default.precision, f"One of {PRECISIONS}."
+    )
+    flags.DEFINE_string(
+        "jit_compile", default.jit_compile, "Whether XLA compiles: auto, true, false."
+    )
+    flags.DEFINE_integer(
+        "patience",
+        default.patience,
+        "Epochs without a better validation loss before stopping; 0: never.",
+    )
+    flags.DEFINE_integer(
+        "keep_checkpoints", default.keep_checkpoints, "Checkpoints kept."
+    )
+    flags.DEFINE_float(
+        "checkpoint_seconds",
+        default.checkpoint_seconds,
+        "Seconds between checkpoints.",
+    )
+    flags.DEFINE_boolean("evaluate", True, "Evaluate at the end.")
+    flags.DEFINE_integer(
+        "num_importance_samples", 1000, "Draws for the bound on log p(x)."
+    )
+    flags.DEFINE_boolean("export", True, "Export at the end.")
+    flags.DEFINE_string(
+        "export_dir", None, "saved_models/<dataset>_<model> unless given."
+    )
+
+
+def main(arguments: Sequence[str]) -> int:
+    values = flags.FLAGS
+    cli.no_arguments(arguments)
+    training = TrainingConfig(**cli.given_flags(*_TRAINING))
+    resize = cli.parse_size(values.resize)
+    cli.split_cpu(values.num_cpu_devices)
+
+    from keras_vae.data import DataConfig
+    from keras_vae.evaluation import EvaluationConfig
+    from keras_vae.pipeline import run
+    from keras_vae.training import ExperimentConfig
+
+    data = DataConfig(**cli.given_flags(*_DATA), resize=resize)
+    evaluation = EvaluationConfig(
+        num_importance_samples=values.num_importance_samples
+    )
+    name = f"{values.dataset.replace('/', '_')}_{values.model}"
+    export_dir = values.export_dir or f"saved_models/{name}"
+    workdir = values.workdir or f"runs/{name}"
+    result = run(
+        ExperimentConfig(data, cli.model_config(), training),
+        workdir,
+        resume=values.resume,
+        evaluation=evaluation if values.evaluate else None,
+        export_dir=export_dir if values.export else None,
+    )
+    if result.interrupted:
+        print(f"stopped by {result.interrupted}: the same command goes on")
+        return cli.interruption_code(result.interrupted)
+    print(f"tensorboard --logdir={workdir}/tensorboard")
+    return 0
+
+
+if __name__ == "__main__":
+    _define_data_flags()
+    _define_training_flags()
+    cli.define_model_flags(pathlib.Path(__file__).parent / "configs")
+    cli.run(main)

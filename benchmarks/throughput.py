@@ -1,0 +1,272 @@
+"""Training throughput of `keras_vae` against Pythae, on one machine.
+
+Both sides train the same dense VAE (784-512-16-512-784) on the same images
+with batches of 128, each in a process and an environment of its own, and in
+turn (A B A B ...), so that a machine that slows down slows both:
+
+    python -m benchmarks.throughput --epochs=5 --rounds=3
+
+Without `--pythae_env` the environment of Pythae is made anew and thrown away;
+with it, it is made there once and used again. The result is printed, and
+written into the Markdown file `--output` between two markers.
+"""
+
+import argparse
+import gzip
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from benchmarks import report
+
+__all__ = [
+    "load_mnist",
+    "main",
+    "make_pythae_env",
+    "run_rounds",
+]
+
+_ROOT = pathlib.Path(__file__).resolve().parent.parent
+_PYTHAE_WORKER = pathlib.Path(__file__).resolve().parent / "pythae_worker.py"
+
+# PyTorch first and pinned: Pythae asks for any release of it.
+_PYTHAE_REQUIREMENTS = ("torch==2.13.0", "pythae==0.1.2")
+
+_PACKAGES = {
+    "keras_vae": ("tensorflow", "keras"),
+    "pythae": ("torch", "pythae"),
+}
+
+
+def load_mnist(folder: pathlib.Path, num_images: int) -> np.ndarray:
+    """Reads the first training images from MNIST's original archive.
+
+    Args:
+        folder: Holds `train-images-idx3-ubyte.gz`.
+        num_images: How many to keep.
+
+    Returns:
+        images: uint8 [num_images, 784].
+    """
+    path = folder / "train-images-idx3-ubyte.gz"
+    with gzip.open(path) as file:
+        # The header is four big-endian int32: magic, count, rows, columns.
+        header = np.frombuffer(file.read(16), ">i4")
+        if header[0] != 2051:
+            raise ValueError(
+                "`folder` must hold MNIST's archive of training images, of "
+                f"magic number 2051. Received: {path} with {header[0]}."
+            )
+        if num_images > header[1]:
+            raise ValueError(
+                f"`num_images` must be at most {header[1]}. Received: "
+                f"num_images={num_images}."
+            )
+        pixels = int(header[2] * header[3])
+        images = np.frombuffer(file.read(num_images * pixels), np.uint8)
+    return images.reshape(num_images, pixels)
+
+
+def make_pythae_env(folder: pathlib.Path) -> pathlib.Path:
+    """Makes a virtual environment with Pythae, unless it is there.
+
+    Args:
+        folder: Where; missing or empty, or made by this function before.
+
+    Returns:
+        python: its Python.
+    """
+    python = folder / "bin" / "python"
+    if not python.exists():
+        _call([sys.executable, "-m", "venv", str(folder)])
+    # Where all is installed already, pip says so in about a second.
+    for requirement in _PYTHAE_REQUIREMENTS:
+        _call([str(python), "-m", "pip", "install", "--quiet", requirement])
+    return python
+
+
+def _call(command: Sequence[str], env: Mapping[str, str] | None = None) -> str:
+    """Runs a command from the project's root and returns its output."""
+    result = subprocess.run(
+        command, cwd=_ROOT, env=env, capture_output=True, text=True, check=False
+    )
+    if result.returncode:
+        raise RuntimeError(
+            f"`{' '.join(command)}` failed with {result.returncode}. It "
+            f"ended in:\n{result.stderr[-2000:]}"
+        )
+    return result.stdout
+
+
+def _environment(side: str) -> dict[str, str]:
+    """Environment variables for the process of a side."""
+    env = dict(os.environ)
+    # Pythae's process must not see packages of the environment of this one.
+    env.pop("PYTHONPATH", None)
+    if side == "keras_vae":
+        env["PYTHONPATH"] = str(_ROOT)
+    return env
+
+
+def _busy_seconds() -> float:
+    """Seconds that all cores together have worked since the machine started."""
+    with open("/proc/stat") as file:
+        # cpu, user, nice, system, idle, iowait, irq, softirq, steal, ...
+        fields = [int(field) for field in file.readline().split()[1:9]]
+    ticks = sum(fields) - fields[3] - fields[4]
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _children_seconds() -> float:
+    """Seconds of processor time of this process's ended children."""
+    times = os.times()
+    return times.children_user + times.children_system
+
+
+def _measure(
+    side: str, python: pathlib.Path, data: pathlib.Path, epochs: int
+) -> report.Run:
+    """Runs the worker of one side once."""
+    script = (
+        [str(_PYTHAE_WORKER)]
+        if side == "pythae"
+        else ["-m", "benchmarks.keras_vae_worker"]
+    )
+    start, busy, own = time.monotonic(), _busy_seconds(), _children_seconds()
+    output = _call(
+        [str(python), *script, str(data), f"--epochs={epochs}"],
+        _environment(side),
+    )
+    others = (_busy_seconds() - busy) - (_children_seconds() - own)
+    # Libraries may print too; the result is the last line.
+    result = json.loads(output.strip().splitlines()[-1])
+    return report.Run(
+        result["images_per_second"],
+        result["epochs"],
+        result["peak_rss_mb"],
+        max(0.0, others / (time.monotonic() - start)),
+    )
+
+
+def run_rounds(
+    pythons: Mapping[str, pathlib.Path],
+    data: pathlib.Path,
+    epochs: int,
+    rounds: int,
+) -> dict[str, list[report.Run]]:
+    """Runs the sides in turn.
+
+    Args:
+        pythons: Side -> its Python, in the order to run them.
+        data: `.npz` with `images`, uint8 [N, 784].
+        epochs: Epochs of each run, at least 2.
+        rounds: How often each side runs.
+
+    Returns:
+        runs: side -> its runs, one a round.
+    """
+    runs: dict[str, list[report.Run]] = {side: [] for side in pythons}
+    for number in range(1, rounds + 1):
+        for side, python in pythons.items():
+            run = _measure(side, python, data, epochs)
+            runs[side].append(run)
+            print(
+                f"round {number} of {rounds}, {report.SIDES[side]}: "
+                f"{run.images_per_second:,.0f} images/s, "
+                f"{run.peak_rss_mb:,.0f} MB, "
+                f"others used {run.other_cores:.2f} cores",
+                file=sys.stderr,
+                flush=True,
+            )
+    return runs
+
+
+def _machine(pythons: Mapping[str, pathlib.Path]) -> str:
+    """One line: processor, cores and versions."""
+    model = "unknown processor"
+    cpuinfo = pathlib.Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                model = line.partition(":")[2].strip()
+                break
+    code = (
+        "import importlib.metadata as m, platform, sys; "
+        "print(platform.python_version(), *map(m.version, sys.argv[1:]))"
+    )
+    parts = [model, f"{len(os.sched_getaffinity(0))} cores"]
+    for side, python in pythons.items():
+        packages = _PACKAGES[side]
+        found = _call([str(python), "-c", code, *packages], _environment(side))
+        names = zip(("Python", *packages), found.split(), strict=True)
+        parts.append(", ".join(f"{name} {version}" for name, version in names))
+    return "; ".join(parts)
+
+
+def _flags(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Parses the command line."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument(
+        "--mnist",
+        type=pathlib.Path,
+        default=_ROOT.parent / "shared" / "data" / "mnist",
+        help="folder with MNIST's original archives",
+    )
+    parser.add_argument("--num_images", type=int, default=55_000)
+    parser.add_argument("--epochs", type=int, default=5, help="at least 2")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--sides",
+        nargs="+",
+        choices=list(report.SIDES),
+        default=list(report.SIDES),
+    )
+    parser.add_argument(
+        "--pythae_env",
+        type=pathlib.Path,
+        help="folder of Pythae's environment, kept; else a temporary one",
+    )
+    parser.add_argument(
+        "--output", type=pathlib.Path, help="Markdown file to write into"
+    )
+    flags = parser.parse_args(arguments)
+    for name, least in (("epochs", 2), ("rounds", 1), ("num_images", 128)):
+        value = getattr(flags, name)
+        if value < least:
+            parser.error(
+                f"--{name} must be at least {least}. Received: {value}."
+            )
+    return flags
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measures the training throughput of keras_vae and Pythae, in turn.
+
+    Args:
+        arguments: Command-line arguments; those of the process if None.
+    """
+    flags = _flags(arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        data = pathlib.Path(folder) / "images.npz"
+        np.savez(data, images=load_mnist(flags.mnist, flags.num_images))
+        pythons = {side: pathlib.Path(sys.executable) for side in flags.sides}
+        if "pythae" in pythons:
+            pythons["pythae"] = make_pythae_env(
+                flags.pythae_env or pathlib.Path(folder) / "pythae"
+            )
+        runs = run_rounds(pythons, data, flags.epochs, flags.rounds)
+        block = report.markdown(runs, flags.num_images, _machine(pythons))
+    print(block)
+    if flags.output:
+        report.write_block(flags.output, block)
+
+
+if __name__ == "__main__":
+    main()

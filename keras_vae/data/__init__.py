@@ -1,0 +1,33 @@
+"""Images: where they come from and how they reach a model."""
+
+from keras_vae.data.binarization import to_unit_interval
+from keras_vae.data.config import (
+    DATASET_DEFAULTS,
+    DataConfig,
+    default_binarization,
+)
+from keras_vae.data.image_dataset import ArraySplit, ImageDataset, Split
+from keras_vae.data.image_files import SUFFIXES, read_image
+from keras_vae.data.load import MAX_BYTES_IN_MEMORY, load
+from keras_vae.data.pipeline import (
+    evaluation_batches,
+    steps_per_epoch,
+    training_batches,
+)
+
+__all__ = [
+    "DATASET_DEFAULTS",
+    "MAX_BYTES_IN_MEMORY",
+    "SUFFIXES",
+    "ArraySplit",
+    "DataConfig",
+    "ImageDataset",
+    "Split",
+    "default_binarization",
+    "evaluation_batches",
+    "load",
+    "read_image",
+    "steps_per_epoch",
+    "to_unit_interval",
+    "training_batches",
+]

@@ -1,0 +1,165 @@
+"""Which images to load, and how: the settings of the data package."""
+
+import dataclasses
+
+from keras_vae.errors import UserError, did_you_mean
+
+__all__ = [
+    "BINARIZATIONS",
+    "DATASET_DEFAULTS",
+    "DEQUANTIZATIONS",
+    "IMAGE_FOLDER",
+    "MAX_SEED",
+    "DataConfig",
+    "default_binarization",
+]
+
+BINARIZATIONS = ("auto", "none", "static", "dynamic")
+DEQUANTIZATIONS = ("auto", "none", "uniform")
+IMAGE_FOLDER = "image_folder"
+# NumPy's RandomState, which makes the fixed draws, takes 32 bits.
+MAX_SEED = 2**32 - 1
+
+# The binarization of the published figures; "none" where none is named.
+DATASET_DEFAULTS: dict[str, str] = {
+    "mnist": "dynamic",
+    "mnist_5k": "dynamic",
+    "emnist": "dynamic",
+    "kmnist": "dynamic",
+    "binary_alpha_digits": "dynamic",
+    "omniglot": "dynamic",
+    "fashion_mnist": "none",
+}
+
+
+def default_binarization(dataset: str) -> str:
+    """Returns the binarization that `binarization="auto"` stands for.
+
+    Args:
+        dataset: Name of a dataset; a TFDS config or version after the name,
+            as in `"emnist/letters"` or `"mnist:3.0.1"`, plays no part.
+
+    Returns:
+        `"dynamic"` for black-and-white ink (MNIST and its kin), else
+        `"none"`.
+    """
+    name = dataset.split("/")[0].split(":")[0]
+    return DATASET_DEFAULTS.get(name, "none")
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig:
+    """Which images to load, and how.
+
+    Args:
+        dataset: An image dataset of TFDS by its name (`"mnist"`,
+            `"emnist/letters"`), `"mnist_5k"` (5,000 digits that need no
+            network) or `"image_folder"`.
+        data_dir: Where TFDS keeps prepared data (None:
+            `~/tensorflow_datasets`), or the folder of `image_folder`.
+        manual_dir: Folder with the dataset's original archives, to prepare
+            it without a network. None: they are downloaded.
+        binarization: `"none"`, `"static"` (each image binarized once),
+            `"dynamic"` (anew each time it is seen) or `"auto"`: the dataset's
+            default, see `default_binarization`.
+        dequantization: `"none"` (level / 255) or `"uniform"`
+            ((level + U[0, 1)) / 256), for continuous likelihoods; `"auto"`
+            leaves the choice to the caller, who knows the likelihood.
+        resize: (height, width) in pixels, antialiased bilinear. None: as
+            the images are.
+        pad: Black pixels added on every side, after `resize`.
+        validation_size: Images cut from the training split for validation.
+            None: a tenth, at most 5,000. Of no effect where the dataset has
+            a validation split of its own.
+        seed: Seeds the choice of the images that are cut from the training
+            split; 0 ... 2**32 - 1.
+
+    Raises:
+        UserError: When a value is not one of those above.
+    """
+
+    dataset: str = "mnist"
+    data_dir: str | None = None
+    manual_dir: str | None = None
+    binarization: str = "auto"
+    dequantization: str = "auto"
+    resize: tuple[int, int] | None = None
+    pad: int = 0
+    validation_size: int | None = None
+    seed: int = 0
+
+    def __post_init__(self):
+        _check_text("dataset", self.dataset, required=True)
+        _check_text("data_dir", self.data_dir)
+        _check_text("manual_dir", self.manual_dir)
+        _check_choice("binarization", self.binarization, BINARIZATIONS)
+        _check_choice("dequantization", self.dequantization, DEQUANTIZATIONS)
+        _check_resize(self.resize)
+        if self.resize is not None:
+            object.__setattr__(self, "resize", tuple(self.resize))
+        _check_integer("pad", self.pad, 0, 10_000)
+        if self.validation_size is not None:
+            _check_integer("validation_size", self.validation_size, 1, None)
+        _check_integer("seed", self.seed, 0, MAX_SEED)
+        self._check_combinations()
+
+    def _check_combinations(self):
+        if self.dataset == IMAGE_FOLDER and self.data_dir is None:
+            raise UserError(
+                'data_dir must name the folder when dataset="image_folder". '
+                "Received: data_dir=None"
+            )
+        if self.dequantization == "uniform" and self.binarization in (
+            "static",
+            "dynamic",
+        ):
+            raise UserError(
+                'dequantization="uniform" adds noise to grey levels, which '
+                'binarization removes; use binarization="none". '
+                f"Received: binarization={self.binarization!r}"
+            )
+
+
+def _check_text(name: str, value: object, required: bool = False) -> None:
+    if value is None and not required:
+        return
+    if not isinstance(value, str) or not value:
+        raise UserError(
+            f"{name} must be a non-empty string. Received: {name}={value!r}"
+        )
+
+
+def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise UserError(
+            f"{name} must be one of {', '.join(choices)}. "
+            f"{did_you_mean(str(value), choices)} Received: {name}={value!r}"
+        )
+
+
+def _check_integer(name: str, value: object, low: int, high: int | None) -> None:
+    if (
+        not isinstance(value, int)
+        or isinstance(value, bool)
+        or value < low
+        or (high is not None and value > high)
+    ):
+        limits = f"at least {low}" if high is None else f"{low} ... {high}"
+        raise UserError(
+            f"{name} must be an integer, {limits}. Received: {name}={value!r}"
+        )
+
+
+def _check_resize(resize: object) -> None:
+    if resize is None:
+        return
+    if not isinstance(resize, (tuple, list)) or len(resize) != 2:
+        raise UserError(
+            f"resize must be two numbers, height and width. Received: resize={resize!r}"
+        )
+    for size in resize:
+        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+            raise UserError(
+                "resize must be two positive integers, height and width. "
+                f"Received: resize={resize!r}"
+            )

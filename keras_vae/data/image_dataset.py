@@ -1,0 +1,181 @@
+"""A dataset of images: its splits, in memory or read as they are needed."""
+
+import abc
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from keras_vae.data.binarization import binarize_array
+from keras_vae.data.shuffling import batch_positions
+
+__all__ = ["NO_LABEL", "ArraySplit", "ImageDataset", "Split", "load_in_memory"]
+
+# Stands for the label of an image that has none.
+NO_LABEL = -1
+
+_ALIGNMENT = 64
+_READ_BATCH = 256
+
+
+class Split(abc.ABC):
+    """The images of one split, in a fixed order.
+
+    An image's place in that order is its position. Elements of the
+    `tf.data.Dataset`s below are (position, image, label): int64, uint8
+    [H, W, C] and int64, where a missing label is `NO_LABEL`.
+
+    Attributes:
+        num_images: Number of images N.
+        image_shape: (H, W, C).
+        has_labels: Whether the images have labels.
+        images: uint8 [N, H, W, C], or None when they are not in memory.
+        labels: int64 [N], or None when there are none or they are not in
+            memory.
+    """
+
+    images: np.ndarray | None = None
+    labels: np.ndarray | None = None
+
+    def __init__(
+        self,
+        num_images: int,
+        image_shape: tuple[int, int, int],
+        has_labels: bool,
+    ):
+        self.num_images = num_images
+        self.image_shape = image_shape
+        self.has_labels = has_labels
+
+    @abc.abstractmethod
+    def elements(self) -> tf.data.Dataset:
+        """Returns the elements one by one, in order of position."""
+
+    @abc.abstractmethod
+    def shuffled_batches(
+        self, batch_size: int, seed: int, start_step: int, end_step: int
+    ) -> tf.data.Dataset:
+        """Returns the batches of the steps `start_step` ... `end_step` - 1.
+
+        A batch is a function of `seed` and its step alone.
+        """
+
+    @abc.abstractmethod
+    def binarized(self, seed: int) -> "Split":
+        """Returns this split with each image binarized once, to 0 and 255."""
+
+
+class ArraySplit(Split):
+    """Images in memory.
+
+    Args:
+        images: uint8 [N, H, W, C].
+        labels: int64 [N], or None.
+    """
+
+    images: np.ndarray
+
+    def __init__(self, images: np.ndarray, labels: np.ndarray | None = None):
+        height, width, channels = images.shape[1:]
+        super().__init__(len(images), (height, width, channels), labels is not None)
+        if not _can_be_shared(images):
+            images, given = empty_images(images.shape), images
+            images[...] = given
+        tensor_labels = labels
+        if tensor_labels is None:
+            tensor_labels = np.full(self.num_images, NO_LABEL, np.int64)
+        self._tensors = _share(images), tf.constant(tensor_labels)
+        # The tensor looks at the same memory: nobody may write to it.
+        self.images = images.view()
+        self.images.flags.writeable = False
+        self.labels = labels
+        self._binarized: tuple[int, ArraySplit] | None = None
+
+    def elements(self) -> tf.data.Dataset:
+        images, labels = self._tensors
+        return tf.data.Dataset.range(self.num_images).map(
+            lambda i: (i, images[i], labels[i])
+        )
+
+    def shuffled_batches(
+        self, batch_size: int, seed: int, start_step: int, end_step: int
+    ) -> tf.data.Dataset:
+        images, labels = self._tensors
+
+        def gather(step):
+            positions = batch_positions(
+                step,
+                num_images=self.num_images,
+                batch_size=batch_size,
+                seed=seed,
+            )
+            batch = tf.ensure_shape(
+                tf.gather(images, positions), (batch_size, *self.image_shape)
+            )
+            return positions, batch, tf.gather(labels, positions)
+
+        return tf.data.Dataset.range(start_step, end_step).map(gather)
+
+    def binarized(self, seed: int) -> "ArraySplit":
+        if self._binarized is None or self._binarized[0] != seed:
+            images = empty_images(self.images.shape)
+            binarize_array(self.images, seed, out=images)
+            self._binarized = (seed, ArraySplit(images, self.labels))
+        return self._binarized[1]
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageDataset:
+    """Images in three splits.
+
+    Attributes:
+        name: As in `DataConfig.dataset`.
+        image_shape: (H, W, C), after `resize` and `pad`.
+        class_names: Name of each label, or None.
+        splits: "train", "validation" and "test".
+    """
+
+    name: str
+    image_shape: tuple[int, int, int]
+    class_names: list[str] | None
+    splits: dict[str, Split]
+
+
+def empty_images(shape: Sequence[int]) -> np.ndarray:
+    """Returns a uint8 array whose memory TensorFlow can share.
+
+    That takes an array that begins on a 64-byte boundary.
+    """
+    size = int(np.prod(shape))
+    memory = np.empty(size + _ALIGNMENT, np.uint8)
+    offset = -memory.ctypes.data % _ALIGNMENT
+    return memory[offset : offset + size].reshape(shape)
+
+
+def _can_be_shared(images: np.ndarray) -> bool:
+    return (
+        images.flags.c_contiguous
+        and images.flags.writeable
+        and images.ctypes.data % _ALIGNMENT == 0
+    )
+
+
+def _share(images: np.ndarray) -> tf.Tensor:
+    # `tf.constant` would copy the array, twice the memory for nothing.
+    return tf.experimental.dlpack.from_dlpack(images.__dlpack__())
+
+
+def load_in_memory(split: Split) -> ArraySplit:
+    """Reads a whole split into memory."""
+    images = empty_images((split.num_images, *split.image_shape))
+    labels = np.empty(split.num_images, np.int64)
+    row = 0
+    for _, some_images, some_labels in (
+        split.elements().batch(_READ_BATCH).as_numpy_iterator()
+    ):
+        end = row + len(some_images)
+        images[row:end] = some_images
+        labels[row:end] = some_labels
+        row = end
+    return ArraySplit(images, labels if split.has_labels else None)

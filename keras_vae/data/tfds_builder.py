@@ -1,0 +1,206 @@
+"""Finds a dataset of TFDS and prepares it, quietly and offline if need be."""
+
+import contextlib
+import io
+import logging
+import pathlib
+import re
+import shutil
+from collections.abc import Iterator
+
+import tensorflow_datasets as tfds
+from absl import logging as absl_logging
+from tensorflow_datasets.core.download import downloader
+from tensorflow_datasets.core.download.download_manager import (
+    NonMatchingChecksumError,
+)
+from tensorflow_datasets.core.utils import tqdm_utils
+
+from keras_vae.data.config import IMAGE_FOLDER, DataConfig
+from keras_vae.data.mnist_5k import Mnist5k
+from keras_vae.errors import UserError, did_you_mean
+
+__all__ = ["prepared_builder"]
+
+# TFDS retries ten times with growing waits: without a network it takes more
+# than three minutes to say so. Three retries take about two seconds.
+_MAX_RETRIES = 3
+
+_OFFLINE_HELP = (
+    "Without a network, put the prepared dataset into --data_dir or its "
+    "original archives into --manual_dir, or use --dataset=mnist_5k."
+)
+
+
+def prepared_builder(config: DataConfig) -> tfds.core.DatasetBuilder:
+    """Returns the builder of a dataset that is ready to be read.
+
+    Args:
+        config: Gives `dataset`, `data_dir` and `manual_dir`.
+
+    Raises:
+        UserError: When there is no such dataset or it cannot be prepared.
+            Nothing half-written is left in `data_dir`.
+    """
+    manual_dir = _manual_dir(config)
+    with _quiet():
+        builder = _find(config)
+        if builder.is_prepared():
+            return builder
+    absl_logging.info(
+        "Preparing %s in %s, this once.", config.dataset, builder.data_dir
+    )
+    with _quiet(), _tidy_after_failure(builder):
+        _prepare(builder, config, manual_dir)
+    return builder
+
+
+def _manual_dir(config: DataConfig) -> str | None:
+    if config.manual_dir is None:
+        return None
+    folder = pathlib.Path(config.manual_dir).expanduser()
+    if not folder.is_dir():
+        raise UserError(
+            "manual_dir must be a folder with the dataset's original "
+            f"archives. Received: manual_dir={config.manual_dir!r}"
+        )
+    return str(folder)
+
+
+def _find(config: DataConfig) -> tfds.core.DatasetBuilder:
+    data_dir = config.data_dir
+    if data_dir is not None:
+        data_dir = str(pathlib.Path(data_dir).expanduser())
+    received = f"Received: dataset={config.dataset!r}"
+    try:
+        return tfds.builder(config.dataset, data_dir=data_dir)
+    except tfds.core.DatasetNotFoundError:
+        raise UserError(
+            f"dataset is unknown. {_name_hint(config.dataset)} {received}"
+        ) from None
+    except (AssertionError, ImportError, ValueError) as error:
+        raise UserError(
+            f"dataset cannot be used: {_brief(error)} {received}"
+        ) from error
+
+
+def _name_hint(name: str) -> str:
+    own = [Mnist5k.name, IMAGE_FOLDER]
+    names = tfds.list_builders(with_community_datasets=False)
+    hint = did_you_mean(name.split("/")[0], {*names, *own})
+    if hint.startswith("Did"):
+        return hint
+    return (
+        "Use mnist_5k, image_folder or the name of an image dataset listed at "
+        "https://www.tensorflow.org/datasets/catalog."
+    )
+
+
+def _prepare(
+    builder: tfds.core.DatasetBuilder,
+    config: DataConfig,
+    manual_dir: str | None,
+) -> None:
+    download_config = tfds.download.DownloadConfig(
+        manual_dir=manual_dir, try_download_gcs=False
+    )
+    received = (
+        f"Received: dataset={config.dataset!r}, data_dir={config.data_dir!r}, "
+        f"manual_dir={config.manual_dir!r}"
+    )
+    try:
+        builder.download_and_prepare(download_config=download_config)
+    except NonMatchingChecksumError as error:
+        raise UserError(f"{_checksum_message(error)} {received}") from error
+    except UserError:
+        raise
+    except (
+        AssertionError,
+        ImportError,
+        OSError,
+        ValueError,
+        tfds.download.DownloadError,
+    ) as error:
+        raise UserError(
+            f"dataset {config.dataset} could not be downloaded and prepared: "
+            f"{_brief(error)} {_OFFLINE_HELP} {received}"
+        ) from error
+
+
+def _checksum_message(error: NonMatchingChecksumError) -> str:
+    match = re.search(
+        r"Artifact (.*?), downloaded to (.*?), has wrong", str(error), re.DOTALL
+    )
+    url, path = match.groups() if match else ("its source", "an archive")
+    return (
+        f"{path} is not the archive that the dataset needs: its SHA-256 or "
+        f"size is wrong. Delete it and fetch it again from {url}."
+    )
+
+
+def _brief(error: BaseException, length: int = 300) -> str:
+    """Returns the error's text in one short sentence."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    if len(text) > length:
+        text = text[:length].rstrip() + "..."
+    return text if text.endswith((".", "!", "?")) else text + "."
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Silences TFDS, and has it give up early without a network."""
+    urllib3 = logging.getLogger("urllib3.connectionpool")
+    level, retries = urllib3.level, downloader.MAX_RETRIES
+    progress_bar, verbosity = tqdm_utils._active, absl_logging.get_verbosity()
+    absl_logging.set_verbosity(absl_logging.ERROR)
+    urllib3.setLevel(logging.ERROR)
+    downloader.MAX_RETRIES = _MAX_RETRIES
+    tfds.disable_progress_bar()
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        urllib3.setLevel(level)
+        downloader.MAX_RETRIES = retries
+        tqdm_utils._active = progress_bar
+        absl_logging.set_verbosity(verbosity)
+
+
+@contextlib.contextmanager
+def _tidy_after_failure(builder: tfds.core.DatasetBuilder) -> Iterator[None]:
+    """Removes what a failed preparation leaves in `data_dir`.
+
+    Archives that were downloaded in full stay, so that the next attempt need
+    not fetch them again.
+    """
+    root = pathlib.Path(builder.data_dir_root)
+    root_existed = root.exists()
+    before = _paths(root, builder.name)
+    try:
+        yield
+    except BaseException:
+        new = sorted(_paths(root, builder.name) - before, reverse=True)
+        for path in new:
+            if ".tmp." in path.name or ".incomplete" in path.name:
+                shutil.rmtree(path, ignore_errors=True)
+        for path in new:
+            _remove_if_empty(path)
+        if not root_existed:
+            _remove_if_empty(root)
+        raise
+
+
+def _paths(root: pathlib.Path, name: str) -> set[pathlib.Path]:
+    """Returns the paths in which preparing dataset `name` writes."""
+    downloads = root / "downloads"
+    paths = {downloads, root / name}
+    for pattern in (f"{name}/*", f"{name}/*/*", f"downloads/{name}/*"):
+        paths.update(root.glob(pattern))
+    paths.update(downloads.glob("*"))
+    paths.update(downloads.glob("extracted/*"))
+    return {path for path in paths if path.exists()}
+
+
+def _remove_if_empty(path: pathlib.Path) -> None:
+    with contextlib.suppress(OSError):
+        path.rmdir()

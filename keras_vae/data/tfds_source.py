@@ -1,0 +1,128 @@
+"""Image datasets of TFDS."""
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from keras_vae.data.config import DataConfig
+from keras_vae.data.image_dataset import NO_LABEL, ImageDataset, Split
+from keras_vae.data.record_split import RecordFiles, RecordSplit
+from keras_vae.data.splitting import plan_splits
+from keras_vae.data.tfds_builder import prepared_builder
+from keras_vae.data.transforms import final_shape, make_transform
+from keras_vae.errors import UserError
+
+__all__ = ["open_tfds"]
+
+_CHANNELS = (1, 3)
+
+
+def open_tfds(config: DataConfig) -> ImageDataset:
+    """Opens a dataset of TFDS, preparing it first where it has to be.
+
+    Args:
+        config: Which dataset, and how.
+
+    Returns:
+        dataset: Its splits are read from disk as they are needed.
+
+    Raises:
+        UserError: When the dataset does not exist, cannot be prepared, or is
+            not one of images that are all of one size.
+    """
+    builder = prepared_builder(config)
+    info = builder.info
+    if info.file_format != tfds.core.FileFormat.TFRECORD:
+        raise UserError(
+            "dataset must be prepared as TFRecord files; prepare it again "
+            f"in another data_dir. Received: dataset={config.dataset!r} in "
+            f"the format {info.file_format.value!r}"
+        )
+    image_key = _image_key(info.features, config)
+    label_key = _label_key(info)
+    image_shape = _image_shape(info.features[image_key], config)
+    splits: dict[str, Split] = {}
+    sizes = {name: split.num_examples for name, split in info.splits.items()}
+    for name, (source, positions) in plan_splits(sizes, config).items():
+        files = RecordFiles(
+            [str(path) for path in info.splits[source].filepaths],
+            info.splits[source].shard_lengths,
+            info.splits[source].num_bytes,
+            _decoder(info, image_key, label_key, image_shape, config),
+        )
+        splits[name] = RecordSplit(
+            files, np.asarray(positions), image_shape, label_key is not None
+        )
+    names = info.features[label_key].names if label_key else None
+    return ImageDataset(
+        config.dataset, image_shape, list(names) if names else None, splits
+    )
+
+
+def _image_key(features: tfds.features.FeaturesDict, config: DataConfig) -> str:
+    """Returns the name of the feature that holds the image."""
+    # A LabeledImage is an Image too, but holds classes and not grey levels.
+    images = {
+        key: feature
+        for key, feature in features.items()
+        if type(feature) is tfds.features.Image
+    }
+    usable = [k for k, f in images.items() if f.shape[-1] in _CHANNELS]
+    if "image" in usable:
+        usable = ["image"]
+    if len(usable) == 1:
+        return usable[0]
+    found = f"dataset={config.dataset!r} with features {sorted(features)}"
+    if not images:
+        problem = "dataset must be one of images, and has no image feature."
+    elif not usable:
+        problem = "dataset must have images of 1 or 3 channels, and has none."
+    else:
+        problem = (
+            "dataset must have one image per example, and has several: "
+            f"{', '.join(sorted(usable))}."
+        )
+    raise UserError(f"{problem} Received: {found}")
+
+
+def _label_key(info: tfds.core.DatasetInfo) -> str | None:
+    labels = [
+        key
+        for key, feature in info.features.items()
+        if isinstance(feature, tfds.features.ClassLabel)
+    ]
+    supervised = (info.supervised_keys or (None, None))[-1]
+    for key in (supervised, "label"):
+        if key in labels:
+            return key
+    return labels[0] if len(labels) == 1 else None
+
+
+def _image_shape(
+    feature: tfds.features.Image, config: DataConfig
+) -> tuple[int, int, int]:
+    if feature.np_dtype != np.uint8:
+        raise UserError(
+            "dataset must have images of 8 bits (uint8). Received: "
+            f"dataset={config.dataset!r} with {np.dtype(feature.np_dtype).name}"
+        )
+    if None in feature.shape and config.resize is None:
+        raise UserError(
+            f"dataset {config.dataset} has images of several sizes; give all "
+            "the same with --resize=H,W. Received: resize=None"
+        )
+    return final_shape(feature.shape, config)
+
+
+def _decoder(info, image_key, label_key, image_shape, config):
+    """Returns the function from a record to (image, label)."""
+    keys = [key for key in (image_key, label_key) if key]
+    features = tfds.features.FeaturesDict({key: info.features[key] for key in keys})
+    transform = make_transform(image_shape, config)
+
+    def decode(record):
+        example = features.deserialize_example(record)
+        label = example[label_key] if label_key else NO_LABEL
+        return transform(example[image_key]), tf.cast(label, tf.int64)
+
+    return decode

@@ -1,0 +1,32 @@
+"""Errors whose message is meant for the person at the command line."""
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = ["UserError", "did_you_mean"]
+
+
+class UserError(ValueError):
+    """Something that the user asked for cannot be done, and why.
+
+    The apps print the message without a traceback and exit with code 2, so
+    the message names what is wrong, what was received and what to do.
+    """
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Returns a hint with the names nearest to `name`.
+
+    Args:
+        name: What the user wrote.
+        known: The names that exist.
+
+    Returns:
+        `"Did you mean 'mnist'?"` where a name is near, else
+        `"Known: a, b, c."`.
+    """
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
+    if near:
+        return "Did you mean " + " or ".join(f"{n!r}" for n in near) + "?"
+    return "Known: " + ", ".join(known) + "."

@@ -1,0 +1,259 @@
+"""`evaluate`: what a trained model is worth, each figure with its protocol."""
+
+import dataclasses
+import math
+import os
+import sys
+from typing import Any, TextIO
+
+import numpy as np
+import tensorflow as tf
+
+from keras_vae.data import ImageDataset, Split, evaluation_batches, load
+from keras_vae.errors import UserError
+from keras_vae.evaluation.likelihood import likelihood_bounds
+from keras_vae.models import VAE, GenerativeModel, latent_statistics
+from keras_vae.training import (
+    ExperimentConfig,
+    RunFolder,
+    load_trained,
+    resolve_data,
+)
+
+__all__ = ["EvaluationConfig", "evaluate", "format_table"]
+
+_BATCH_SIZE = 100
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationConfig:
+    """What is evaluated.
+
+    Attributes:
+        split: `test`, `validation` or `train`.
+        num_importance_samples: K of the importance-weighted bound.
+        num_images: A seeded random subset of so many images; None: all.
+        seed: Of the binarization, the subset and the draws.
+    """
+
+    split: str = "test"
+    num_importance_samples: int = 1000
+    num_images: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.split not in ("train", "validation", "test"):
+            raise UserError(
+                "split must be train, validation or test. "
+                f"Received: split={self.split}"
+            )
+        for name in ("num_importance_samples", "num_images"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UserError(
+                    f"{name} must be at least 1. Received: {name}={value}"
+                )
+        if not 0 <= self.seed < 2**31:
+            raise UserError(
+                f"seed must be 0 ... 2147483647. Received: seed={self.seed}"
+            )
+
+
+def evaluate(
+    workdir: str | os.PathLike[str],
+    config: EvaluationConfig | None = None,
+    *,
+    dataset: ImageDataset | None = None,
+    stream: TextIO | None = None,
+) -> dict[str, Any]:
+    """Evaluates the model of a run and writes `results.json`.
+
+    Args:
+        workdir: The run folder.
+        config: What is evaluated.
+        dataset: The run's images, where they are loaded already.
+        stream: Where progress is shown; standard error unless given.
+
+    Returns:
+        `{split: {name: figure}}`. The figures of a VAE are `elbo` and `nll`,
+        the importance-weighted bound, both as negative log-likelihoods: lower
+        is better; that of an autoencoder is `squared_error`.
+
+    Raises:
+        UserError: If the folder holds no trained run.
+    """
+    config = config or EvaluationConfig()
+    model, experiment = load_trained(workdir)
+    dataset = dataset or load(experiment.data)
+    split = dataset.splits[config.split]
+    resolved = resolve_data(experiment.data, experiment.model)
+    batches = evaluation_batches(
+        split,
+        batch_size=_BATCH_SIZE,
+        binarization=resolved["binarization"],
+        dequantization=resolved["dequantization"],
+        seed=config.seed,
+        num_images=config.num_images,
+    )
+    protocol = _protocol(experiment, config, split, resolved)
+    if isinstance(model, VAE):
+        show = _Shown(protocol["num_images"], stream or sys.stderr)
+        figures = _bounds(model, batches, config, protocol, show)
+        figures["latent"] = _latent(model, batches)
+    else:
+        figures = {"squared_error": _squared_error(model, batches, protocol)}
+    results = {config.split: figures}
+    RunFolder(workdir).update_results(results)
+    return results
+
+
+def _protocol(
+    experiment: ExperimentConfig,
+    config: EvaluationConfig,
+    split: Split,
+    resolved: dict[str, str],
+) -> dict[str, Any]:
+    height, width, channels = split.image_shape
+    return {
+        "dataset": experiment.data.dataset,
+        "split": config.split,
+        "num_images": config.num_images or split.num_images,
+        "binarization": resolved["binarization"],
+        "dequantization": resolved["dequantization"],
+        "likelihood": resolved["likelihood"],
+        "num_dimensions": height * width * channels,
+        "padding": experiment.data.pad,
+        "seed": config.seed,
+    }
+
+
+def _bounds(
+    model: VAE,
+    batches: tf.data.Dataset,
+    config: EvaluationConfig,
+    protocol: dict[str, Any],
+    show: "_Shown",
+) -> dict[str, Any]:
+    bounds = likelihood_bounds(
+        model,
+        batches,
+        config.num_importance_samples,
+        config.seed,
+        progress=show,
+    )
+    k = config.num_importance_samples
+    return {
+        "elbo": {
+            **_figure(-bounds.elbo, protocol),
+            "bound": "negative ELBO",
+            "num_importance_samples": 1,
+            "num_draws": k,
+            "log_likelihood": float(bounds.log_likelihood.mean()),
+            "kl_divergence": float(bounds.kl_divergence.mean()),
+            **protocol,
+        },
+        "nll": {
+            **_figure(-bounds.importance_weighted, protocol),
+            "bound": "importance-weighted",
+            "num_importance_samples": k,
+            **protocol,
+        },
+    }
+
+
+def _figure(values: np.ndarray, protocol: dict[str, Any]) -> dict[str, float]:
+    """Returns the mean over images, its standard error, and bits/dimension.
+
+    The density of dequantized images is one on [0, 1]; minus its logarithm
+    becomes a code length for the 256 levels by adding log 256 a dimension.
+    """
+    dimensions = protocol["num_dimensions"]
+    if protocol["dequantization"] == "uniform":
+        values = values + dimensions * math.log(256)
+    mean = float(values.mean())
+    return {
+        "nats_per_image": mean,
+        "standard_error": float(values.std(ddof=1) / math.sqrt(len(values)))
+        if len(values) > 1
+        else 0.0,
+        "bits_per_dimension": mean / dimensions / math.log(2),
+    }
+
+
+def _latent(model: VAE, batches: tf.data.Dataset) -> dict[str, Any]:
+    statistics = latent_statistics(model, batches)
+    return {
+        "active_units": statistics.active_units,
+        "latent_dim": model.latent_dim,
+        "kl_by_dimension": [round(float(v), 4) for v in statistics.kl_by_dimension],
+    }
+
+
+def _squared_error(
+    model: GenerativeModel, batches: tf.data.Dataset, protocol: dict[str, Any]
+) -> dict[str, Any]:
+    reconstruct = tf.function(model.reconstruct, reduce_retracing=True)
+    values = np.concatenate(
+        [
+            np.sum((image - reconstruct(image)) ** 2, axis=(1, 2, 3))
+            for image in batches
+        ]
+    )
+    mean = float(values.mean())
+    return {
+        "squared_error_per_image": mean,
+        "mean_squared_error": mean / protocol["num_dimensions"],
+        "standard_error": float(values.std(ddof=1) / math.sqrt(len(values))),
+        **protocol,
+    }
+
+
+def format_table(results: dict[str, Any]) -> str:
+    """Returns the figures of `evaluate` as a table for people."""
+    lines = []
+    for split, figures in results.items():
+        for name, figure in figures.items():
+            if "nats_per_image" in figure:
+                lines.append(_line(split, name, figure))
+            elif "squared_error_per_image" in figure:
+                lines.append(
+                    f"{split:<11}{'squared error':<21}"
+                    f"{figure['squared_error_per_image']:>10.3f} "
+                    f"± {figure['standard_error']:.3f} per image "
+                    f"({figure['num_images']:,} images of {figure['dataset']})"
+                )
+            elif "active_units" in figure:
+                lines.append(
+                    f"{split:<11}{'active units':<21}"
+                    f"{figure['active_units']:>10} of {figure['latent_dim']}"
+                )
+    return "\n".join(lines)
+
+
+def _line(split: str, name: str, figure: dict[str, Any]) -> str:
+    label = "-ELBO"
+    if name == "nll":
+        label = f"NLL (IW, K={figure['num_importance_samples']:,})"
+    images = f"{figure['num_images']:,} images of {figure['dataset']}"
+    how = f"{figure['binarization']} binarization, seed {figure['seed']}"
+    if figure["binarization"] == "none":
+        how = f"8-bit, dequantization {figure['dequantization']}"
+    return (
+        f"{split:<11}{label:<21}{figure['nats_per_image']:>10.3f} "
+        f"± {figure['standard_error']:.3f} nats/image  "
+        f"{figure['bits_per_dimension']:.4f} bits/dim  ({images}, {how})"
+    )
+
+
+class _Shown:
+    """Shows how many images are done, on a terminal only."""
+
+    def __init__(self, total: int, stream: TextIO):
+        self.total = total
+        self.stream = stream
+
+    def __call__(self, done: int) -> None:
+        if self.stream.isatty():
+            end = "\n" if done >= self.total else ""
+            self.stream.write(f"\revaluating {done:,} of {self.total:,}{end}")
+            self.stream.flush()

@@ -1,0 +1,121 @@
+"""Bounds on log p(x): the ELBO and the importance-weighted bound."""
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from keras_vae import seeds
+from keras_vae.models import GenerativeModel
+
+__all__ = ["LikelihoodBounds", "likelihood_bounds"]
+
+_ROWS = 2000
+
+
+@dataclasses.dataclass(frozen=True)
+class LikelihoodBounds:
+    """Lower bounds on log p(x) of each image, nats, float64 `[num_images]`.
+
+    In expectation `elbo <= importance_weighted <= log p(x)`.
+
+    Attributes:
+        elbo: Evidence lower bound, its expectation over z estimated with all
+            the draws and the KL in closed form where there is one.
+        importance_weighted: `log 1/K sum_k w_k` with K draws, equation 8 of
+            Burda et al. (2016).
+        log_likelihood: E_q[log p(x|z)].
+        kl_divergence: KL(q(z|x) || p(z)).
+        num_importance_samples: K.
+    """
+
+    elbo: np.ndarray
+    importance_weighted: np.ndarray
+    log_likelihood: np.ndarray
+    kl_divergence: np.ndarray
+    num_importance_samples: int
+
+
+def likelihood_bounds(
+    model: GenerativeModel,
+    batches: tf.data.Dataset,
+    num_importance_samples: int,
+    seed: int = 0,
+    rows: int = _ROWS,
+    progress: Callable[[int], None] | None = None,
+) -> LikelihoodBounds:
+    """Estimates both bounds for each image.
+
+    The encoder runs once for each image; the draws are decoded in chunks of
+    about `rows` images and only a running log-sum-exp is kept, so that memory
+    does not grow with the number of draws.
+
+    Args:
+        model: A model with a likelihood (not a plain autoencoder).
+        batches: Images `[batch, height, width, channels]` in [0, 1].
+        num_importance_samples: K, at least 1.
+        seed: Base of the draws; batch b uses `fold_in(seed, b)`.
+        rows: Images that are decoded at once.
+        progress: Called with the number of images done so far.
+    """
+    if num_importance_samples < 1:
+        raise ValueError(
+            "`num_importance_samples` must be at least 1. "
+            f"Received: {num_importance_samples}"
+        )
+    estimate = _make_estimate(model, num_importance_samples, rows)
+    parts, done = [], 0
+    for index, image in enumerate(batches):
+        key = seeds.fold_in(seeds.from_int(seed), index)
+        parts.append(np.stack(estimate(image, key)).astype(np.float64))
+        done += int(image.shape[0])
+        if progress is not None:
+            progress(done)
+    elbo, weighted, log_likelihood, kl = np.concatenate(parts, axis=1)
+    return LikelihoodBounds(
+        elbo, weighted, log_likelihood, kl, num_importance_samples
+    )
+
+
+def _make_estimate(
+    model: GenerativeModel, num_samples: int, rows: int
+) -> Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, ...]]:
+    @tf.function(reduce_retracing=True)
+    def estimate(image: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        batch = tf.shape(image)[0]
+        chunk = tf.maximum(rows // batch, 1)
+        encoding = model.encode(image)
+        log_sum = tf.fill([batch], -np.inf)
+        total = tf.zeros([batch])
+        total_kl = tf.zeros([batch])
+        done = tf.constant(0)
+        while done < num_samples:
+            tf.autograph.experimental.set_loop_options(
+                shape_invariants=[
+                    (log_sum, tf.TensorShape([None])),
+                    (total, tf.TensorShape([None])),
+                    (total_kl, tf.TensorShape([None])),
+                ]
+            )
+            count = tf.minimum(chunk, num_samples - done)
+            inference = model.infer(
+                image, encoding, seeds.fold_in(seed, done), num_samples=count
+            )
+            weights = tf.reduce_logsumexp(inference.log_weight, axis=0)
+            log_sum = _log_add_exp(log_sum, weights)
+            total += tf.reduce_sum(inference.log_likelihood, axis=0)
+            kl = tf.broadcast_to(inference.kl_divergence, [count, batch])
+            total_kl += tf.reduce_sum(kl, axis=0)
+            done += count
+        scale = tf.cast(num_samples, tf.float32)
+        log_likelihood, kl = total / scale, total_kl / scale
+        bound = log_sum - tf.math.log(scale)
+        return log_likelihood - kl, bound, log_likelihood, kl
+
+    return estimate
+
+
+def _log_add_exp(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
+    high = tf.maximum(a, b)
+    return high + tf.math.log(tf.exp(a - high) + tf.exp(b - high))

@@ -1,0 +1,22 @@
+"""Models: how encoder, decoder, prior and objective work together."""
+
+from keras_vae.models.autoencoder import Autoencoder
+from keras_vae.models.factory import build_model, resolve_likelihood
+from keras_vae.models.generative_model import GenerativeModel
+from keras_vae.models.latent_statistics import (
+    LatentStatistics,
+    latent_statistics,
+)
+from keras_vae.models.traversal import traverse
+from keras_vae.models.vae import VAE
+
+__all__ = [
+    "VAE",
+    "Autoencoder",
+    "GenerativeModel",
+    "LatentStatistics",
+    "build_model",
+    "latent_statistics",
+    "resolve_likelihood",
+    "traverse",
+]

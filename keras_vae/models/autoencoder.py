@@ -1,0 +1,72 @@
+"""The plain autoencoder: no prior, no noise, squared error."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from keras_vae.models.generative_model import GenerativeModel
+from keras_vae.objectives import Inference, SquaredError
+
+__all__ = ["Autoencoder"]
+
+
+@keras.saving.register_keras_serializable(package="keras_vae")
+class Autoencoder(GenerativeModel):
+    """x_hat = decoder(encoder(x)), trained on `L = ||x - x_hat||^2`.
+
+    It compresses and repairs, but it has no p(z): it cannot be sampled and
+    gives no likelihood, which is what a `VAE` adds.
+
+    Args:
+        encoder: Images to codes, a `keras_vae.networks.Encoder` that ends in
+            a `Deterministic` layer.
+        decoder: Codes to images, a `keras_vae.networks.Decoder`; the mean of
+            its distribution is x_hat.
+        objective: The loss of each image; `SquaredError()` unless given.
+        seed: Unused by the model itself; kept with its configuration.
+
+    References:
+        Hinton and Salakhutdinov (2006), Reducing the Dimensionality of Data
+        with Neural Networks.
+    """
+
+    METRICS = ("squared_error",)
+
+    def __init__(
+        self,
+        encoder: keras.Model,
+        decoder: keras.Model,
+        objective: Any = None,
+        seed: int = 0,
+        **kwargs: Any,
+    ):
+        objective = SquaredError() if objective is None else objective
+        super().__init__(encoder, decoder, objective, seed, **kwargs)
+
+    def encode(self, image: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Returns the codes `[batch, latent_dim]`."""
+        del training
+        return self.encoder(image).mean()
+
+    def infer(
+        self,
+        image: tf.Tensor,
+        encoding: tf.Tensor,
+        seed: tf.Tensor,
+        num_samples: int | None = None,
+        training: bool = False,
+    ) -> Inference:
+        del seed, num_samples, training  # Nothing is drawn.
+        return Inference(image, self.decoder(encoding), ())
+
+    def reconstruct(self, image: tf.Tensor) -> tf.Tensor:
+        return self.decode(self.encode(image))
+
+    def metric_values(self, inference: Inference) -> dict[str, tf.Tensor]:
+        error = inference.image - inference.likelihood.mean()
+        return {"squared_error": tf.reduce_sum(tf.square(error), [1, 2, 3])}
+
+    def decode(self, z: tf.Tensor) -> tf.Tensor:
+        """Returns images `[batch, H, W, C]` for codes `z [batch, D]`."""
+        return self.decoder(z).mean()

@@ -1,0 +1,194 @@
+"""From a configuration to a model."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+
+from keras_vae.config import ModelConfig
+from keras_vae.distributions import (
+    Deterministic,
+    DistributionLayer,
+    IndependentBernoulli,
+    IndependentContinuousBernoulli,
+    IndependentNormal,
+    MultivariateNormalDiag,
+    MultivariateNormalTriL,
+)
+from keras_vae.errors import UserError
+from keras_vae.models.autoencoder import Autoencoder
+from keras_vae.models.generative_model import GenerativeModel
+from keras_vae.models.vae import VAE
+from keras_vae.networks import (
+    ConvolutionalDecoder,
+    ConvolutionalEncoder,
+    Decoder,
+    DenseDecoder,
+    DenseEncoder,
+    Encoder,
+    ResidualDecoder,
+    ResidualEncoder,
+)
+from keras_vae.objectives import ELBO, LinearWarmup, SquaredError
+
+__all__ = ["build_model", "resolve_likelihood"]
+
+
+def resolve_likelihood(config: ModelConfig, binarization: str) -> str:
+    """Returns the likelihood that `auto` stands for, after checking it.
+
+    Args:
+        config: The model's configuration.
+        binarization: `none`, `static` or `dynamic`, what the images are.
+
+    Raises:
+        UserError: If a Bernoulli likelihood meets images that are not binary,
+            whose log-probability it is not.
+    """
+    binary = binarization != "none"
+    if config.likelihood == "auto":
+        if config.model == "autoencoder":
+            return "normal_fixed"
+        return "bernoulli" if binary else "normal_shared"
+    if config.likelihood == "bernoulli" and not binary:
+        raise UserError(
+            "A Bernoulli likelihood is for binary images, and these are not "
+            "binarized: use --binarization=dynamic (or static), or "
+            "--config.likelihood=continuous_bernoulli or normal_shared. "
+            "Received: --binarization=none"
+        )
+    return config.likelihood
+
+
+@contextlib.contextmanager
+def _dtype_policy(name: str) -> Iterator[None]:
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def build_model(
+    config: ModelConfig,
+    image_shape: tuple[int, int, int],
+    *,
+    likelihood: str,
+    total_steps: Any = 1,
+    seed: int = 0,
+    precision: str = "float32",
+) -> GenerativeModel:
+    """Builds the model of a configuration, with its variables.
+
+    Args:
+        config: What to build.
+        image_shape: (height, width, channels).
+        likelihood: What `resolve_likelihood` returned.
+        total_steps: Length of the run, for the warm-up of beta: a number or a
+            `tf.Variable` that the trainer revises.
+        seed: Base of the model's noise and of its initial weights.
+        precision: Keras dtype policy of the networks. Variables, the posterior
+            and the likelihood are float32 in any case.
+
+    Raises:
+        UserError: If the configuration does not fit the images.
+    """
+    keras.utils.set_random_seed(seed)
+    try:
+        with _dtype_policy(precision):
+            encoder = _encoder(config, image_shape)
+            decoder = _decoder(config, _likelihood(config, likelihood, image_shape))
+            model: GenerativeModel
+            if config.model == "autoencoder":
+                model = Autoencoder(encoder, decoder, SquaredError(), seed)
+            else:
+                model = VAE(encoder, decoder, _elbo(config, total_steps), seed)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    model.build()
+    return model
+
+
+def _elbo(config: ModelConfig, total_steps: Any) -> ELBO:
+    if config.beta_warmup == 0:
+        return ELBO(config.beta, config.free_bits)
+    beta = LinearWarmup(
+        config.beta * config.beta_initial,
+        config.beta,
+        config.beta_warmup,
+        total_steps,
+    )
+    return ELBO(beta, config.free_bits)
+
+
+def _posterior(config: ModelConfig) -> DistributionLayer:
+    if config.model == "autoencoder":
+        return Deterministic(config.latent_dim)
+    if config.posterior == "full":
+        return MultivariateNormalTriL(config.latent_dim)
+    return MultivariateNormalDiag(config.latent_dim)
+
+
+def _likelihood(
+    config: ModelConfig, name: str, image_shape: tuple[int, int, int]
+) -> DistributionLayer:
+    if name == "bernoulli":
+        return IndependentBernoulli(image_shape)
+    if name == "continuous_bernoulli":
+        return IndependentContinuousBernoulli(image_shape)
+    return IndependentNormal(
+        image_shape, name.removeprefix("normal_"), config.likelihood_scale
+    )
+
+
+def _encoder(config: ModelConfig, shape: tuple[int, int, int]) -> Encoder:
+    posterior = _posterior(config)
+    if config.architecture == "dense":
+        return DenseEncoder(
+            posterior, shape, config.hidden_units, config.activation
+        )
+    if config.architecture == "convolutional":
+        return ConvolutionalEncoder(
+            posterior,
+            shape,
+            config.filters,
+            config.dense_units,
+            config.activation,
+        )
+    return ResidualEncoder(
+        posterior,
+        shape,
+        config.filters,
+        config.num_blocks,
+        config.dense_units,
+        config.activation,
+    )
+
+
+def _decoder(config: ModelConfig, likelihood: DistributionLayer) -> Decoder:
+    latent_dim = config.latent_dim
+    if config.architecture == "dense":
+        return DenseDecoder(
+            likelihood,
+            latent_dim,
+            tuple(reversed(config.hidden_units)),
+            config.activation,
+        )
+    if config.architecture == "convolutional":
+        return ConvolutionalDecoder(
+            likelihood,
+            latent_dim,
+            config.filters,
+            config.dense_units,
+            config.activation,
+        )
+    return ResidualDecoder(
+        likelihood,
+        latent_dim,
+        config.filters,
+        config.num_blocks,
+        config.dense_units,
+        config.activation,
+    )

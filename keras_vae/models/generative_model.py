@@ -1,0 +1,199 @@
+"""The one training and test step that every model of the package shares."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from keras_vae import seeds
+from keras_vae.objectives import Inference
+
+__all__ = ["GenerativeModel"]
+
+# Beyond the end of any run, also of one whose length is not known yet.
+_LAST_STEP = 2**62
+
+
+class GenerativeModel(keras.Model):
+    """A Keras model that learns images through an `Inference` and an objective.
+
+    `fit`, `evaluate`, `predict`, `save` and `export` work as on any Keras
+    model; the data are images `[batch, height, width, channels]` in [0, 1],
+    alone or as the first element of a tuple.
+
+    Sub-classes implement `encode`, `infer`, `reconstruct` and `metric_values`,
+    and name what `metric_values` returns in `METRICS`. The noise of a training
+    step is a function of `seed`, the step and the replica, so that a resumed
+    run repeats an uninterrupted one.
+
+    Args:
+        encoder: Images to q(z|x).
+        decoder: Latents to p(x|z).
+        objective: `objective(inference, step)` returns the loss of each image.
+        seed: Base of all noise in `fit` and `evaluate`.
+    """
+
+    METRICS: tuple[str, ...] = ()
+
+    def __init__(
+        self,
+        encoder: keras.Model,
+        decoder: keras.Model,
+        objective: Any,
+        seed: int = 0,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        if encoder.latent_dim != decoder.latent_dim:
+            raise ValueError(
+                "`encoder` and `decoder` must have the same latent_dim. "
+                f"Received: {encoder.latent_dim} and {decoder.latent_dim}"
+            )
+        if encoder.image_shape != decoder.image_shape:
+            raise ValueError(
+                "`encoder` and `decoder` must have the same image_shape. "
+                f"Received: {encoder.image_shape} and {decoder.image_shape}"
+            )
+        self.encoder = encoder
+        self.decoder = decoder
+        self.objective = objective
+        self.seed = seed
+        self._trackers = {
+            name: keras.metrics.Mean(name=name)
+            for name in ("loss", *self.METRICS)
+        }
+
+    # What sub-classes implement.
+
+    def encode(self, image: tf.Tensor, training: bool = False) -> Any:
+        """Runs the encoder once; what it returns goes into `infer`."""
+        raise NotImplementedError
+
+    def infer(
+        self,
+        image: tf.Tensor,
+        encoding: Any,
+        seed: tf.Tensor,
+        num_samples: int | None = None,
+        training: bool = False,
+    ) -> Inference:
+        """Draws latents from an encoding and decodes them.
+
+        Args:
+            image: `[batch, height, width, channels]` in [0, 1].
+            encoding: What `encode(image)` returned.
+            seed: int32 `[2]`.
+            num_samples: Draws for each image: batch shapes become
+                `[num_samples, batch]` instead of `[batch]`.
+            training: Whether this is a training step.
+
+        Returns:
+            The pass as an `Inference`.
+        """
+        raise NotImplementedError
+
+    def reconstruct(self, image: tf.Tensor) -> tf.Tensor:
+        """Returns the likelihood's mean given the encoding's mean, no noise."""
+        raise NotImplementedError
+
+    def metric_values(self, inference: Inference) -> dict[str, tf.Tensor]:
+        """Returns what is logged, `[batch]` each, by the names in `METRICS`."""
+        raise NotImplementedError
+
+    # What Keras calls.
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of the images."""
+        return self.encoder.image_shape
+
+    @property
+    def latent_dim(self) -> int:
+        """Size D of a latent vector."""
+        return self.encoder.latent_dim
+
+    def build(self, input_shape: Any = None) -> None:
+        if not self.encoder.built:
+            self.encoder.build()
+        if not self.decoder.built:
+            self.decoder.build()
+        self.built = True
+
+    def call(self, image: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Returns the reconstruction `[batch, height, width, channels]`."""
+        return self.reconstruct(image)
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        return list(self._trackers.values())
+
+    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
+        image = _image(data)
+        step = self.optimizer.iterations
+        seed = seeds.replica(seeds.fold_in(seeds.from_int(self.seed), step))
+        with tf.GradientTape() as tape:
+            inference = self.infer(
+                image,
+                self.encode(image, training=True),
+                seed,
+                training=True,
+            )
+            losses = self.objective(inference, step)
+            # The optimizer sums gradients over the replicas.
+            loss = tf.reduce_mean(losses) + sum(self.losses)
+            loss /= self.distribute_strategy.num_replicas_in_sync
+            scaled = self.optimizer.scale_loss(loss)
+        variables = self.trainable_variables
+        gradients = tape.gradient(scaled, [v.value for v in variables])
+        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        return self._update(losses, inference)
+
+    def test_step(self, data: Any) -> dict[str, tf.Tensor]:
+        image = _image(data)
+        # Other noise for each batch, the same in every evaluation.
+        position = tf.cast(self._trackers["loss"].count, tf.int32)
+        seed = seeds.fold_in(seeds.from_int(self.seed), position)
+        inference = self.infer(
+            image, self.encode(image), seeds.replica(seed), training=False
+        )
+        losses = self.test_losses(inference)
+        return self._update(losses, inference)
+
+    def test_losses(self, inference: Inference) -> tf.Tensor:
+        """Returns the loss of each image, the one of a finished training.
+
+        A validation loss must not depend on where a warm-up stands, so the
+        step is taken to be the end of the run.
+        """
+        return self.objective(inference, tf.constant(_LAST_STEP, tf.int64))
+
+    def _update(
+        self, losses: tf.Tensor, inference: Inference
+    ) -> dict[str, tf.Tensor]:
+        batch = tf.shape(inference.image)[0]
+        values = {"loss": tf.broadcast_to(losses, [batch])}
+        values |= self.metric_values(inference)
+        for name, tracker in self._trackers.items():
+            tracker.update_state(values[name])
+        return self.get_metrics_result()
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "encoder": keras.saving.serialize_keras_object(self.encoder),
+            "decoder": keras.saving.serialize_keras_object(self.decoder),
+            "objective": keras.saving.serialize_keras_object(self.objective),
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "GenerativeModel":
+        config = dict(config)
+        for name in ("encoder", "decoder", "objective"):
+            config[name] = keras.saving.deserialize_keras_object(config[name])
+        return cls(**config)
+
+
+def _image(data: Any) -> tf.Tensor:
+    image, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+    return tf.cast(image, tf.float32)

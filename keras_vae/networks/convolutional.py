@@ -1,0 +1,135 @@
+"""Convolution and max-pooling down, up-sampling convolutions back."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from keras_vae.distributions import DistributionLayer
+from keras_vae.networks.network import Decoder, Encoder
+
+__all__ = ["ConvolutionalDecoder", "ConvolutionalEncoder", "check_divisible"]
+
+
+def check_divisible(image_shape: Sequence[int], num_halvings: int) -> None:
+    """Raises ValueError unless the image can be halved so many times."""
+    factor = 2**num_halvings
+    if image_shape[0] % factor or image_shape[1] % factor:
+        raise ValueError(
+            f"`image_shape` must be divisible by {factor} in height and width "
+            f"to be halved {num_halvings} times (one for each entry of "
+            "`filters`): resize or pad the images, or use fewer filters. "
+            f"Received: image_shape={tuple(image_shape)}"
+        )
+
+
+@keras.saving.register_keras_serializable(package="keras_vae")
+class ConvolutionalEncoder(Encoder):
+    """3x3 convolutions and max-pooling, a dense layer, q(z|x).
+
+    Args:
+        distribution: Turns the last output into q(z|x).
+        image_shape: (height, width, channels); height and width divide by 2
+            to the power of the number of `filters`.
+        filters: Channels of each convolution; each is followed by a 2x2
+            max-pooling.
+        dense_units: Width of the dense layer after the convolutions.
+        activation: Name of a Keras activation.
+
+    Raises:
+        ValueError: If the image cannot be halved once for each convolution.
+    """
+
+    def __init__(
+        self,
+        distribution: DistributionLayer,
+        image_shape: tuple[int, int, int],
+        filters: Sequence[int] = (32, 64),
+        dense_units: int = 256,
+        activation: str = "relu",
+        **kwargs: Any,
+    ):
+        check_divisible(image_shape, len(filters))
+        super().__init__(distribution, image_shape, **kwargs)
+        self.filters = tuple(filters)
+        self.dense_units = dense_units
+        self.activation = activation
+        self.stack = []
+        for channels in self.filters:
+            self.stack += [
+                keras.layers.Conv2D(
+                    channels, 3, padding="same", activation=activation
+                ),
+                keras.layers.MaxPooling2D(2),
+            ]
+        self.stack += [
+            keras.layers.Flatten(),
+            keras.layers.Dense(dense_units, activation=activation),
+            keras.layers.Dense(distribution.num_params),
+        ]
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "dense_units": self.dense_units,
+            "activation": self.activation,
+        }
+
+
+@keras.saving.register_keras_serializable(package="keras_vae")
+class ConvolutionalDecoder(Decoder):
+    """Dense layers, then up-sampling (nearest) and 3x3 convolutions to p(x|z).
+
+    Args:
+        distribution: Turns the last output into p(x|z).
+        latent_dim: Size of a latent vector.
+        filters: Channels of each convolution of the encoder that this decoder
+            mirrors: it runs through them from the last to the first.
+        dense_units: Width of the dense layer before the convolutions.
+        activation: Name of a Keras activation.
+
+    Raises:
+        ValueError: If the image cannot be halved once for each convolution.
+    """
+
+    def __init__(
+        self,
+        distribution: DistributionLayer,
+        latent_dim: int,
+        filters: Sequence[int] = (32, 64),
+        dense_units: int = 256,
+        activation: str = "relu",
+        **kwargs: Any,
+    ):
+        check_divisible(distribution.event_shape, len(filters))
+        super().__init__(distribution, latent_dim, **kwargs)
+        self.filters = tuple(filters)
+        self.dense_units = dense_units
+        self.activation = activation
+        height, width, num_outputs = self.output_shape_per_image
+        factor = 2 ** len(self.filters)
+        small = (height // factor, width // factor, self.filters[-1])
+        self.stack = [
+            keras.layers.Dense(dense_units, activation=activation),
+            keras.layers.Dense(
+                small[0] * small[1] * small[2], activation=activation
+            ),
+            keras.layers.Reshape(small),
+        ]
+        for channels in reversed(self.filters):
+            self.stack += [
+                keras.layers.UpSampling2D(2),
+                keras.layers.Conv2D(
+                    channels, 3, padding="same", activation=activation
+                ),
+            ]
+        self.stack.append(keras.layers.Conv2D(num_outputs, 3, padding="same"))
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "dense_units": self.dense_units,
+            "activation": self.activation,
+        }

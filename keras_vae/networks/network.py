@@ -1,0 +1,176 @@
+"""Base classes of encoders and decoders: networks that end in a distribution."""
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from keras_vae.distributions import DistributionLayer
+
+tfd = tfp.distributions
+
+__all__ = ["Decoder", "Encoder"]
+
+
+class _Network(keras.Model):
+    """A stack of layers and the distribution that its output parametrises."""
+
+    def __init__(self, distribution: DistributionLayer, **kwargs: Any):
+        if not isinstance(distribution, DistributionLayer):
+            raise ValueError(
+                "The distribution of a network must be a "
+                "keras_vae.distributions.DistributionLayer. "
+                f"Received: {distribution!r}"
+            )
+        super().__init__(**kwargs)
+        self.distribution = distribution
+
+    def run(self, layers: list[keras.layers.Layer], x: tf.Tensor) -> tf.Tensor:
+        """Applies `layers` one after the other."""
+        for layer in layers:
+            x = layer(x)
+        return x
+
+    def build_layers(
+        self, layers: list[keras.layers.Layer], shape: tuple[int | None, ...]
+    ) -> None:
+        """Builds `layers` in turn, from the shape that the first one gets."""
+        for layer in layers:
+            if not layer.built:
+                layer.build(shape)
+            shape = layer.compute_output_shape(shape)
+        self.distribution.build(shape)
+        self.built = True
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "_Network":
+        config = dict(config)
+        config["distribution"] = keras.saving.deserialize_keras_object(
+            config["distribution"]
+        )
+        return cls(**config)
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        config["distribution"] = keras.saving.serialize_keras_object(
+            self.distribution
+        )
+        return config
+
+
+class Encoder(_Network):
+    """Images to a distribution over latents, q(z|x).
+
+    Sub-classes make `self.stack`, a list of layers from images
+    `[batch, height, width, channels]` to `[batch, num_params]`.
+
+    Args:
+        distribution: Turns the last output into q(z|x); its event shape is
+            the shape of one latent.
+        image_shape: (height, width, channels) of the images.
+    """
+
+    stack: list[keras.layers.Layer]
+
+    def __init__(
+        self,
+        distribution: DistributionLayer,
+        image_shape: tuple[int, int, int],
+        **kwargs: Any,
+    ):
+        super().__init__(distribution, **kwargs)
+        self.image_shape = tuple(image_shape)
+
+    @property
+    def latent_dim(self) -> int:
+        """Size D of a latent vector."""
+        return math.prod(self.distribution.event_shape)
+
+    def build(self, input_shape: Any = None) -> None:
+        self.build_layers(self.stack, (None, *self.image_shape))
+
+    def call(self, image: tf.Tensor) -> tfd.Distribution:
+        """Returns q(z|x) for images `[batch, H, W, C]` in [0, 1]."""
+        return self.distribution(self.run(self.stack, 2.0 * image - 1.0))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "image_shape": self.image_shape}
+
+
+class Decoder(_Network):
+    """Latents to a distribution over images, p(x|z).
+
+    Sub-classes make `self.stack`, a list of layers from `[batch, latent_dim]`
+    to parameters of the likelihood, `[batch, H, W, C * n]` with n parameters
+    for each value. A trainable bias for each parameter is added here; see
+    `set_output_mean`.
+
+    Args:
+        distribution: Turns the last output into p(x|z); its event shape is
+            the shape of one image.
+        latent_dim: Size of a latent vector.
+    """
+
+    stack: list[keras.layers.Layer]
+
+    def __init__(
+        self, distribution: DistributionLayer, latent_dim: int, **kwargs: Any
+    ):
+        super().__init__(distribution, **kwargs)
+        self.latent_dim = latent_dim
+        self.output_bias: keras.Variable | None = None
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of the images."""
+        return tuple(self.distribution.event_shape)
+
+    @property
+    def output_shape_per_image(self) -> tuple[int, int, int]:
+        """Shape of the parameters of one image, (H, W, C * n)."""
+        height, width, channels = self.image_shape
+        num_values = height * width * channels
+        return height, width, channels * self.distribution.num_params // num_values
+
+    def build(self, input_shape: Any = None) -> None:
+        self.output_bias = self.add_weight(
+            name="output_bias",
+            shape=self.output_shape_per_image,
+            initializer="zeros",
+            dtype="float32",
+            autocast=False,  # The likelihood's parameters are float32.
+        )
+        self.build_layers(self.stack, (None, self.latent_dim))
+
+    def call(self, z: tf.Tensor) -> tfd.Distribution:
+        """Returns p(x|z) for latents of shape `[..., latent_dim]`.
+
+        Leading axes, such as `[sample, batch]`, become the batch shape.
+        """
+        params = self.run(self.stack, tf.reshape(z, [-1, self.latent_dim]))
+        params = tf.cast(params, tf.float32) + self.output_bias
+        if z.shape.rank != 2:
+            leading = tf.shape(z)[:-1]
+            params = tf.reshape(
+                params, tf.concat([leading, self.output_shape_per_image], 0)
+            )
+        return self.distribution(params)
+
+    def set_output_mean(self, mean: Any) -> None:
+        """Starts training at p(x|z) = the mean image, whatever z is.
+
+        Sets the bias of the output so that parameters of zero from the network
+        give a likelihood with this mean, which saves the network the first
+        steps (Burda et al. 2016, appendix).
+
+        Args:
+            mean: Mean training image in [0, 1], `[height, width, channels]`.
+        """
+        bias = self.distribution.params_from_mean(np.asarray(mean))
+        self.output_bias.assign(bias.reshape(self.output_shape_per_image))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "latent_dim": self.latent_dim}

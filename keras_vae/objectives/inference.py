@@ -1,0 +1,114 @@
+"""What one pass through a generative model yields."""
+
+import dataclasses
+import functools
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+tfd = tfp.distributions
+
+__all__ = ["Inference", "LatentGroup", "kl_divergence"]
+
+
+def kl_divergence(
+    posterior: tfd.Distribution,
+    prior: tfd.Distribution,
+    sample: tf.Tensor,
+) -> tf.Tensor:
+    """KL(posterior || prior), in closed form where there is one.
+
+    Args:
+        posterior: q(z|x) with batch shape `[..., batch]`.
+        prior: p(z), broadcastable to the posterior.
+        sample: Draws from the posterior `[..., batch, latent]`, used for the
+            Monte Carlo estimate `log q(z|x) - log p(z)` where TensorFlow
+            Probability knows no closed form.
+
+    Returns:
+        Nats per image, `[..., batch]`.
+    """
+    try:
+        return tfd.kl_divergence(posterior, prior)
+    except NotImplementedError:
+        return posterior.log_prob(sample) - prior.log_prob(sample)
+
+
+@dataclasses.dataclass(frozen=True)
+class LatentGroup:
+    """One group of latent variables: a VAE has one, NVAE has many.
+
+    Attributes:
+        posterior: q(z_l | z_<l, x).
+        prior: p(z_l | z_<l).
+        sample: z_l drawn from the posterior, `[batch, ...]` or
+            `[sample, batch, ...]`.
+    """
+
+    posterior: tfd.Distribution
+    prior: tfd.Distribution
+    sample: tf.Tensor
+
+    @functools.cached_property
+    def kl_divergence(self) -> tf.Tensor:
+        """KL(posterior || prior) `[batch]` or `[sample, batch]`, nats."""
+        return kl_divergence(self.posterior, self.prior, self.sample)
+
+    @functools.cached_property
+    def log_ratio(self) -> tf.Tensor:
+        """`log p(z) - log q(z|x)` of the sample, nats."""
+        return self.prior.log_prob(self.sample) - self.posterior.log_prob(
+            self.sample
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Inference:
+    """A pass image -> posterior -> z -> likelihood through a model.
+
+    Objectives, metrics, evaluation and serving are written against this one
+    object, whatever the model.
+
+    Attributes:
+        image: What was encoded, `[batch, height, width, channels]`.
+        likelihood: p(x|z), batch shape `[batch]` or `[sample, batch]`.
+        groups: The latent groups from the top down; none for a plain
+            autoencoder.
+    """
+
+    image: tf.Tensor
+    likelihood: tfd.Distribution
+    groups: tuple[LatentGroup, ...]
+
+    @functools.cached_property
+    def log_likelihood(self) -> tf.Tensor:
+        """`log p(x|z)`, nats per image, `[batch]` or `[sample, batch]`."""
+        return self.likelihood.log_prob(self.image)
+
+    @functools.cached_property
+    def kl_divergence(self) -> tf.Tensor:
+        """KL summed over the groups, nats per image."""
+        if not self.groups:
+            return tf.zeros_like(self.log_likelihood)
+        return tf.add_n([group.kl_divergence for group in self.groups])
+
+    @functools.cached_property
+    def elbo(self) -> tf.Tensor:
+        """`log p(x|z) - KL(q||p)`, nats per image; higher is better.
+
+        Kingma and Welling (2014), equation 8.
+        """
+        return self.log_likelihood - self.kl_divergence
+
+    @functools.cached_property
+    def log_weight(self) -> tf.Tensor:
+        """`log p(x|z) + log p(z) - log q(z|x)` of each draw, nats.
+
+        The importance weight of Burda et al. (2016), equation 8; its mean over
+        the draws, in probability, estimates p(x) without bias.
+        """
+        if not self.groups:
+            return self.log_likelihood
+        return self.log_likelihood + tf.add_n(
+            [group.log_ratio for group in self.groups]
+        )

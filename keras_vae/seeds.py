@@ -1,0 +1,37 @@
+"""Stateless seeds: every random number is a function of where it is used.
+
+A seed is an `int32 [2]` tensor, as `tf.random.stateless_*` and TensorFlow
+Probability take it. Nothing here holds state, so a run that is killed and
+resumed at step t draws what the uninterrupted run would have drawn.
+"""
+
+import tensorflow as tf
+
+__all__ = ["fold_in", "from_int", "replica", "split"]
+
+
+def from_int(seed: int) -> tf.Tensor:
+    """Returns the seed `[seed, 0]`, an int32 tensor of shape `[2]`."""
+    return tf.stack([tf.cast(seed, tf.int32), tf.constant(0, tf.int32)])
+
+
+def fold_in(seed: tf.Tensor, data: tf.Tensor | int) -> tf.Tensor:
+    """Returns a new seed `[2]` that depends on `seed [2]` and an integer."""
+    data = tf.cast(tf.convert_to_tensor(data), tf.int32)
+    return tf.random.experimental.stateless_fold_in(seed, data)
+
+
+def split(seed: tf.Tensor, num: int = 2) -> list[tf.Tensor]:
+    """Returns `num` independent seeds `[2]` made from `seed [2]`."""
+    return tf.unstack(tf.random.experimental.stateless_split(seed, num), num)
+
+
+def replica(seed: tf.Tensor) -> tf.Tensor:
+    """Returns `seed [2]` made different on each replica of the strategy.
+
+    Outside a replica context (a plain call, a cross-replica context) this is
+    the seed of replica 0.
+    """
+    context = tf.distribute.get_replica_context()
+    index = 0 if context is None else context.replica_id_in_sync_group
+    return fold_in(seed, index)

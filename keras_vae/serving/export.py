@@ -1,0 +1,138 @@
+"""`export`: from a trained run to a SavedModel that TF Serving loads."""
+
+import json
+import os
+import pathlib
+import shutil
+import tempfile
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+import keras_vae
+from keras_vae.errors import UserError
+from keras_vae.models import VAE, GenerativeModel
+from keras_vae.serving.signatures import make_endpoints
+from keras_vae.training import ExperimentConfig, load_trained, resolve_data
+
+__all__ = ["export", "export_model", "next_version", "versions"]
+
+METADATA = "assets.extra/metadata.json"
+
+
+def export(
+    workdir: str | os.PathLike[str], export_dir: str | os.PathLike[str]
+) -> pathlib.Path:
+    """Exports the model of a run as the next version in `export_dir`.
+
+    Args:
+        workdir: The run folder.
+        export_dir: The model's folder; TF Serving's `base_path`.
+
+    Returns:
+        The version folder, `<export_dir>/<version>`.
+
+    Raises:
+        UserError: If the run is not trained, or the folder cannot be written.
+    """
+    check_writable(export_dir)
+    model, experiment = load_trained(workdir)
+    return export_model(model, experiment, export_dir)
+
+
+def export_model(
+    model: GenerativeModel,
+    experiment: ExperimentConfig,
+    export_dir: str | os.PathLike[str],
+) -> pathlib.Path:
+    """Writes a model with its signatures as the next version.
+
+    It is written beside the versions and then renamed, so that a server that
+    watches the folder sees a whole version or none.
+
+    Args:
+        model: The model, in float32.
+        experiment: What it was trained on, for the metadata.
+        export_dir: As for `export`.
+
+    Raises:
+        UserError: If the folder cannot be written.
+    """
+    check_writable(export_dir)
+    base = pathlib.Path(export_dir)
+    resolved = resolve_data(experiment.data, experiment.model)
+    partial = pathlib.Path(tempfile.mkdtemp(prefix=".partial-", dir=base))
+    try:
+        signatures = _write(model, resolved, partial)
+        metadata = partial / METADATA
+        metadata.parent.mkdir()
+        content = _metadata(model, experiment, resolved, signatures)
+        metadata.write_text(json.dumps(content, indent=2) + "\n")
+        partial.chmod(0o755)
+        target = base / str(next_version(base))
+        partial.rename(target)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    return target
+
+
+def check_writable(export_dir: str | os.PathLike[str]) -> None:
+    """Makes the folder and raises UserError if nothing can be written in it."""
+    try:
+        pathlib.Path(export_dir).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".partial-", dir=export_dir):
+            pass
+    except OSError as error:
+        raise UserError(
+            "The export folder cannot be written: choose another "
+            f"--export_dir. Received: --export_dir={export_dir} "
+            f"({error.strerror})"
+        ) from error
+
+
+def versions(base: pathlib.Path) -> list[int]:
+    """Returns the versions in a model's folder, in increasing order."""
+    return sorted(
+        int(path.name)
+        for path in base.iterdir()
+        if path.is_dir() and path.name.isdecimal()
+    )
+
+
+def next_version(base: pathlib.Path) -> int:
+    """Returns the number after the highest version, 1 for an empty folder."""
+    return max(versions(base), default=0) + 1
+
+
+def _write(
+    model: GenerativeModel, resolved: dict[str, str], folder: pathlib.Path
+) -> list[str]:
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    endpoints = make_endpoints(model, resolved)
+    for name, (function, specs) in endpoints.items():
+        # Keras makes the first one `serving_default` too.
+        archive.add_endpoint(name, function, input_signature=specs)
+    archive.write_out(str(folder), verbose=False)
+    return ["serving_default", *endpoints]
+
+
+def _metadata(
+    model: GenerativeModel,
+    experiment: ExperimentConfig,
+    resolved: dict[str, str],
+    signatures: list[str],
+) -> dict[str, Any]:
+    return {
+        "package": f"keras_vae {keras_vae.__version__}",
+        "tensorflow": tf.__version__,
+        "image_shape": list(model.image_shape),
+        "image_range": [0.0, 1.0],
+        "latent_dim": model.latent_dim,
+        "groups": [model.latent_dim] if isinstance(model, VAE) else [],
+        "signatures": signatures,
+        **resolved,
+        "experiment": experiment.to_dict(),
+    }

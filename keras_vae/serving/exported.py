@@ -1,0 +1,91 @@
+"""A SavedModel of this package, loaded and asked."""
+
+import json
+import os
+import pathlib
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from keras_vae.errors import UserError, did_you_mean
+from keras_vae.serving.export import METADATA, versions
+
+__all__ = ["ExportedModel"]
+
+
+class ExportedModel:
+    """An export, loaded with TensorFlow alone.
+
+    Args:
+        path: A version folder, or a model's folder, whose highest version is
+            taken.
+
+    Attributes:
+        path: The version folder.
+        metadata: What `assets.extra/metadata.json` says.
+
+    Raises:
+        UserError: If there is no export.
+
+    Example:
+        >>> model = ExportedModel("saved_models/mnist_vae")
+        >>> model("sample", seed=np.array([[1, 2]], np.int32),
+        ...       temperature=np.ones([1], np.float32))["image"].shape
+        (1, 28, 28, 1)
+    """
+
+    def __init__(self, path: str | os.PathLike[str]):
+        self.path = _version_folder(pathlib.Path(path))
+        try:
+            self.metadata: dict[str, Any] = json.loads(
+                (self.path / METADATA).read_text()
+            )
+            self._module = tf.saved_model.load(str(self.path))
+        except (OSError, ValueError) as error:
+            raise UserError(
+                "The SavedModel cannot be loaded as an export of this package "
+                f"({type(error).__name__}). Received: {self.path}"
+            ) from error
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of the images."""
+        height, width, channels = self.metadata["image_shape"]
+        return height, width, channels
+
+    def __call__(self, signature: str, **inputs: Any) -> dict[str, np.ndarray]:
+        """Asks one signature.
+
+        Args:
+            signature: Its name.
+            **inputs: Its inputs by name, as arrays.
+
+        Returns:
+            Its outputs by name.
+
+        Raises:
+            UserError: If the model has no such signature.
+        """
+        if signature not in self._module.signatures:
+            raise UserError(
+                "The model has no such signature. "
+                f"{did_you_mean(signature, self._module.signatures)} "
+                f"Received: {signature}"
+            )
+        function = self._module.signatures[signature]
+        tensors = {k: tf.convert_to_tensor(v) for k, v in inputs.items()}
+        return {k: v.numpy() for k, v in function(**tensors).items()}
+
+
+def _version_folder(path: pathlib.Path) -> pathlib.Path:
+    if (path / "saved_model.pb").is_file():
+        return path
+    found = versions(path) if path.is_dir() else []
+    if not found or not (path / str(found[-1]) / "saved_model.pb").is_file():
+        raise UserError(
+            "No SavedModel found: expected saved_model.pb in the folder or in "
+            "a version folder such as 1/ below it; apps/export.py makes one. "
+            f"Received: --saved_model={path}"
+        )
+    return path / str(found[-1])

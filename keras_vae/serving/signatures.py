@@ -1,0 +1,162 @@
+"""The functions that an export answers with.
+
+Every input and output shares its first dimension, the batch, so that a server
+may join requests; a row's answer depends on that row alone, its seed included.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from keras_vae import seeds
+from keras_vae.models import VAE, GenerativeModel
+from keras_vae.objectives import Inference, LatentGroup
+
+__all__ = ["Endpoint", "make_endpoints"]
+
+Endpoint = tuple[Callable[..., dict[str, tf.Tensor]], list[tf.TensorSpec]]
+
+
+def make_endpoints(
+    model: GenerativeModel, resolved: dict[str, str]
+) -> dict[str, Endpoint]:
+    """Returns the signatures that a model can have; `reconstruct` is first.
+
+    Args:
+        model: The model, in float32.
+        resolved: How its images were prepared, from `resolve_data`.
+
+    Returns:
+        Name to (function, input specs). A plain autoencoder has no `sample`
+        and no `score`.
+    """
+    image = tf.TensorSpec([None, *model.image_shape], tf.float32, name="image")
+    z = tf.TensorSpec([None, model.latent_dim], tf.float32, name="z")
+    data = tf.TensorSpec([None], tf.string, name="image_bytes")
+    endpoints: dict[str, Endpoint] = {
+        "reconstruct": (
+            lambda image: {"reconstruction": model.reconstruct(image)},
+            [image],
+        ),
+        "decode": (lambda z: {"image": model.decode(z)}, [z]),
+        "reconstruct_bytes": (_reconstruct_bytes(model), [data]),
+    }
+    if not isinstance(model, VAE):
+        endpoints["encode"] = (lambda image: {"z": model.encode(image)}, [image])
+        return endpoints
+    seed = tf.TensorSpec([None, 2], tf.int32, name="seed")
+    temperature = tf.TensorSpec([None], tf.float32, name="temperature")
+    endpoints["encode"] = (_encode(model), [image])
+    endpoints["sample"] = (_sample(model), [seed, temperature])
+    endpoints["score"] = (_score(model, resolved), [image, seed])
+    return endpoints
+
+
+def _encode(model: VAE) -> Callable[..., dict[str, tf.Tensor]]:
+    def encode(image: tf.Tensor) -> dict[str, tf.Tensor]:
+        posterior = model.encode(image)
+        return {"mean": posterior.mean(), "stddev": posterior.stddev()}
+
+    return encode
+
+
+def _sample(model: VAE) -> Callable[..., dict[str, tf.Tensor]]:
+    def sample(seed: tf.Tensor, temperature: tf.Tensor) -> dict[str, Any]:
+        noise = _row_normal(seed, model.latent_dim)
+        return {"image": model.decode(temperature[:, tf.newaxis] * noise)}
+
+    return sample
+
+
+def _score(
+    model: VAE, resolved: dict[str, str]
+) -> Callable[..., dict[str, tf.Tensor]]:
+    """Scores images as the model was trained and evaluated on them.
+
+    Grey levels are binarized, or dequantized, with the row's own seed; the
+    score of a dequantized image is that of its 8-bit levels.
+    """
+
+    def score(image: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
+        noise_seed, latent_seed = _row_split(seed)
+        offset = 0.0
+        if resolved["binarization"] != "none":
+            noise = _row_uniform(noise_seed, model.image_shape)
+            image = tf.cast(noise < image, tf.float32)
+        elif resolved["dequantization"] == "uniform":
+            noise = _row_uniform(noise_seed, model.image_shape)
+            image = (tf.round(image * 255.0) + noise) / 256.0
+            num_values = tf.size(image[0], out_type=tf.int32)
+            offset = tf.cast(num_values, tf.float32) * tf.math.log(256.0)
+        posterior = model.encode(image)
+        noise = _row_normal(latent_seed, model.latent_dim)
+        z = posterior.loc + posterior.scale.matvec(noise)
+        group = LatentGroup(posterior, model.prior, z)
+        inference = Inference(image, model.decoder(z), (group,))
+        return {
+            "elbo": inference.elbo - offset,
+            "log_likelihood": inference.log_likelihood - offset,
+            "kl_divergence": inference.kl_divergence,
+        }
+
+    return score
+
+
+def _reconstruct_bytes(
+    model: GenerativeModel,
+) -> Callable[..., dict[str, tf.Tensor]]:
+    channels = model.image_shape[-1]
+
+    def decode(data: tf.Tensor) -> tf.Tensor:
+        pixels = tf.io.decode_image(
+            data, channels=channels, expand_animations=False
+        )
+        tf.debugging.assert_equal(
+            tf.shape(pixels),
+            model.image_shape,
+            message="`image_bytes` must hold images of the model's size.",
+        )
+        return tf.ensure_shape(pixels, model.image_shape)
+
+    def encode(image: tf.Tensor) -> tf.Tensor:
+        pixels = tf.round(tf.clip_by_value(image, 0.0, 1.0) * 255.0)
+        return tf.io.encode_png(tf.cast(pixels, tf.uint8))
+
+    def reconstruct(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+        pixels = tf.map_fn(decode, image_bytes, fn_output_signature=tf.uint8)
+        pixels = tf.reshape(pixels, [-1, *model.image_shape])
+        images = model.reconstruct(tf.cast(pixels, tf.float32) / 255.0)
+        answers = tf.map_fn(encode, images, fn_output_signature=tf.string)
+        return {"reconstruction_bytes": answers}
+
+    return reconstruct
+
+
+def _row_normal(seed: tf.Tensor, size: int) -> tf.Tensor:
+    """Returns standard normal numbers `[batch, size]`, a row from its seed."""
+    rows = tf.map_fn(
+        lambda s: tf.random.stateless_normal([size], s),
+        seed,
+        fn_output_signature=tf.float32,
+    )
+    return tf.reshape(rows, [-1, size])
+
+
+def _row_uniform(seed: tf.Tensor, shape: tuple[int, ...]) -> tf.Tensor:
+    """Returns numbers of U[0, 1) `[batch, *shape]`, a row from its seed."""
+    rows = tf.map_fn(
+        lambda s: tf.random.stateless_uniform(shape, s),
+        seed,
+        fn_output_signature=tf.float32,
+    )
+    return tf.reshape(rows, [-1, *shape])
+
+
+def _row_split(seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns two independent seeds `[batch, 2]` for each seed."""
+    both = tf.map_fn(
+        lambda s: tf.stack(seeds.split(s)), seed, fn_output_signature=tf.int32
+    )
+    both = tf.reshape(both, [-1, 2, 2])
+    return both[:, 0], both[:, 1]

@@ -1,0 +1,247 @@
+"""Callbacks that steer a run: its clock, its safety, its checkpoints."""
+
+import math
+import pathlib
+import signal
+import threading
+import time
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from keras_vae.training.state import TrainingState, check_finite
+
+__all__ = [
+    "Averages",
+    "Checkpoints",
+    "Clock",
+    "DivergedError",
+    "EarlyStopping",
+    "Interruption",
+    "StopOnNonFinite",
+]
+
+
+class DivergedError(RuntimeError):
+    """Training produced numbers that are not finite, and what they were."""
+
+
+class Clock(keras.callbacks.Callback):
+    """Keeps `elapsed`, and ends the run when its time or its steps are over.
+
+    With a budget of minutes, the length of the run in steps is what the speed
+    so far makes it: it is revised after each execution, so that every schedule
+    ends when the time does.
+
+    Args:
+        state: The run.
+        max_minutes: Budget of the whole run, all its resumptions together;
+            None where the run ends after `state.total_steps`.
+    """
+
+    def __init__(self, state: TrainingState, max_minutes: float | None):
+        super().__init__()
+        self.state = state
+        self.budget = None if max_minutes is None else 60.0 * max_minutes
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self._start = time.monotonic() - float(self.state.elapsed.numpy())
+        self._first: tuple[float, int] | None = None
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        elapsed = time.monotonic() - self._start
+        step = self.state.step
+        self.state.elapsed.assign(elapsed)
+        if self.budget is not None:
+            self._revise(elapsed, step)
+            done = elapsed >= self.budget
+        else:
+            done = step >= int(self.state.total_steps.numpy())
+        if done:
+            self.model.stop_training = True
+
+    def _revise(self, elapsed: float, step: int) -> None:
+        # Tracing makes the first execution slow: measure from its end.
+        if self._first is None:
+            self._first = (elapsed, step)
+            return
+        first_elapsed, first_step = self._first
+        rate = (step - first_step) / (elapsed - first_elapsed)
+        left = max(self.budget - elapsed, 0.0)
+        self.state.total_steps.assign(step + max(int(left * rate), 1))
+
+
+class StopOnNonFinite(keras.callbacks.Callback):
+    """Ends the run with a diagnosis when a loss is NaN or infinite."""
+
+    def __init__(self, state: TrainingState):
+        super().__init__()
+        self.state = state
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        logs = logs or {}
+        if math.isfinite(float(logs.get("loss", 0.0))):
+            return
+        terms = [k for k, v in logs.items() if not math.isfinite(float(v))]
+        raise DivergedError(diagnosis(self.state, terms))
+
+
+def diagnosis(state: TrainingState, terms: list[str]) -> str:
+    """Returns what is not finite, where, and what may help."""
+    variables = check_finite(state)
+    where = "no variable"
+    if variables:
+        where = ", ".join(variables[:3])
+        if len(variables) > 3:
+            where += f" and {len(variables) - 3} more variables"
+    rate = float(tf.convert_to_tensor(state.optimizer.learning_rate))
+    return (
+        f"Training diverged by step {state.step}: not finite are "
+        f"{', '.join(terms) or 'the weights'}; {where} hold NaN or infinity "
+        f"(learning rate {rate:.2g}). The last good checkpoint is kept: start "
+        "again in another --workdir with a lower --config.learning_rate, a "
+        "lower --config.clip_norm or --precision=float32."
+    )
+
+
+class Averages(keras.callbacks.Callback):
+    """Validates, and shows, the averaged weights instead of the last ones.
+
+    They are exchanged when validation begins and exchanged back at the end of
+    the epoch: callbacks before this one see the averages in `on_epoch_end`,
+    those after it the weights that are trained.
+    """
+
+    def __init__(self, state: TrainingState):
+        super().__init__()
+        self.state = state
+        self._swapped = False
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        if not self._swapped:
+            self.state.swap_averages()
+            self._swapped = True
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if self._swapped:
+            self.state.swap_averages()
+            self._swapped = False
+
+
+class Checkpoints(keras.callbacks.Callback):
+    """Saves the run every so many seconds, and at its end.
+
+    A checkpoint is written beside the old ones and then named as the last; a
+    kill at any moment leaves the one before. Weights that are not finite are
+    never saved.
+
+    Args:
+        state: The run.
+        folder: Where the checkpoints go.
+        keep: How many are kept.
+        seconds: So many seconds lie between two of them.
+    """
+
+    def __init__(
+        self,
+        state: TrainingState,
+        folder: pathlib.Path,
+        keep: int,
+        seconds: float,
+    ):
+        super().__init__()
+        self.state = state
+        self.manager = tf.train.CheckpointManager(
+            state.checkpoint(), str(folder), max_to_keep=keep
+        )
+        self.seconds = seconds
+        self._last = time.monotonic()
+
+    def restore(self) -> bool:
+        """Restores the last checkpoint; returns whether there was one."""
+        path = self.manager.latest_checkpoint
+        if path is None:
+            return False
+        self.manager.checkpoint.restore(path).assert_consumed()
+        return True
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        if time.monotonic() - self._last >= self.seconds:
+            self.save()
+
+    def on_train_end(self, logs: Any = None) -> None:
+        self.save()
+
+    def save(self) -> None:
+        """Saves now, unless the step was saved already."""
+        path = self.manager.latest_checkpoint or ""
+        if path.endswith(f"-{self.state.step}"):
+            return
+        if check_finite(self.state):
+            raise DivergedError(diagnosis(self.state, []))
+        self.manager.save(checkpoint_number=self.state.step)
+        self._last = time.monotonic()
+
+
+class EarlyStopping(keras.callbacks.Callback):
+    """Keeps the best run so far, and stops when it gets no better.
+
+    Args:
+        state: The run.
+        folder: Where the checkpoint of the best validation loss goes.
+        patience: Epochs without a better validation loss.
+    """
+
+    def __init__(self, state: TrainingState, folder: pathlib.Path, patience: int):
+        super().__init__()
+        self.state = state
+        self.patience = patience
+        self.manager = tf.train.CheckpointManager(
+            state.checkpoint(), str(folder), max_to_keep=1
+        )
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        loss = (logs or {})["val_loss"]
+        if loss < float(self.state.best_loss.numpy()):
+            self.state.best_loss.assign(loss)
+            self.state.epochs_waited.assign(0)
+            self.manager.save(checkpoint_number=self.state.step)
+            return
+        self.state.epochs_waited.assign_add(1)
+        if int(self.state.epochs_waited.numpy()) >= self.patience:
+            self.model.stop_training = True
+
+
+class Interruption(keras.callbacks.Callback):
+    """Ends the run in good order on SIGTERM and on Ctrl-C.
+
+    The run stops after the execution at hand, and `Checkpoints` saves it.
+
+    Attributes:
+        received: The signal that came, or None.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.received: signal.Signals | None = None
+        self._before: dict[int, Any] = {}
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            return  # Python delivers signals to the main thread alone.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._before[number] = signal.signal(number, self._stop)
+
+    def on_train_end(self, logs: Any = None) -> None:
+        self.restore_handlers()
+
+    def restore_handlers(self) -> None:
+        """Gives the signals back to who had them."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}
+
+    def _stop(self, number: int, frame: Any) -> None:
+        self.received = signal.Signals(number)
+        self.model.stop_training = True

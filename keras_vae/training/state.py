@@ -1,0 +1,142 @@
+"""What a run consists of besides its data: model, optimizer, clock."""
+
+import dataclasses
+import math
+
+import keras
+import tensorflow as tf
+
+from keras_vae.config import ModelConfig
+from keras_vae.models import GenerativeModel, build_model
+from keras_vae.objectives import WarmupCosine
+from keras_vae.training.optimizer import Adam
+
+__all__ = ["TrainingState", "check_finite", "make_state"]
+
+_UNKNOWN_LENGTH = 2**40
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingState:
+    """The model and everything that a checkpoint must hold beside it.
+
+    Attributes:
+        model: The model, with its variables.
+        optimizer: Its optimizer, with its variables.
+        total_steps: Length of the run in steps, int64; all schedules read it.
+        elapsed: Seconds of training so far, float64.
+        best_loss: Lowest validation loss so far, float64.
+        epochs_waited: Epochs since then, int64.
+    """
+
+    model: GenerativeModel
+    optimizer: keras.optimizers.Optimizer
+    total_steps: tf.Variable
+    elapsed: tf.Variable
+    best_loss: tf.Variable
+    epochs_waited: tf.Variable
+
+    @property
+    def step(self) -> int:
+        """Training steps done so far."""
+        return int(self.optimizer.iterations.numpy())
+
+    @property
+    def _inner(self) -> keras.optimizers.Optimizer:
+        """The optimizer itself, without the scaling of the loss."""
+        return getattr(self.optimizer, "inner_optimizer", self.optimizer)
+
+    def checkpoint(self) -> tf.train.Checkpoint:
+        """Returns the object that saves and restores all of this."""
+        scaled = {}
+        if self.optimizer is not self._inner:
+            scaled = {"loss_scale": self.optimizer}
+        return tf.train.Checkpoint(
+            model=self.model,
+            optimizer=self._inner,
+            **scaled,
+            total_steps=self.total_steps,
+            elapsed=self.elapsed,
+            best_loss=self.best_loss,
+            epochs_waited=self.epochs_waited,
+        )
+
+    def swap_averages(self) -> None:
+        """Exchanges the weights with their averages, where there are any."""
+        if not self._inner.use_ema:
+            return
+        averages = self._inner._model_variables_moving_average
+        for variable, average in zip(
+            self.model.trainable_variables, averages, strict=True
+        ):
+            old = variable.numpy()
+            variable.assign(average.numpy())
+            average.assign(old)
+
+
+def make_state(
+    config: ModelConfig,
+    image_shape: tuple[int, int, int],
+    *,
+    likelihood: str,
+    total_steps: int | None,
+    seed: int,
+    precision: str,
+) -> TrainingState:
+    """Builds a model and its optimizer. Call it in the strategy's scope.
+
+    Args:
+        config: What to build.
+        image_shape: (height, width, channels).
+        likelihood: As in `build_model`.
+        total_steps: Length of the run, or None where only the clock knows.
+        seed: Base of initial weights and noise.
+        precision: Keras dtype policy of the networks.
+    """
+    total = _counter(total_steps or _UNKNOWN_LENGTH, tf.int64)
+    model = build_model(
+        config,
+        image_shape,
+        likelihood=likelihood,
+        total_steps=total,
+        seed=seed,
+        precision=precision,
+    )
+    rate = WarmupCosine(
+        config.learning_rate,
+        config.learning_rate_warmup,
+        config.learning_rate_final,
+        total,
+    )
+    optimizer: keras.optimizers.Optimizer = Adam(
+        rate,
+        beta_2=config.beta_2,
+        max_norm=config.clip_norm,
+        use_ema=config.ema_momentum > 0,
+        ema_momentum=config.ema_momentum,
+    )
+    if precision == "mixed_float16":
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    optimizer.build(model.trainable_variables)
+    return TrainingState(
+        model,
+        optimizer,
+        total_steps=total,
+        elapsed=_counter(0.0, tf.float64),
+        best_loss=_counter(math.inf, tf.float64),
+        epochs_waited=_counter(0, tf.int64),
+    )
+
+
+def _counter(value: float, dtype: tf.DType) -> tf.Variable:
+    return tf.Variable(value, dtype=dtype, trainable=False)
+
+
+def check_finite(state: TrainingState) -> list[str]:
+    """Returns the paths of the variables that hold NaN or infinity."""
+    return [
+        variable.path
+        for variable in state.model.variables
+        if variable.dtype.startswith("float")
+        and not math.isfinite(float(tf.reduce_sum(tf.abs(variable.value))))
+    ]

@@ -1,0 +1,136 @@
+"""What TensorBoard shows of a run."""
+
+import pathlib
+import time
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tensorboard.plugins.hparams import api as hparams
+
+from keras_vae import plotting, seeds
+from keras_vae.models import VAE, latent_statistics, traverse
+from keras_vae.training.progress import Progress
+from keras_vae.training.state import TrainingState
+
+__all__ = ["TensorBoard"]
+
+_NUM_PICTURES = 32
+_NUM_SAMPLES = 64
+_TRAVERSED = 8
+
+
+class TensorBoard(keras.callbacks.Callback):
+    """Writes scalars each epoch, pictures and histograms at most every 20 s.
+
+    Scalars are `elbo`, `log_likelihood`, `kl_divergence`, `loss` (under
+    `train` and `validation`), `beta`, `learning_rate`, `images_per_second`
+    and `active_units`; pictures are reconstructions beside their inputs,
+    samples and latent traversals; `kl_by_dimension` is a histogram; HParams
+    holds the configuration and the last validation loss.
+
+    It must come before `Averages`, so that it sees the averaged weights.
+
+    Args:
+        state: The run.
+        folder: Where the event files go.
+        validation: Batches of validation images.
+        progress: Knows the images per second.
+        configuration: Names and values for HParams.
+        seconds: Least time between two sets of pictures.
+    """
+
+    def __init__(
+        self,
+        state: TrainingState,
+        folder: pathlib.Path,
+        validation: tf.data.Dataset,
+        progress: Progress,
+        configuration: dict[str, Any],
+        seconds: float = 20.0,
+    ):
+        super().__init__()
+        self.state = state
+        self.folder = folder
+        self.validation = validation
+        self.progress = progress
+        self.configuration = configuration
+        self.seconds = seconds
+        self._last_pictures = -float("inf")
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self._writers = {
+            name: tf.summary.create_file_writer(str(self.folder / name))
+            for name in ("train", "validation")
+        }
+        images = next(iter(self.validation.unbatch().batch(_NUM_PICTURES)))
+        self._images = images[:_NUM_PICTURES]
+        with self._writers["train"].as_default():
+            hparams.hparams(
+                {
+                    key: value
+                    if isinstance(value, (bool, int, float, str))
+                    else str(value)
+                    for key, value in self.configuration.items()
+                }
+            )
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        step = self.state.step
+        values = dict(logs or {})
+        with self._writers["validation"].as_default():
+            for name in list(values):
+                if name.startswith("val_"):
+                    value = values.pop(name)
+                    tf.summary.scalar(name.removeprefix("val_"), value, step)
+            self._latents(step)
+        with self._writers["train"].as_default():
+            for name, value in values.items():
+                tf.summary.scalar(name, value, step)
+            model, optimizer = self.state.model, self.state.optimizer
+            beta = model.objective.kl_weight(optimizer.iterations)
+            tf.summary.scalar("beta", beta, step)
+            rate = tf.convert_to_tensor(optimizer.learning_rate)
+            tf.summary.scalar("learning_rate", rate, step)
+            speed = self.progress.images_per_second
+            tf.summary.scalar("images_per_second", speed, step)
+        self._flush()
+
+    def on_train_end(self, logs: Any = None) -> None:
+        for writer in self._writers.values():
+            writer.close()
+
+    def _latents(self, step: int) -> None:
+        """Writes what is drawn from the model; run with averaged weights."""
+        now = time.monotonic()
+        finished = self.model.stop_training
+        if now - self._last_pictures < self.seconds and not finished:
+            return
+        self._last_pictures = now
+        model = self.state.model
+        reconstructions = model.reconstruct(self._images)
+        pairs = np.stack([self._images, reconstructions], axis=1)
+        pairs = pairs.reshape([-1, *model.image_shape])
+        _picture("reconstructions", pairs, 8, step)
+        if not isinstance(model, VAE):
+            return
+        statistics = latent_statistics(model, self.validation)
+        tf.summary.scalar("active_units", statistics.active_units, step)
+        tf.summary.histogram("kl_by_dimension", statistics.kl_by_dimension, step)
+        samples = model.sample([_NUM_SAMPLES], seeds.from_int(model.seed))
+        _picture("samples", samples.numpy(), 8, step)
+        dimensions = statistics.order[:_TRAVERSED]
+        traversal = traverse(model, self._images[:1], dimensions)
+        columns = traversal.shape[1]
+        traversal = traversal.reshape([-1, *model.image_shape])
+        _picture("traversals", traversal, columns, step)
+
+    def _flush(self) -> None:
+        for writer in self._writers.values():
+            writer.flush()
+
+
+def _picture(name: str, images: np.ndarray, columns: int, step: int) -> None:
+    grid = plotting.image_grid(images, columns)
+    tf.summary.image(name, grid[np.newaxis], step)

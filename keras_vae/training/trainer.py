@@ -1,0 +1,322 @@
+"""`train`: from an experiment to a trained model in a run folder."""
+
+import dataclasses
+import math
+import os
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from keras_vae.config import ModelConfig
+from keras_vae.data import (
+    DataConfig,
+    ImageDataset,
+    Split,
+    default_binarization,
+    evaluation_batches,
+    load,
+    steps_per_epoch,
+    training_batches,
+)
+from keras_vae.errors import UserError
+from keras_vae.models import GenerativeModel, resolve_likelihood
+from keras_vae.training.callbacks import (
+    Averages,
+    Checkpoints,
+    Clock,
+    EarlyStopping,
+    Interruption,
+    StopOnNonFinite,
+)
+from keras_vae.training.experiment import ExperimentConfig, RunFolder
+from keras_vae.training.progress import Progress
+from keras_vae.training.state import TrainingState, make_state
+from keras_vae.training.strategy import (
+    check_batch_size,
+    make_strategy,
+    resolve_jit,
+    resolve_precision,
+)
+from keras_vae.training.tensorboard import TensorBoard
+
+__all__ = ["TrainResult", "load_trained", "resolve_data", "train"]
+
+_STEPS_PER_EXECUTION = 16
+_EVALUATION_BATCH_SIZE = 500
+_IMAGES_FOR_MEAN = 10_000
+_NO_END = 10**6
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainResult:
+    """How a call of `train` ended.
+
+    Attributes:
+        interrupted: Name of the signal that ended it early, or None.
+        summary: What was done, as it stands in `results.json`.
+    """
+
+    interrupted: str | None
+    summary: dict[str, Any]
+
+
+def resolve_data(config: DataConfig, model: ModelConfig) -> dict[str, str]:
+    """Returns what `auto` stands for in the preparation of the images.
+
+    Returns:
+        `binarization`, `dequantization` and `likelihood`. Images that are not
+        binarized are dequantized with uniform noise where the likelihood is a
+        density, so that a bound on it is one on the 8-bit images (Theis et al.
+        2016, section 3.1); not for a plain autoencoder.
+    """
+    binarization = config.binarization
+    if binarization == "auto":
+        binarization = default_binarization(config.dataset)
+        if model.model == "autoencoder" or model.likelihood not in (
+            "auto",
+            "bernoulli",
+        ):
+            binarization = "none"
+    dequantization = config.dequantization
+    if dequantization == "auto":
+        density = binarization == "none" and model.model != "autoencoder"
+        dequantization = "uniform" if density else "none"
+    return {
+        "binarization": binarization,
+        "dequantization": dequantization,
+        "likelihood": resolve_likelihood(model, binarization),
+    }
+
+
+def train(
+    experiment: ExperimentConfig,
+    workdir: str | os.PathLike[str],
+    *,
+    resume: bool = True,
+    dataset: ImageDataset | None = None,
+) -> TrainResult:
+    """Trains a model with `fit`, or goes on with a run that was cut off.
+
+    All input is checked before the run folder is touched. The same call after
+    a kill resumes at the step of the last checkpoint and repeats what the
+    uninterrupted run would have done.
+
+    Args:
+        experiment: Data, model and training.
+        workdir: The run folder; see `RunFolder`.
+        resume: Whether to go on with a run that the folder holds.
+        dataset: The images, where they are loaded already.
+
+    Raises:
+        UserError: If the experiment cannot be run as asked.
+        DivergedError: If the loss is not finite.
+    """
+    config, length = experiment.model, experiment.training
+    folder = RunFolder(workdir)
+    folder.check(experiment, resume)
+    strategy = make_strategy(length.distribution)
+    check_batch_size(strategy, config.batch_size)
+    resolved = resolve_data(experiment.data, config)
+    dataset = dataset or load(experiment.data)
+    epoch = steps_per_epoch(dataset.splits["train"], config.batch_size)
+    resolved["precision"] = resolve_precision(length.precision)
+    with strategy.scope():
+        state = _compiled_state(experiment, dataset, resolved, epoch)
+    folder.start(experiment, dataset.image_shape)
+    checkpoints = Checkpoints(
+        state,
+        folder.checkpoints,
+        length.keep_checkpoints,
+        length.checkpoint_seconds,
+    )
+    if not checkpoints.restore():
+        mean = _mean_image(dataset.splits["train"])
+        state.model.decoder.set_output_mean(mean)
+    run = _Run(experiment, resolved, dataset, state, folder, epoch)
+    received = run.fit(checkpoints)
+    summary = {
+        "steps": state.step,
+        "epochs": round(state.step / epoch, 3),
+        "minutes": round(float(state.elapsed.numpy()) / 60, 3),
+        "num_parameters": state.model.count_params(),
+        "jit_compile": bool(state.model.jit_compile),
+        "num_replicas": strategy.num_replicas_in_sync,
+        **resolved,
+    }
+    folder.update_results({"training": summary})
+    return TrainResult(received, summary)
+
+
+def load_trained(
+    workdir: str | os.PathLike[str],
+) -> tuple[GenerativeModel, ExperimentConfig]:
+    """Returns the model of a run, in float32, with its averaged weights.
+
+    Where the run stopped early it is the best one, else the last.
+
+    Raises:
+        UserError: If the folder holds no run, or no checkpoint yet.
+    """
+    folder = RunFolder(workdir)
+    experiment = folder.load_experiment()
+    shape = folder.load_image_shape()
+    state = make_state(
+        experiment.model,
+        shape,
+        likelihood=resolve_data(experiment.data, experiment.model)["likelihood"],
+        total_steps=None,
+        seed=experiment.training.seed,
+        precision="float32",
+    )
+    path = None
+    if experiment.training.patience:
+        path = tf.train.latest_checkpoint(str(folder.checkpoints / "best"))
+    path = path or tf.train.latest_checkpoint(str(folder.checkpoints))
+    if path is None:
+        raise UserError(
+            "The run has no checkpoint yet: train it first with apps/train.py. "
+            f"Received: --workdir={workdir}"
+        )
+    state.checkpoint().restore(path).assert_existing_objects_matched()
+    state.swap_averages()
+    return state.model, experiment
+
+
+def _compiled_state(
+    experiment: ExperimentConfig,
+    dataset: ImageDataset,
+    resolved: dict[str, str],
+    epoch: int,
+) -> TrainingState:
+    length = experiment.training
+    timed = length.max_minutes is not None
+    precision = resolved["precision"]
+    state = make_state(
+        experiment.model,
+        dataset.image_shape,
+        likelihood=resolved["likelihood"],
+        total_steps=None if timed else epoch * length.epochs,
+        seed=length.seed,
+        precision=precision,
+    )
+    state.model.compile(
+        optimizer=state.optimizer,
+        steps_per_execution=_steps_per_execution(epoch),
+        jit_compile=resolve_jit(length.jit_compile),
+    )
+    return state
+
+
+def _steps_per_execution(epoch: int) -> int:
+    """Returns about 16, so that executions overrun the epoch by little."""
+    return math.ceil(epoch / math.ceil(epoch / _STEPS_PER_EXECUTION))
+
+
+def _mean_image(split: Split) -> np.ndarray:
+    """Returns the mean of (some of) the images in [0, 1], `[H, W, C]`."""
+    batches = evaluation_batches(
+        split,
+        batch_size=_EVALUATION_BATCH_SIZE,
+        binarization="none",
+        num_images=min(split.num_images, _IMAGES_FOR_MEAN),
+    )
+    total = sum(tf.reduce_sum(batch, axis=0) for batch in batches)
+    return (total / min(split.num_images, _IMAGES_FOR_MEAN)).numpy()
+
+
+@dataclasses.dataclass(frozen=True)
+class _Run:
+    """The call of `fit`, with its data and its callbacks."""
+
+    experiment: ExperimentConfig
+    resolved: dict[str, str]
+    dataset: ImageDataset
+    state: TrainingState
+    folder: RunFolder
+    epoch: int
+
+    def fit(self, checkpoints: Checkpoints) -> str | None:
+        """Trains to the end; returns the signal that ended it early."""
+        state, length = self.state, self.experiment.training
+        total = None
+        if length.max_minutes is None:
+            total = self.epoch * length.epochs
+            if state.step >= total:
+                return None
+        elif float(state.elapsed.numpy()) >= 60 * length.max_minutes:
+            return None
+        interruption = Interruption()
+        per_execution = state.model.steps_per_execution
+        interval = math.ceil(self.epoch / per_execution) * per_execution
+        validation = self._validation()
+        try:
+            state.model.fit(
+                self._batches(total),
+                epochs=_NO_END,
+                initial_epoch=state.step // interval,
+                steps_per_epoch=interval,
+                validation_data=validation,
+                shuffle=False,
+                verbose=0,
+                callbacks=[
+                    *self._callbacks(checkpoints, validation),
+                    interruption,
+                ],
+            )
+        finally:
+            interruption.restore_handlers()
+        return interruption.received.name if interruption.received else None
+
+    def _batches(self, total: int | None) -> tf.data.Dataset:
+        return training_batches(
+            self.dataset.splits["train"],
+            batch_size=self.experiment.model.batch_size,
+            seed=self.experiment.training.seed,
+            start_step=self.state.step,
+            num_steps=total,
+            binarization=self.resolved["binarization"],
+            dequantization=self.resolved["dequantization"],
+        )
+
+    def _validation(self) -> tf.data.Dataset:
+        return evaluation_batches(
+            self.dataset.splits["validation"],
+            batch_size=_EVALUATION_BATCH_SIZE,
+            binarization=self.resolved["binarization"],
+            dequantization=self.resolved["dequantization"],
+            seed=self.experiment.training.seed,
+        )
+
+    def _callbacks(
+        self, checkpoints: Checkpoints, validation: tf.data.Dataset
+    ) -> list[Any]:
+        state, length = self.state, self.experiment.training
+        progress = Progress(
+            state,
+            self.epoch,
+            self.experiment.model.batch_size,
+            length.max_minutes,
+        )
+        board = TensorBoard(
+            state,
+            self.folder.tensorboard,
+            validation,
+            progress,
+            {
+                **dataclasses.asdict(self.experiment.model),
+                "dataset": self.experiment.data.dataset,
+                **self.resolved,
+            },
+        )
+        callbacks = [
+            StopOnNonFinite(state),
+            Clock(state, length.max_minutes),
+            progress,
+            board,
+            Averages(state),
+        ]
+        if length.patience:
+            best = self.folder.checkpoints / "best"
+            callbacks.append(EarlyStopping(state, best, length.patience))
+        return [*callbacks, checkpoints]

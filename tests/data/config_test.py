@@ -1,0 +1,83 @@
+"""Tests of the settings."""
+
+import dataclasses
+import subprocess
+import sys
+
+import pytest
+
+from keras_vae.data.config import DataConfig, default_binarization
+from keras_vae.errors import UserError
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"dataset": ""}, "dataset must be a non-empty string"),
+        ({"data_dir": 3}, "data_dir must be"),
+        ({"manual_dir": ""}, "manual_dir must be"),
+        ({"binarization": "dynamc"}, "Did you mean 'dynamic'"),
+        ({"dequantization": True}, "dequantization must be one of"),
+        ({"resize": (28,)}, "resize must be two numbers"),
+        ({"resize": (28, 0)}, "resize must be two positive"),
+        ({"resize": "28"}, "resize must be two numbers"),
+        ({"pad": -1}, "pad must be an integer"),
+        ({"pad": 1.5}, "pad must be an integer"),
+        ({"validation_size": 0}, "validation_size must be"),
+        ({"seed": -1}, "seed must be"),
+        ({"seed": 2**32}, "seed must be"),
+        ({"dataset": "image_folder"}, "data_dir must name the folder"),
+        (
+            {"binarization": "static", "dequantization": "uniform"},
+            "dequantization",
+        ),
+    ],
+)
+def test_bad_values_are_named(changes, message):
+    with pytest.raises(UserError, match=message) as caught:
+        DataConfig(**changes)
+    assert "Received: " in str(caught.value)
+
+
+def test_resize_may_be_a_list():
+    assert DataConfig(resize=[8, 9]).resize == (8, 9)
+
+
+def test_config_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        DataConfig().seed = 1
+
+
+@pytest.mark.parametrize(
+    ("dataset", "binarization"),
+    [
+        ("mnist", "dynamic"),
+        ("mnist:3.0.1", "dynamic"),
+        ("mnist_5k", "dynamic"),
+        ("emnist/letters", "dynamic"),
+        ("omniglot", "dynamic"),
+        ("fashion_mnist", "none"),
+        ("cifar10", "none"),
+        ("image_folder", "none"),
+    ],
+)
+def test_default_binarization(dataset, binarization):
+    assert default_binarization(dataset) == binarization
+
+
+def test_config_module_itself_imports_no_tensorflow():
+    code = (
+        "import runpy, sys, keras_vae.errors;"
+        "import importlib.util as u;"
+        "import pathlib, keras_vae.errors as e;"
+        "p = pathlib.Path(e.__file__).parent / 'data' / 'config.py';"
+        "s = u.spec_from_file_location('config', p);"
+        "m = u.module_from_spec(s); sys.modules['config'] = m;"
+        "s.loader.exec_module(m); m.DataConfig();"
+        "assert not {'tensorflow', 'numpy'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

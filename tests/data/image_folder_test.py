@@ -1,0 +1,173 @@
+"""Tests of folders of images."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_vae.data.config import DataConfig
+from keras_vae.data.load import load
+from keras_vae.data.pipeline import training_batches
+from keras_vae.errors import UserError
+
+
+def _write(path, value=0, shape=(5, 6)):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.full(shape, value, np.uint8)).save(path)
+
+
+def _load(folder, max_bytes=2**20, **kwargs):
+    config = DataConfig("image_folder", data_dir=str(folder), **kwargs)
+    return load(config, max_bytes_in_memory=max_bytes)
+
+
+@pytest.fixture
+def flat(tmp_path):
+    """Returns a folder of 30 grey images whose level is their number."""
+    for number in range(30):
+        _write(tmp_path / f"{number:02}.png", number)
+    return tmp_path
+
+
+@pytest.mark.parametrize("max_bytes", [0, 2**20])
+def test_flat_folder_has_no_labels(flat, max_bytes):
+    data = _load(flat, max_bytes)
+    assert data.name == "image_folder"
+    assert data.image_shape == (5, 6, 1)
+    assert data.class_names is None
+    sizes = {name: split.num_images for name, split in data.splits.items()}
+    assert sizes == {"train": 24, "validation": 3, "test": 3}
+    levels = [
+        int(image[0, 0, 0])
+        for split in data.splits.values()
+        for _, image, _ in split.elements().as_numpy_iterator()
+    ]
+    assert sorted(levels) == list(range(30))
+    assert not any(split.has_labels for split in data.splits.values())
+
+
+def test_small_splits_are_in_memory_and_large_ones_are_not(flat):
+    splits = _load(flat, 24 * 30 - 1).splits
+    assert splits["train"].images is None
+    assert splits["test"].images.shape == (3, 5, 6, 1)
+
+
+def test_validation_size_is_honoured(flat):
+    assert _load(flat, validation_size=7).splits["validation"].num_images == 7
+
+
+def test_files_give_the_batches_that_memory_gives(flat):
+    batches = [
+        list(
+            training_batches(
+                _load(flat, size, resize=(8, 8), pad=1).splits["train"],
+                batch_size=5,
+                seed=0,
+                num_steps=9,
+                binarization="dynamic",
+            ).as_numpy_iterator()
+        )
+        for size in (0, 2**20)
+    ]
+    assert batches[0][0].shape == (5, 10, 10, 1)
+    np.testing.assert_array_equal(*batches)
+
+
+def test_class_folders_give_labels(tmp_path):
+    for number in range(20):
+        name = ("dog", "cat")[number % 2]
+        _write(tmp_path / name / "deeper" / f"{number}.png", number)
+    data = _load(tmp_path)
+    assert data.class_names == ["cat", "dog"]
+    for split in data.splits.values():
+        expected = 1 - split.images[:, 0, 0, 0] % 2
+        np.testing.assert_array_equal(split.labels, expected)
+        assert split.labels.dtype == np.int64
+
+
+def test_split_folders_are_used_as_they_are(tmp_path):
+    for split, sizes in {"train": 8, "validation": 3, "test": 2}.items():
+        for number in range(sizes):
+            _write(tmp_path / split / "a" / f"{number}.png", number)
+    _write(tmp_path / "test" / "b" / "x.png", 99)
+    data = _load(tmp_path)
+    assert data.class_names == ["a", "b"]
+    assert data.splits["train"].num_images == 8
+    assert data.splits["validation"].num_images == 3
+    np.testing.assert_array_equal(data.splits["test"].labels, [0, 0, 1])
+
+
+def test_order_is_that_of_the_paths(flat):
+    validation = _load(flat, validation_size=20).splits["validation"]
+    assert np.all(np.diff(validation.images[:, 0, 0, 0].astype(int)) > 0)
+
+
+def test_one_colour_image_makes_all_colour(flat):
+    _write(flat / "z.png", 7, (5, 6, 3))
+    assert _load(flat).image_shape == (5, 6, 3)
+
+
+def test_other_and_hidden_files_are_ignored(flat):
+    (flat / "notes.txt").write_text("hello")
+    (flat / "._00.png").write_bytes(b"resource fork")
+    assert _load(flat).splits["train"].num_images == 24
+
+
+def test_missing_folder(tmp_path):
+    with pytest.raises(UserError, match="must be a folder.*Received"):
+        _load(tmp_path / "missing")
+
+
+def test_empty_folder(tmp_path):
+    with pytest.raises(UserError, match=r"holds no images \(\.png"):
+        _load(tmp_path)
+
+
+def test_mixed_sizes_show_two_examples(flat):
+    _write(flat / "z.png", 0, (7, 9))
+    with pytest.raises(UserError, match=r"00\.png of 5x6 and .*z\.png of 7x9"):
+        _load(flat)
+    with pytest.raises(UserError, match="--resize=H,W"):
+        _load(flat)
+    assert _load(flat, resize=(4, 4)).image_shape == (4, 4, 1)
+
+
+def test_loose_images_beside_class_folders(flat):
+    _write(flat / "cat" / "a.png")
+    with pytest.raises(UserError, match=r"not both.*Received: .*00\.png"):
+        _load(flat)
+
+
+def test_test_folder_without_train_folder(tmp_path):
+    _write(tmp_path / "test" / "a.png")
+    with pytest.raises(UserError, match="none named 'train'"):
+        _load(tmp_path)
+
+
+def test_truncated_file_in_memory_is_named(flat):
+    noise = np.random.RandomState(0).randint(0, 256, (5, 6), np.uint8)
+    path = flat / "17.png"
+    Image.fromarray(noise).save(path)
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(UserError, match=r"cannot be read.*17\.png"):
+        _load(flat)
+
+
+def test_truncated_file_read_later_is_named(flat):
+    data = _load(flat, 0)
+    for path in flat.iterdir():
+        path.write_bytes(path.read_bytes()[:-30])
+    batches = training_batches(
+        data.splits["train"], batch_size=4, seed=0, binarization="none"
+    )
+    with pytest.raises(Exception, match=r"cannot be read.*\.png"):
+        next(iter(batches))
+
+
+def test_too_few_images(tmp_path):
+    _write(tmp_path / "a.png")
+    with pytest.raises(UserError, match="nothing to train on"):
+        _load(tmp_path)
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

@@ -1,0 +1,269 @@
+"""Tests of the batches, for each kind of split."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_vae.data.config import DataConfig
+from keras_vae.data.file_split import FileSplit
+from keras_vae.data.load import load
+from keras_vae.data.pipeline import (
+    evaluation_batches,
+    steps_per_epoch,
+    training_batches,
+)
+from keras_vae.errors import UserError
+from tests.data import builders
+
+KINDS = ("array", "file", "record")
+
+
+@pytest.fixture(params=KINDS)
+def split(request, numbered_split, tiny_data_dir):
+    """Returns a split in memory, of files, or of records."""
+    if request.param == "array":
+        return numbered_split
+    if request.param == "file":
+        return FileSplit(
+            builders.tiny_image,
+            lambda image: tf.ensure_shape(image, (4, 5, 1)),
+            np.arange(103) % 7,
+            103,
+            (4, 5, 1),
+        )
+    config = DataConfig("tiny_images", data_dir=str(tiny_data_dir))
+    return load(config, max_bytes_in_memory=0).splits["train"]
+
+
+def _numbers(batches):
+    """Returns the number in the first pixel of each image, by batch."""
+    return [
+        np.round(batch[:, 0, 0, 0] * 255).astype(int).tolist()
+        for batch in batches.as_numpy_iterator()
+    ]
+
+
+def _train(split, **kwargs):
+    settings = {"batch_size": 10, "seed": 3, "binarization": "none"}
+    return training_batches(split, **(settings | kwargs))
+
+
+def test_epochs_are_exact(split):
+    steps = steps_per_epoch(split, 10)
+    assert steps == split.num_images // 10
+    batches = _numbers(_train(split, num_steps=3 * steps))
+    assert len(batches) == 3 * steps
+    epochs = np.reshape(batches, (3, 10 * steps)).tolist()
+    for epoch in epochs:
+        assert len(set(epoch)) == 10 * steps
+    # Another order, and another remainder that is left out.
+    assert epochs[0] != epochs[1] != epochs[2]
+    assert len({frozenset(epoch) for epoch in epochs}) == 3
+
+
+@pytest.mark.parametrize(
+    ("binarization", "dequantization"),
+    [
+        ("none", "none"),
+        ("none", "uniform"),
+        ("static", "none"),
+        ("dynamic", "none"),
+    ],
+)
+def test_restart_is_exact(split, binarization, dequantization):
+    settings = {
+        "binarization": binarization,
+        "dequantization": dequantization,
+        "num_steps": 25,
+    }
+    whole = list(_train(split, **settings).as_numpy_iterator())
+    steps = steps_per_epoch(split, 10)
+    for start in (1, steps, steps + 3, 25):
+        rest = _train(split, start_step=start, **settings)
+        rest = list(rest.as_numpy_iterator())
+        assert len(rest) == 25 - start
+        for ours, theirs in zip(rest, whole[start:], strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+def test_batches_do_not_depend_on_the_global_seed(split):
+    batches = []
+    for seed in (1, 2):
+        tf.random.set_seed(seed)
+        settings = {"binarization": "dynamic", "num_steps": 12}
+        batches.append(list(_train(split, **settings).as_numpy_iterator()))
+    np.testing.assert_array_equal(*batches)
+
+
+def test_seeds_give_different_batches(split):
+    first, second = (_numbers(_train(split, seed=seed, num_steps=1)) for seed in (0, 1))
+    assert first != second
+
+
+def test_training_goes_on_for_ever_without_num_steps(split):
+    batches = _train(split)
+    assert batches.cardinality() == tf.data.INFINITE_CARDINALITY
+    assert batches.element_spec == tf.TensorSpec((10, 4, 5, 1), tf.float32)
+    assert sum(1 for _ in batches.take(40)) == 40
+
+
+def test_dynamic_binarization_changes_and_static_does_not(split):
+    size = split.num_images
+    seen = {}
+    for binarization in ("static", "dynamic"):
+        batches = training_batches(
+            split,
+            batch_size=size,
+            seed=0,
+            num_steps=2,
+            binarization=binarization,
+        )
+        epochs = [
+            sorted(batch.reshape(size, -1).tolist())
+            for batch in batches.as_numpy_iterator()
+        ]
+        assert set(np.unique(epochs)) == {0.0, 1.0}
+        seen[binarization] = epochs
+    assert seen["static"][0] == seen["static"][1]
+    assert seen["dynamic"][0] != seen["dynamic"][1]
+
+
+def test_dynamic_binarization_averages_to_the_image(split):
+    size, steps = split.num_images, 30
+    images = evaluation_batches(split, batch_size=size, binarization="none")
+    (images,) = images.as_numpy_iterator()
+    batches = training_batches(
+        split,
+        batch_size=size,
+        seed=0,
+        num_steps=steps,
+        binarization="dynamic",
+    )
+    mean = np.mean(list(batches.as_numpy_iterator()))
+    # 5 standard errors of a Bernoulli mean: 6e-7.
+    variance = np.mean(images * (1 - images)) / (steps * images.size)
+    assert abs(mean - np.mean(images)) < 5 * np.sqrt(variance)
+
+
+def test_evaluation_is_in_order_and_complete(split):
+    batches = evaluation_batches(split, batch_size=16, binarization="none")
+    numbers = _numbers(batches)
+    assert [len(batch) for batch in numbers][:-1] == [16] * (len(numbers) - 1)
+    together = np.concatenate(list(batches.as_numpy_iterator()))
+    assert together.shape == (split.num_images, 4, 5, 1)
+    assert batches.cardinality() == len(numbers)
+    numbers = {number for batch in numbers for number in batch}
+    assert len(numbers) == split.num_images
+
+
+@pytest.mark.parametrize(
+    ("binarization", "dequantization"),
+    [("none", "uniform"), ("static", "none"), ("dynamic", "none")],
+)
+def test_evaluation_does_not_depend_on_batch_size(split, binarization, dequantization):
+    results = [
+        np.concatenate(
+            list(
+                evaluation_batches(
+                    split,
+                    batch_size=batch_size,
+                    binarization=binarization,
+                    dequantization=dequantization,
+                    seed=seed,
+                ).as_numpy_iterator()
+            )
+        )
+        for batch_size, seed in ((7, 0), (100, 0), (100, 1))
+    ]
+    np.testing.assert_array_equal(results[0], results[1])
+    assert not np.array_equal(results[0], results[2])
+
+
+def test_evaluation_in_memory_binarizes_as_documented(numbered_split):
+    batches = evaluation_batches(
+        numbered_split, batch_size=10, binarization="dynamic", seed=5
+    )
+    images = numbered_split.images
+    expected = np.random.RandomState(5).rand(*images.shape) < images / 255
+    np.testing.assert_array_equal(
+        np.concatenate(list(batches.as_numpy_iterator())), expected
+    )
+
+
+def test_evaluation_subset_is_random_but_its_images_are_the_same(split):
+    def evaluate(num_images):
+        batches = evaluation_batches(
+            split,
+            batch_size=8,
+            binarization="dynamic",
+            num_images=num_images,
+        )
+        return np.concatenate(list(batches.as_numpy_iterator()))
+
+    every, some = evaluate(None), evaluate(30)
+    assert len(some) == 30
+    rows = {image.tobytes(): i for i, image in enumerate(every)}
+    found = [rows[image.tobytes()] for image in some]
+    assert found == sorted(found)
+    assert found != list(range(30))
+
+
+def test_labels_stay_with_their_images(split):
+    images_and_labels = (
+        *_train(split, num_steps=3, with_labels=True),
+        *evaluation_batches(split, batch_size=9, binarization="none", with_labels=True),
+    )
+    modulus = 7 if split.num_images == 103 else 2
+    for images, labels in images_and_labels:
+        numbers = np.round(images[:, 0, 0, 0] * 255).astype(int)
+        np.testing.assert_array_equal(labels, numbers % modulus)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"batch_size": 104}, "batch_size must be between"),
+        ({"batch_size": 0}, "batch_size must be between"),
+        ({"seed": -1}, "seed must be"),
+        ({"start_step": -1}, "start_step must not"),
+        ({"binarization": "auto"}, "binarization must be"),
+        ({"dequantization": "gauss"}, "dequantization must be"),
+        (
+            {"binarization": "static", "dequantization": "uniform"},
+            "dequantization",
+        ),
+    ],
+)
+def test_bad_training_arguments_are_named(numbered_split, changes, message):
+    with pytest.raises(UserError, match=message):
+        _train(numbered_split, **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"batch_size": 0}, "batch_size must be"),
+        ({"num_images": 104}, "num_images must be"),
+        ({"num_images": 0}, "num_images must be"),
+        ({"seed": 2**32}, "seed must be"),
+    ],
+)
+def test_bad_evaluation_arguments_are_named(numbered_split, changes, message):
+    settings = {"batch_size": 8, "binarization": "none"} | changes
+    with pytest.raises(UserError, match=message):
+        evaluation_batches(numbered_split, **settings)
+
+
+def test_two_replicas_share_each_batch(numbered_split):
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    batches = _train(numbered_split, num_steps=4, binarization="dynamic")
+    expected = list(batches.as_numpy_iterator())
+    distributed = strategy.experimental_distribute_dataset(batches)
+    for batch, whole in zip(distributed, expected, strict=True):
+        parts = strategy.experimental_local_results(batch)
+        assert [len(part) for part in parts] == [5, 5]
+        np.testing.assert_array_equal(np.concatenate(parts), whole)
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))
