@@ -90,11 +90,11 @@ def _define_training_flags() -> None:
         "Split the CPU into so many logical devices, to try "
         "--distribution=mirrored without accelerators.",
     )
+    flags.DEFINE_string("precision", default.precision, f"One of {PRECISIONS}.")
     flags.DEFINE_string(
-        "precision", default.precision, f"One of {PRECISIONS}."
-    )
-    flags.DEFINE_string(
-        "jit_compile", default.jit_compile, "Whether XLA compiles: auto, true, false."
+        "jit_compile",
+        default.jit_compile,
+        "Whether XLA compiles: auto, true, false.",
     )
     flags.DEFINE_integer(
         "patience",

@@ -41,6 +41,7 @@ _PYTHAE_REQUIREMENTS = ("torch==2.13.0", "pythae==0.1.2")
 
 _PACKAGES = {
     "keras_vae": ("tensorflow", "keras"),
+    "keras_vae_float32": ("tensorflow", "keras"),
     "pythae": ("torch", "pythae"),
 }
 
@@ -110,7 +111,7 @@ def _environment(side: str) -> dict[str, str]:
     env = dict(os.environ)
     # Pythae's process must not see packages of the environment of this one.
     env.pop("PYTHONPATH", None)
-    if side == "keras_vae":
+    if side != "pythae":
         env["PYTHONPATH"] = str(_ROOT)
     return env
 
@@ -139,9 +140,10 @@ def _measure(
         if side == "pythae"
         else ["-m", "benchmarks.keras_vae_worker"]
     )
+    options = ["--precision=float32"] if side == "keras_vae_float32" else []
     start, busy, own = time.monotonic(), _busy_seconds(), _children_seconds()
     output = _call(
-        [str(python), *script, str(data), f"--epochs={epochs}"],
+        [str(python), *script, str(data), f"--epochs={epochs}", *options],
         _environment(side),
     )
     others = (_busy_seconds() - busy) - (_children_seconds() - own)

@@ -8,7 +8,7 @@ import pathlib
 import re
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from absl import app, flags, logging
 
@@ -65,7 +65,7 @@ def _parse(arguments: Sequence[str]) -> list[str]:
         _fail(str(error))
 
 
-def _fail(message: str) -> Any:
+def _fail(message: str) -> NoReturn:
     print(f"error: {message}", file=sys.stderr)
     sys.exit(USAGE_ERROR)
 
@@ -103,7 +103,8 @@ def define_model_flags(configs: pathlib.Path) -> None:
     flags.DEFINE_string("model", "vae", f"The model: {', '.join(names)}.")
     name = _early_value("model", "vae")
     if name not in names:
-        _fail(f"Unknown model. {did_you_mean(name, names)} Received: --model={name}")
+        near = did_you_mean(name, names)
+        _fail(f"Unknown model. {near} Received: --model={name}")
     _define_settings(_load_config(configs / f"{name}.py"))
 
 
@@ -118,7 +119,7 @@ def _define_settings(config: ModelConfig) -> None:
             text = ",".join(map(str, value))
             flags.DEFINE_string(name, text, help_text)
         else:
-            define = {
+            define: Any = {
                 int: flags.DEFINE_integer,
                 float: flags.DEFINE_float,
                 str: flags.DEFINE_string,
@@ -172,7 +173,7 @@ def model_config() -> ModelConfig:
             continue
         value = flags.FLAGS[f"config.{field.name}"].value
         if isinstance(field.default, tuple):
-            value = _sizes(field.name, value)
+            value = _sizes(field.name, str(value))
         values[field.name] = value
     return ModelConfig(**values)
 

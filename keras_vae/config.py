@@ -36,7 +36,12 @@ def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
 
 
 def _check_number(
-    name: str, value: Any, low: float, *, strict: bool = False, high=math.inf
+    name: str,
+    value: Any,
+    low: float,
+    *,
+    strict: bool = False,
+    high: float = math.inf,
 ) -> None:
     """Raises UserError unless low <= value <= high (low < value if strict)."""
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
@@ -193,9 +198,7 @@ class TrainingConfig:
         _check_number("seed", self.seed, 0, high=2**31 - 1)
         check_choice("distribution", self.distribution, DISTRIBUTIONS)
         check_choice("precision", self.precision, PRECISIONS)
-        check_choice(
-            "jit_compile", self.jit_compile, ("auto", "true", "false")
-        )
+        check_choice("jit_compile", self.jit_compile, ("auto", "true", "false"))
         _check_number("patience", self.patience, 0)
         _check_number("keep_checkpoints", self.keep_checkpoints, 1)
         _check_number("checkpoint_seconds", self.checkpoint_seconds, 0)

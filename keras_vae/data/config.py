@@ -137,7 +137,9 @@ def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
         )
 
 
-def _check_integer(name: str, value: object, low: int, high: int | None) -> None:
+def _check_integer(
+    name: str, value: object, low: int, high: int | None
+) -> None:
     if (
         not isinstance(value, int)
         or isinstance(value, bool)
@@ -155,7 +157,8 @@ def _check_resize(resize: object) -> None:
         return
     if not isinstance(resize, (tuple, list)) or len(resize) != 2:
         raise UserError(
-            f"resize must be two numbers, height and width. Received: resize={resize!r}"
+            "resize must be two numbers, height and width. "
+            f"Received: resize={resize!r}"
         )
     for size in resize:
         if isinstance(size, bool) or not isinstance(size, int) or size < 1:

@@ -14,7 +14,9 @@ from keras_vae.errors import UserError
 __all__ = ["FileSplit", "binarize_element"]
 
 
-def binarize_element(image: tf.Tensor, position: tf.Tensor, seed: int) -> tf.Tensor:
+def binarize_element(
+    image: tf.Tensor, position: tf.Tensor, seed: int
+) -> tf.Tensor:
     """Binarizes one image by a draw from (seed, position), to 0 and 255."""
     bits = sample_binary(image, noise_seed(seed, "binarization", position))
     return tf.cast(bits, tf.uint8) * tf.constant(255, tf.uint8)
@@ -77,7 +79,9 @@ class FileSplit(Split):
         label_tensor = tf.constant(labels)
 
         def read(position):
-            image = tf.numpy_function(self._decode_or_note, [position], tf.uint8)
+            image = tf.numpy_function(
+                self._decode_or_note, [position], tf.uint8
+            )
             image.set_shape([None, None, self.image_shape[2]])
             image = self._transform(image)
             if self._static_seed is not None:

@@ -78,7 +78,9 @@ class ArraySplit(Split):
 
     def __init__(self, images: np.ndarray, labels: np.ndarray | None = None):
         height, width, channels = images.shape[1:]
-        super().__init__(len(images), (height, width, channels), labels is not None)
+        super().__init__(
+            len(images), (height, width, channels), labels is not None
+        )
         if not _can_be_shared(images):
             images, given = empty_images(images.shape), images
             images[...] = given

@@ -38,7 +38,9 @@ class ImageFile:
 
     __slots__ = ("height", "is_grey", "path", "width")
 
-    def __init__(self, path: pathlib.Path, height: int, width: int, is_grey: bool):
+    def __init__(
+        self, path: pathlib.Path, height: int, width: int, is_grey: bool
+    ):
         self.path = path
         self.height = height
         self.width = width

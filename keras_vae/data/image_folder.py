@@ -62,7 +62,8 @@ def open_image_folder(config: DataConfig) -> ImageDataset:
     paths = {name: _find_images(folder) for name, folder in folders.items()}
     class_names, classes = _classes(paths, folders)
     files = {
-        name: [inspect_image(path) for path in found] for name, found in paths.items()
+        name: [inspect_image(path) for path in found]
+        for name, found in paths.items()
     }
     every_file = [file for found in files.values() for file in found]
     image_shape = final_shape(_common_shape(every_file, config), config)
@@ -102,7 +103,8 @@ def _find_images(folder: pathlib.Path) -> list[pathlib.Path]:
                 found.append(pathlib.Path(parent, name))
     if not found:
         raise UserError(
-            f"data_dir holds no images ({', '.join(SUFFIXES)}). Received: {folder}"
+            f"data_dir holds no images ({', '.join(SUFFIXES)}). "
+            f"Received: {folder}"
         )
     return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
 
@@ -130,7 +132,9 @@ def _classes(
             "data_dir must hold either images or class folders, not both; "
             f"move the loose images into a class folder. Received: {loose}"
         )
-    number: dict[str | None, int] = {name: i for i, name in enumerate(class_names)}
+    number: dict[str | None, int] = {
+        name: i for i, name in enumerate(class_names)
+    }
     return class_names, {
         split: np.array([number[name] for name in found], np.int64)
         for split, found in names.items()

@@ -84,7 +84,8 @@ def training_batches(
     _check(seed, binarization, dequantization)
     if start_step < 0:
         raise UserError(
-            f"start_step must not be negative. Received: start_step={start_step}"
+            "start_step must not be negative. "
+            f"Received: start_step={start_step}"
         )
     if binarization == "static":
         split = split.binarized(seed)
@@ -96,7 +97,9 @@ def training_batches(
             bits = sample_binary(images, noise_seed(seed, "binarization", step))
             images = tf.cast(bits, tf.float32)
         elif dequantization == "uniform":
-            images = dequantize(images, noise_seed(seed, "dequantization", step))
+            images = dequantize(
+                images, noise_seed(seed, "dequantization", step)
+            )
         else:
             images = to_unit_interval(images)
         return (images, labels) if with_labels else images
@@ -162,7 +165,9 @@ def evaluation_batches(
 
     def finish(position, image, label):
         if dequantization == "uniform":
-            image = dequantize(image, noise_seed(seed, "dequantization", position))
+            image = dequantize(
+                image, noise_seed(seed, "dequantization", position)
+            )
         else:
             image = to_unit_interval(image)
         return (image, label) if with_labels else image

@@ -90,9 +90,9 @@ class RecordSplit(Split):
             epoch_records(first)
             .skip(first_step * batch_size)
             .concatenate(
-                tf.data.Dataset.range(first_epoch + 1, end_step // steps + 1).flat_map(
-                    epoch_records
-                )
+                tf.data.Dataset.range(
+                    first_epoch + 1, end_step // steps + 1
+                ).flat_map(epoch_records)
             )
         )
         return (
@@ -106,7 +106,9 @@ class RecordSplit(Split):
         split._static_seed = seed
         return split
 
-    def _records(self, file_order: tf.Tensor, files_at_once: int) -> tf.data.Dataset:
+    def _records(
+        self, file_order: tf.Tensor, files_at_once: int
+    ) -> tf.data.Dataset:
         """Returns (position, serialized record) of this split's records."""
         paths = tf.constant(list(self._files.paths))
         lengths = np.asarray(self._files.lengths, np.int64)
@@ -138,7 +140,9 @@ class RecordSplit(Split):
     def _shuffled_records(self, epoch: tf.Tensor, seed: int) -> tf.data.Dataset:
         num_files = len(self._files.paths)
         files = tf.range(num_files, dtype=tf.int64)
-        order = shuffled_index(files, noise_seed(seed, "files", epoch), num_files)
+        order = shuffled_index(
+            files, noise_seed(seed, "files", epoch), num_files
+        )
 
         def shuffle_window(window, batch):
             positions, records = batch

@@ -117,7 +117,9 @@ def _image_shape(
 def _decoder(info, image_key, label_key, image_shape, config):
     """Returns the function from a record to (image, label)."""
     keys = [key for key in (image_key, label_key) if key]
-    features = tfds.features.FeaturesDict({key: info.features[key] for key in keys})
+    features = tfds.features.FeaturesDict(
+        {key: info.features[key] for key in keys}
+    )
     transform = make_transform(image_shape, config)
 
     def decode(record):

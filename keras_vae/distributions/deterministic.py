@@ -4,14 +4,12 @@ from typing import Any
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from keras_vae.distributions.distribution_layer import DistributionLayer
 from keras_vae.distributions.parameters import as_positive_int
 
 __all__ = ["Deterministic"]
-
-tfd = tfp.distributions
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")

@@ -6,14 +6,12 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from keras_vae.distributions.parameters import arrange, as_shape
 from keras_vae.errors import UserError
 
 __all__ = ["DistributionLayer"]
-
-tfd = tfp.distributions
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -65,7 +63,7 @@ class DistributionLayer(keras.layers.Layer):
         self.event_shape = as_shape(event_shape)
 
     @staticmethod
-    def params_size(event_shape: int | Sequence[int]) -> int:
+    def params_size(event_shape: Any) -> int:
         """Returns how many numbers one distribution takes.
 
         Args:

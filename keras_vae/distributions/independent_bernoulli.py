@@ -7,14 +7,12 @@ import keras
 import numpy as np
 import scipy.special
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from keras_vae.distributions.distribution_layer import DistributionLayer
 from keras_vae.distributions.parameters import as_shape
 
 __all__ = ["IndependentBernoulli"]
-
-tfd = tfp.distributions
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")

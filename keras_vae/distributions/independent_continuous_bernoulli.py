@@ -6,14 +6,12 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from keras_vae.distributions.distribution_layer import DistributionLayer
 from keras_vae.distributions.parameters import as_shape
 
 __all__ = ["IndependentContinuousBernoulli"]
-
-tfd = tfp.distributions
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -68,7 +66,7 @@ class IndependentContinuousBernoulli(DistributionLayer):
         The mean as a function of the logit, `1 / (1 - e^-l) - 1 / l`, has no
         inverse in closed form and is inverted by bisection.
         """
-        mean = np.clip(mean, 0.01, 0.99)
+        mean = np.clip(np.asarray(mean, np.float64), 0.01, 0.99)
         low, high = np.full_like(mean, -200.0), np.full_like(mean, 200.0)
         for _ in range(50):
             middle = (low + high) / 2

@@ -7,15 +7,13 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from keras_vae.distributions.distribution_layer import DistributionLayer
 from keras_vae.distributions.parameters import as_shape, to_positive
 from keras_vae.errors import UserError
 
 __all__ = ["IndependentNormal"]
-
-tfd = tfp.distributions
 
 _SCALES = ("fixed", "shared", "per_pixel")
 
@@ -41,8 +39,8 @@ class IndependentNormal(DistributionLayer):
 
     Shapes: `params` is [..., *event_shape] or [..., prod(event_shape)]: the
     loc. For "per_pixel", with C = event_shape[-1], it is
-    [..., *event_shape[:-1], 2 C], first the C loc then the C raw scales, or that
-    flattened. Samples and the mean are [..., *event_shape], `log_prob` is
+    [..., *event_shape[:-1], 2 C], first the C loc then the C raw scales, or
+    that flattened. Samples and the mean are [..., *event_shape], `log_prob` is
     [...], in nats (of a density: it can be positive).
 
     Args:

@@ -5,14 +5,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from keras_vae.distributions.distribution_layer import DistributionLayer
 from keras_vae.distributions.parameters import as_positive_int, to_positive
 from keras_vae.errors import UserError
 
 __all__ = ["MultivariateNormalTriL"]
-
-tfd = tfp.distributions
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")

@@ -185,7 +185,9 @@ def _latent(model: VAE, batches: tf.data.Dataset) -> dict[str, Any]:
     return {
         "active_units": statistics.active_units,
         "latent_dim": model.latent_dim,
-        "kl_by_dimension": [round(float(v), 4) for v in statistics.kl_by_dimension],
+        "kl_by_dimension": [
+            round(float(v), 4) for v in statistics.kl_by_dimension
+        ],
     }
 
 

@@ -99,7 +99,9 @@ def build_model(
     try:
         with _dtype_policy(precision):
             encoder = _encoder(config, image_shape)
-            decoder = _decoder(config, _likelihood(config, likelihood, image_shape))
+            decoder = _decoder(
+                config, _likelihood(config, likelihood, image_shape)
+            )
             model: GenerativeModel
             if config.model == "autoencoder":
                 model = Autoencoder(encoder, decoder, SquaredError(), seed)

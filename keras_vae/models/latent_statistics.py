@@ -4,11 +4,9 @@ import dataclasses
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from keras_vae.models.vae import VAE
-
-tfd = tfp.distributions
 
 __all__ = ["LatentStatistics", "latent_statistics"]
 

@@ -13,7 +13,7 @@ __all__ = ["traverse"]
 def traverse(
     model: VAE,
     image: tf.Tensor,
-    dimensions: Sequence[int],
+    dimensions: Sequence[int] | np.ndarray,
     limit: float = 2.5,
     num_steps: int = 9,
 ) -> np.ndarray:

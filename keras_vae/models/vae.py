@@ -4,12 +4,10 @@ from typing import Any
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from keras_vae.models.generative_model import GenerativeModel
 from keras_vae.objectives import ELBO, Inference, LatentGroup
-
-tfd = tfp.distributions
 
 __all__ = ["VAE"]
 
@@ -93,7 +91,7 @@ class VAE(GenerativeModel):
         return {name: getattr(inference, name) for name in self.METRICS}
 
     def decode(self, z: tf.Tensor) -> tf.Tensor:
-        """Returns the likelihood's mean `[batch, H, W, C]` for `z [batch, D]`."""
+        """Returns p(x|z)'s mean `[batch, H, W, C]` for `z [batch, D]`."""
         return self.decoder(z).mean()
 
     def sample(

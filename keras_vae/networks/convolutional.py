@@ -1,5 +1,6 @@
 """Convolution and max-pooling down, up-sampling convolutions back."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +22,14 @@ def check_divisible(image_shape: Sequence[int], num_halvings: int) -> None:
             "`filters`): resize or pad the images, or use fewer filters. "
             f"Received: image_shape={tuple(image_shape)}"
         )
+
+
+def _convolution(
+    channels: int, activation: str | None, dtype: keras.DTypePolicy
+) -> keras.layers.Layer:
+    return keras.layers.Conv2D(
+        channels, 3, padding="same", activation=activation, dtype=dtype
+    )
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -49,23 +58,22 @@ class ConvolutionalEncoder(Encoder):
         activation: str = "relu",
         **kwargs: Any,
     ):
-        check_divisible(image_shape, len(filters))
         super().__init__(distribution, image_shape, **kwargs)
+        check_divisible(image_shape, len(filters))
         self.filters = tuple(filters)
         self.dense_units = dense_units
         self.activation = activation
+        dtype = self.dtype_policy
         self.stack = []
         for channels in self.filters:
             self.stack += [
-                keras.layers.Conv2D(
-                    channels, 3, padding="same", activation=activation
-                ),
-                keras.layers.MaxPooling2D(2),
+                _convolution(channels, activation, dtype),
+                keras.layers.MaxPooling2D(2, dtype=dtype),
             ]
         self.stack += [
-            keras.layers.Flatten(),
-            keras.layers.Dense(dense_units, activation=activation),
-            keras.layers.Dense(distribution.num_params),
+            keras.layers.Flatten(dtype=dtype),
+            keras.layers.Dense(dense_units, activation=activation, dtype=dtype),
+            keras.layers.Dense(distribution.num_params, dtype=dtype),
         ]
 
     def get_config(self) -> dict[str, Any]:
@@ -102,29 +110,28 @@ class ConvolutionalDecoder(Decoder):
         activation: str = "relu",
         **kwargs: Any,
     ):
-        check_divisible(distribution.event_shape, len(filters))
         super().__init__(distribution, latent_dim, **kwargs)
+        check_divisible(distribution.event_shape, len(filters))
         self.filters = tuple(filters)
         self.dense_units = dense_units
         self.activation = activation
         height, width, num_outputs = self.output_shape_per_image
         factor = 2 ** len(self.filters)
         small = (height // factor, width // factor, self.filters[-1])
+        dtype = self.dtype_policy
         self.stack = [
-            keras.layers.Dense(dense_units, activation=activation),
+            keras.layers.Dense(dense_units, activation=activation, dtype=dtype),
             keras.layers.Dense(
-                small[0] * small[1] * small[2], activation=activation
+                math.prod(small), activation=activation, dtype=dtype
             ),
-            keras.layers.Reshape(small),
+            keras.layers.Reshape(small, dtype=dtype),
         ]
         for channels in reversed(self.filters):
             self.stack += [
-                keras.layers.UpSampling2D(2),
-                keras.layers.Conv2D(
-                    channels, 3, padding="same", activation=activation
-                ),
+                keras.layers.UpSampling2D(2, dtype=dtype),
+                _convolution(channels, activation, dtype),
             ]
-        self.stack.append(keras.layers.Conv2D(num_outputs, 3, padding="same"))
+        self.stack.append(_convolution(num_outputs, None, dtype))
 
     def get_config(self) -> dict[str, Any]:
         return {

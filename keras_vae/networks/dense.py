@@ -12,8 +12,12 @@ from keras_vae.networks.network import Decoder, Encoder
 __all__ = ["DenseDecoder", "DenseEncoder"]
 
 
-def _hidden(units: Sequence[int], activation: str) -> list[keras.layers.Layer]:
-    return [keras.layers.Dense(n, activation=activation) for n in units]
+def _hidden(
+    units: Sequence[int], activation: str, dtype: keras.DTypePolicy
+) -> list[keras.layers.Layer]:
+    return [
+        keras.layers.Dense(n, activation=activation, dtype=dtype) for n in units
+    ]
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -43,10 +47,11 @@ class DenseEncoder(Encoder):
         super().__init__(distribution, image_shape, **kwargs)
         self.hidden_units = tuple(hidden_units)
         self.activation = activation
+        dtype = self.dtype_policy
         self.stack = [
-            keras.layers.Flatten(),
-            *_hidden(self.hidden_units, activation),
-            keras.layers.Dense(distribution.num_params),
+            keras.layers.Flatten(dtype=dtype),
+            *_hidden(self.hidden_units, activation, dtype),
+            keras.layers.Dense(distribution.num_params, dtype=dtype),
         ]
 
     def get_config(self) -> dict[str, Any]:
@@ -79,11 +84,11 @@ class DenseDecoder(Decoder):
         super().__init__(distribution, latent_dim, **kwargs)
         self.hidden_units = tuple(hidden_units)
         self.activation = activation
-        shape = self.output_shape_per_image
+        shape, dtype = self.output_shape_per_image, self.dtype_policy
         self.stack = [
-            *_hidden(self.hidden_units, activation),
-            keras.layers.Dense(math.prod(shape)),
-            keras.layers.Reshape(shape),
+            *_hidden(self.hidden_units, activation, dtype),
+            keras.layers.Dense(math.prod(shape), dtype=dtype),
+            keras.layers.Reshape(shape, dtype=dtype),
         ]
 
     def get_config(self) -> dict[str, Any]:

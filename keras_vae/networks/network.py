@@ -1,16 +1,15 @@
-"""Base classes of encoders and decoders: networks that end in a distribution."""
+"""Base classes of encoders and decoders: networks that end in distributions."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from keras_vae.distributions import DistributionLayer
-
-tfd = tfp.distributions
 
 __all__ = ["Decoder", "Encoder"]
 
@@ -61,6 +60,14 @@ class _Network(keras.Model):
         return config
 
 
+def _check_image_shape(name: str, shape: Sequence[int]) -> None:
+    if len(shape) != 3:
+        raise ValueError(
+            f"`{name}` must be (height, width, channels). "
+            f"Received: {name}={tuple(shape)}"
+        )
+
+
 class Encoder(_Network):
     """Images to a distribution over latents, q(z|x).
 
@@ -82,6 +89,7 @@ class Encoder(_Network):
         **kwargs: Any,
     ):
         super().__init__(distribution, **kwargs)
+        _check_image_shape("image_shape", image_shape)
         self.image_shape = tuple(image_shape)
 
     @property
@@ -120,20 +128,22 @@ class Decoder(_Network):
         self, distribution: DistributionLayer, latent_dim: int, **kwargs: Any
     ):
         super().__init__(distribution, **kwargs)
+        _check_image_shape("distribution.event_shape", distribution.event_shape)
         self.latent_dim = latent_dim
-        self.output_bias: keras.Variable | None = None
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """(height, width, channels) of the images."""
-        return tuple(self.distribution.event_shape)
+        height, width, channels = self.distribution.event_shape
+        return height, width, channels
 
     @property
     def output_shape_per_image(self) -> tuple[int, int, int]:
         """Shape of the parameters of one image, (H, W, C * n)."""
         height, width, channels = self.image_shape
         num_values = height * width * channels
-        return height, width, channels * self.distribution.num_params // num_values
+        params_per_value = self.distribution.num_params // num_values
+        return height, width, channels * params_per_value
 
     def build(self, input_shape: Any = None) -> None:
         self.output_bias = self.add_weight(

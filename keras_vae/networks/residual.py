@@ -23,7 +23,7 @@ _TO_DENSE_CHANNELS = 16
 
 @keras.saving.register_keras_serializable(package="keras_vae")
 class SpaceToDepth(keras.layers.Layer):
-    """Moves each 2x2 patch into the channels: [B, 2h, 2w, c] to [B, h, w, 4c]."""
+    """Moves 2x2 patches into the channels: [B, 2h, 2w, c] to [B, h, w, 4c]."""
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         return tf.nn.space_to_depth(x, 2)
@@ -69,13 +69,17 @@ class ResidualBlock(keras.layers.Layer):
         self.bottleneck = bottleneck
         self.activation = activation
         self.gain = gain
-        self.reduce = keras.layers.Conv2D(bottleneck, 1, activation=activation)
+        dtype = self.dtype_policy
+        self.reduce = keras.layers.Conv2D(
+            bottleneck, 1, activation=activation, dtype=dtype
+        )
         self.mix = keras.layers.Conv2D(
-            bottleneck, 3, padding="same", activation=activation
+            bottleneck, 3, padding="same", activation=activation, dtype=dtype
         )
         self.expand = keras.layers.Conv2D(
             filters,
             1,
+            dtype=dtype,
             kernel_initializer=keras.initializers.VarianceScaling(
                 gain**2, "fan_avg", "uniform"
             ),
@@ -114,11 +118,15 @@ def _check_blocks(filters: Sequence[int], num_blocks: Sequence[int]) -> None:
 
 
 def _blocks(
-    filters: int, count: int, total: int, activation: str
+    filters: int,
+    count: int,
+    total: int,
+    activation: str,
+    dtype: keras.DTypePolicy,
 ) -> list[keras.layers.Layer]:
     gain = 0.7 / math.sqrt(max(total, 1))
     return [
-        ResidualBlock(filters, filters // 2, activation, gain)
+        ResidualBlock(filters, filters // 2, activation, gain, dtype=dtype)
         for _ in range(count)
     ]
 
@@ -151,30 +159,30 @@ class ResidualEncoder(Encoder):
         **kwargs: Any,
     ):
         _check_blocks(filters, num_blocks)
-        check_divisible(image_shape, len(filters))
         super().__init__(distribution, image_shape, **kwargs)
+        check_divisible(image_shape, len(filters))
         self.filters = tuple(filters)
         self.num_blocks = tuple(num_blocks)
         self.dense_units = dense_units
         self.activation = activation
-        total = sum(self.num_blocks)
-        self.stack = [SpaceToDepth()]
+        total, dtype = sum(self.num_blocks), self.dtype_policy
+        self.stack = [SpaceToDepth(dtype=dtype)]
         for scale, channels in enumerate(self.filters):
+            count = self.num_blocks[scale]
+            size: dict[str, Any] = {"kernel_size": 2, "strides": 2}
+            if scale == 0:
+                size = {"kernel_size": 3, "padding": "same"}
             self.stack += [
                 keras.layers.Conv2D(
-                    channels, 3, padding="same", activation=activation
-                )
-                if scale == 0
-                else keras.layers.Conv2D(
-                    channels, 2, strides=2, activation=activation
+                    channels, **size, activation=activation, dtype=dtype
                 ),
-                *_blocks(channels, self.num_blocks[scale], total, activation),
+                *_blocks(channels, count, total, activation, dtype),
             ]
         self.stack += [
-            keras.layers.Conv2D(_TO_DENSE_CHANNELS, 1),
-            keras.layers.Flatten(),
-            keras.layers.Dense(dense_units, activation=activation),
-            keras.layers.Dense(distribution.num_params),
+            keras.layers.Conv2D(_TO_DENSE_CHANNELS, 1, dtype=dtype),
+            keras.layers.Flatten(dtype=dtype),
+            keras.layers.Dense(dense_units, activation=activation, dtype=dtype),
+            keras.layers.Dense(distribution.num_params, dtype=dtype),
         ]
 
     def get_config(self) -> dict[str, Any]:
@@ -215,8 +223,8 @@ class ResidualDecoder(Decoder):
         **kwargs: Any,
     ):
         _check_blocks(filters, num_blocks)
-        check_divisible(distribution.event_shape, len(filters))
         super().__init__(distribution, latent_dim, **kwargs)
+        check_divisible(distribution.event_shape, len(filters))
         self.filters = tuple(filters)
         self.num_blocks = tuple(num_blocks)
         self.dense_units = dense_units
@@ -224,28 +232,30 @@ class ResidualDecoder(Decoder):
         height, width, num_outputs = self.output_shape_per_image
         factor = 2 ** len(self.filters)
         small = (height // factor, width // factor, _TO_DENSE_CHANNELS)
-        total = sum(self.num_blocks)
+        total, dtype = sum(self.num_blocks), self.dtype_policy
         self.stack = [
-            keras.layers.Dense(dense_units, activation=activation),
-            keras.layers.Dense(math.prod(small), activation=activation),
-            keras.layers.Reshape(small),
+            keras.layers.Dense(dense_units, activation=activation, dtype=dtype),
+            keras.layers.Dense(
+                math.prod(small), activation=activation, dtype=dtype
+            ),
+            keras.layers.Reshape(small, dtype=dtype),
         ]
         for scale in reversed(range(len(self.filters))):
-            channels = self.filters[scale]
+            channels, count = self.filters[scale], self.num_blocks[scale]
             if scale == len(self.filters) - 1:
-                self.stack.append(keras.layers.Conv2D(channels, 1))
+                self.stack.append(keras.layers.Conv2D(channels, 1, dtype=dtype))
             else:
                 self.stack += [
-                    keras.layers.Conv2D(4 * channels, 1),
-                    DepthToSpace(),
+                    keras.layers.Conv2D(4 * channels, 1, dtype=dtype),
+                    DepthToSpace(dtype=dtype),
                 ]
-            self.stack += _blocks(
-                channels, self.num_blocks[scale], total, activation
-            )
+            self.stack += _blocks(channels, count, total, activation, dtype)
         self.stack += [
-            keras.layers.Activation(activation),
-            keras.layers.Conv2D(4 * num_outputs, 3, padding="same"),
-            DepthToSpace(),
+            keras.layers.Activation(activation, dtype=dtype),
+            keras.layers.Conv2D(
+                4 * num_outputs, 3, padding="same", dtype=dtype
+            ),
+            DepthToSpace(dtype=dtype),
         ]
 
     def get_config(self) -> dict[str, Any]:

@@ -4,9 +4,7 @@ import dataclasses
 import functools
 
 import tensorflow as tf
-import tensorflow_probability as tfp
-
-tfd = tfp.distributions
+from tensorflow_probability import distributions as tfd
 
 __all__ = ["Inference", "LatentGroup", "kl_divergence"]
 

@@ -18,6 +18,16 @@ def _weight(value: Any, step: tf.Tensor) -> tf.Tensor:
     return tf.constant(value, tf.float32)
 
 
+def _batch_mean(values: tf.Tensor) -> tf.Tensor:
+    """Returns the mean of `values` over the batches of all replicas."""
+    total, count = tf.reduce_sum(values), tf.size(values, values.dtype)
+    context = tf.distribute.get_replica_context()
+    if context is not None and context.num_replicas_in_sync > 1:
+        add = tf.distribute.ReduceOp.SUM
+        total, count = context.all_reduce(add, [total, count])
+    return total / count
+
+
 @keras.saving.register_keras_serializable(package="keras_vae")
 class ELBO:
     """The negative evidence lower bound, `-(log p(x|z) - beta KL)`.
@@ -55,7 +65,7 @@ class ELBO:
         if floor > 0 and inference.groups:
             kl = tf.add_n(
                 [
-                    tf.maximum(tf.reduce_mean(group.kl_divergence), floor)
+                    tf.maximum(_batch_mean(group.kl_divergence), floor)
                     for group in inference.groups
                 ]
             )

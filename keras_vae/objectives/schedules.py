@@ -13,8 +13,6 @@ import tensorflow as tf
 
 __all__ = ["LinearWarmup", "WarmupCosine"]
 
-_Schedule = keras.optimizers.schedules.LearningRateSchedule
-
 
 def _progress(step: tf.Tensor, total_steps: Any) -> tf.Tensor:
     """Returns the share of the run that is done, in [0, 1]."""
@@ -40,7 +38,7 @@ def _check_length(total_steps: Any) -> None:
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
-class LinearWarmup(_Schedule):
+class LinearWarmup(keras.optimizers.schedules.LearningRateSchedule):
     """Rises linearly from `initial` to `final`, then stays there.
 
     Args:
@@ -90,7 +88,7 @@ class LinearWarmup(_Schedule):
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
-class WarmupCosine(_Schedule):
+class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
     """Linear rise from 0 to `peak`, then a half cosine to the final value.
 
     Args:

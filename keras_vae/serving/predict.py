@@ -131,12 +131,13 @@ def predict(
         pairs = np.stack([images, answers], axis=1)
         _save_grid(path, pairs.reshape([-1, *model.image_shape]), columns=8)
     elif verb == "encode":
-        answers = _ask(model, verb, rows)
-        _replace(path, lambda p: np.savez(p, file=[str(f) for f in files], **answers))
+        codes: dict[str, Any] = _ask(model, verb, rows)
+        codes["image_file"] = np.array([str(file) for file in files])
+        _replace(path, lambda p: np.savez(p, **codes))
     else:
         rows["seed"] = _row_seeds(seed, len(images))
-        answers = _ask(model, verb, rows)
-        _replace(path, lambda p: _write_csv(p, files, answers))
+        scores = _ask(model, verb, rows)
+        _replace(path, lambda p: _write_csv(p, files, scores))
     return path
 
 

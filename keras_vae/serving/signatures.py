@@ -43,7 +43,10 @@ def make_endpoints(
         "reconstruct_bytes": (_reconstruct_bytes(model), [data]),
     }
     if not isinstance(model, VAE):
-        endpoints["encode"] = (lambda image: {"z": model.encode(image)}, [image])
+        endpoints["encode"] = (
+            lambda image: {"z": model.encode(image)},
+            [image],
+        )
         return endpoints
     seed = tf.TensorSpec([None, 2], tf.int32, name="seed")
     temperature = tf.TensorSpec([None], tf.float32, name="temperature")

@@ -54,21 +54,21 @@ class Clock(keras.callbacks.Callback):
         step = self.state.step
         self.state.elapsed.assign(elapsed)
         if self.budget is not None:
-            self._revise(elapsed, step)
+            self._revise(elapsed, step, self.budget)
             done = elapsed >= self.budget
         else:
             done = step >= int(self.state.total_steps.numpy())
         if done:
             self.model.stop_training = True
 
-    def _revise(self, elapsed: float, step: int) -> None:
+    def _revise(self, elapsed: float, step: int, budget: float) -> None:
         # Tracing makes the first execution slow: measure from its end.
         if self._first is None:
             self._first = (elapsed, step)
             return
         first_elapsed, first_step = self._first
         rate = (step - first_step) / (elapsed - first_elapsed)
-        left = max(self.budget - elapsed, 0.0)
+        left = max(budget - elapsed, 0.0)
         self.state.total_steps.assign(step + max(int(left * rate), 1))
 
 
@@ -134,7 +134,8 @@ class Checkpoints(keras.callbacks.Callback):
 
     A checkpoint is written beside the old ones and then named as the last; a
     kill at any moment leaves the one before. Weights that are not finite are
-    never saved.
+    never saved. At the end of an epoch the validation comes first, so that a
+    checkpoint holds its outcome.
 
     Args:
         state: The run.
@@ -166,8 +167,13 @@ class Checkpoints(keras.callbacks.Callback):
         self.manager.checkpoint.restore(path).assert_consumed()
         return True
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         if time.monotonic() - self._last >= self.seconds:
+            self.save()
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        # Who sends a signal may not wait for the validation.
+        if self.model.stop_training and batch + 1 < self.params["steps"]:
             self.save()
 
     def on_train_end(self, logs: Any = None) -> None:
@@ -187,21 +193,38 @@ class Checkpoints(keras.callbacks.Callback):
 class EarlyStopping(keras.callbacks.Callback):
     """Keeps the best run so far, and stops when it gets no better.
 
+    An epoch that a signal cut off does not count: it is counted when the
+    resumed run has finished it.
+
     Args:
         state: The run.
         folder: Where the checkpoint of the best validation loss goes.
         patience: Epochs without a better validation loss.
+        interruption: Knows of signals.
     """
 
-    def __init__(self, state: TrainingState, folder: pathlib.Path, patience: int):
+    def __init__(
+        self,
+        state: TrainingState,
+        folder: pathlib.Path,
+        patience: int,
+        interruption: "Interruption",
+    ):
         super().__init__()
         self.state = state
         self.patience = patience
+        self.interruption = interruption
+        self._within_epoch = False
         self.manager = tf.train.CheckpointManager(
             state.checkpoint(), str(folder), max_to_keep=1
         )
 
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self._within_epoch = batch + 1 < self.params["steps"]
+
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if self.interruption.received and self._within_epoch:
+            return
         loss = (logs or {})["val_loss"]
         if loss < float(self.state.best_loss.numpy()):
             self.state.best_loss.assign(loss)

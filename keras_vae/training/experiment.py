@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import pathlib
 from typing import Any
 
@@ -58,7 +59,7 @@ class RunFolder:
         pictures: PNG files.
     """
 
-    def __init__(self, path: str | pathlib.Path):
+    def __init__(self, path: str | os.PathLike[str]):
         self.path = pathlib.Path(path)
         self.config = self.path / "config.json"
         self.checkpoints = self.path / "checkpoints"
@@ -90,7 +91,9 @@ class RunFolder:
 
     def load_image_shape(self) -> tuple[int, int, int]:
         """Returns (height, width, channels) of the images of the run."""
-        height, width, channels = json.loads(self.config.read_text())["image_shape"]
+        height, width, channels = json.loads(self.config.read_text())[
+            "image_shape"
+        ]
         return height, width, channels
 
     def load_experiment(self) -> ExperimentConfig:
@@ -106,7 +109,9 @@ class RunFolder:
                 f"Received: --workdir={self.path}"
             )
         try:
-            return ExperimentConfig.from_dict(json.loads(self.config.read_text()))
+            return ExperimentConfig.from_dict(
+                json.loads(self.config.read_text())
+            )
         except (ValueError, TypeError, KeyError) as error:
             raise UserError(
                 f"The configuration of the run cannot be read: {error}. "
@@ -115,7 +120,11 @@ class RunFolder:
 
     def update_results(self, results: dict[str, Any]) -> None:
         """Adds entries to `results.json`, which is replaced as a whole."""
-        old = json.loads(self.results.read_text()) if self.results.exists() else {}
+        old = (
+            json.loads(self.results.read_text())
+            if self.results.exists()
+            else {}
+        )
         write_json(self.results, {**old, **results})
 
     def check(self, experiment: ExperimentConfig, resume: bool = True) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-__all__ = ["Adam"]
+__all__ = ["Adam", "LossScale"]
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -18,7 +18,7 @@ class Adam(keras.optimizers.Adam):
     with the same global batch (Keras clips each replica's share); and the
     average of the weights (`use_ema`) has the momentum
     `min(ema_momentum, (1 + t) / (10 + t))` at step t, so that it forgets the
-    initial weights in short runs too.
+    first weights in short runs too; it starts as the weights of the first step.
 
     Args:
         max_norm: Largest global norm of the gradient; 0 turns clipping off.
@@ -63,6 +63,8 @@ class Adam(keras.optimizers.Adam):
     def _update_model_variables_moving_average(self, variables: Any) -> None:
         step = tf.cast(self.iterations, tf.float32)
         momentum = tf.minimum(self.ema_momentum, (1.0 + step) / (10.0 + step))
+        # The averages are zeros until then, which must not be averaged in.
+        momentum = tf.where(step > 0, momentum, 0.0)
         averages = self._model_variables_moving_average
         for variable, average in zip(variables, averages, strict=True):
             average.assign(
@@ -71,3 +73,17 @@ class Adam(keras.optimizers.Adam):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "max_norm": self.max_norm}
+
+
+@keras.saving.register_keras_serializable(package="keras_vae")
+class LossScale(keras.optimizers.LossScaleOptimizer):
+    """`keras.optimizers.LossScaleOptimizer` that counts skipped steps too.
+
+    A step whose gradient overflows in float16 changes no weight, but it has
+    used its batch: if it did not count, the data would end before the run
+    does, and a resumed run would see batches twice.
+    """
+
+    def _stateful_handle_non_finite_grads(self) -> None:
+        super()._stateful_handle_non_finite_grads()
+        self.inner_optimizer.iterations.assign_add(1)

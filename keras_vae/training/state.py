@@ -9,7 +9,7 @@ import tensorflow as tf
 from keras_vae.config import ModelConfig
 from keras_vae.models import GenerativeModel, build_model
 from keras_vae.objectives import WarmupCosine
-from keras_vae.training.optimizer import Adam
+from keras_vae.training.optimizer import Adam, LossScale
 
 __all__ = ["TrainingState", "check_finite", "make_state"]
 
@@ -116,7 +116,7 @@ def make_state(
         ema_momentum=config.ema_momentum,
     )
     if precision == "mixed_float16":
-        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+        optimizer = LossScale(optimizer)
     optimizer.build(model.trainable_variables)
     return TrainingState(
         model,
@@ -133,10 +133,14 @@ def _counter(value: float, dtype: tf.DType) -> tf.Variable:
 
 
 def check_finite(state: TrainingState) -> list[str]:
-    """Returns the paths of the variables that hold NaN or infinity."""
+    """Returns the paths of the variables that hold NaN or infinity.
+
+    The optimizer's are among them: a gradient that overflowed stays in its
+    moments and in the averages, where the weights do not show it.
+    """
     return [
         variable.path
-        for variable in state.model.variables
+        for variable in (*state.model.variables, *state.optimizer.variables)
         if variable.dtype.startswith("float")
         and not math.isfinite(float(tf.reduce_sum(tf.abs(variable.value))))
     ]

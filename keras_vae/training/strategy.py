@@ -6,7 +6,12 @@ import tensorflow as tf
 
 from keras_vae.errors import UserError
 
-__all__ = ["check_batch_size", "make_strategy", "resolve_jit", "resolve_precision"]
+__all__ = [
+    "check_batch_size",
+    "make_strategy",
+    "resolve_jit",
+    "resolve_precision",
+]
 
 
 def make_strategy(distribution: str = "auto") -> tf.distribute.Strategy:

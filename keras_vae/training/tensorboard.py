@@ -28,7 +28,7 @@ class TensorBoard(keras.callbacks.Callback):
     `train` and `validation`), `beta`, `learning_rate`, `images_per_second`
     and `active_units`; pictures are reconstructions beside their inputs,
     samples and latent traversals; `kl_by_dimension` is a histogram; HParams
-    holds the configuration and the last validation loss.
+    shows the configuration beside the last validation scalars.
 
     It must come before `Averages`, so that it sees the averaged weights.
 
@@ -66,7 +66,11 @@ class TensorBoard(keras.callbacks.Callback):
         }
         images = next(iter(self.validation.unbatch().batch(_NUM_PICTURES)))
         self._images = images[:_NUM_PICTURES]
-        with self._writers["train"].as_default():
+        # HParams takes the metrics of a session from the run that the session
+        # is written to, and those to compare runs by are the validation's. It
+        # finds the names and ranges of all runs by itself; an experiment
+        # written here would hide what other runs in the same log folder have.
+        with self._writers["validation"].as_default():
             hparams.hparams(
                 {
                     key: value
@@ -117,7 +121,9 @@ class TensorBoard(keras.callbacks.Callback):
             return
         statistics = latent_statistics(model, self.validation)
         tf.summary.scalar("active_units", statistics.active_units, step)
-        tf.summary.histogram("kl_by_dimension", statistics.kl_by_dimension, step)
+        tf.summary.histogram(
+            "kl_by_dimension", statistics.kl_by_dimension, step
+        )
         samples = model.sample([_NUM_SAMPLES], seeds.from_int(model.seed))
         _picture("samples", samples.numpy(), 8, step)
         dimensions = statistics.order[:_TRAVERSED]

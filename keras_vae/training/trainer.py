@@ -3,8 +3,10 @@
 import dataclasses
 import math
 import os
+from collections.abc import Sequence
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -95,6 +97,7 @@ def train(
     *,
     resume: bool = True,
     dataset: ImageDataset | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> TrainResult:
     """Trains a model with `fit`, or goes on with a run that was cut off.
 
@@ -107,6 +110,7 @@ def train(
         workdir: The run folder; see `RunFolder`.
         resume: Whether to go on with a run that the folder holds.
         dataset: The images, where they are loaded already.
+        callbacks: Further Keras callbacks; they come last.
 
     Raises:
         UserError: If the experiment cannot be run as asked.
@@ -134,7 +138,7 @@ def train(
         mean = _mean_image(dataset.splits["train"])
         state.model.decoder.set_output_mean(mean)
     run = _Run(experiment, resolved, dataset, state, folder, epoch)
-    received = run.fit(checkpoints)
+    received = run.fit(checkpoints, callbacks)
     summary = {
         "steps": state.step,
         "epochs": round(state.step / epoch, 3),
@@ -153,7 +157,7 @@ def load_trained(
 ) -> tuple[GenerativeModel, ExperimentConfig]:
     """Returns the model of a run, in float32, with its averaged weights.
 
-    Where the run stopped early it is the best one, else the last.
+    With `patience` they are those of the best validation loss, else the last.
 
     Raises:
         UserError: If the folder holds no run, or no checkpoint yet.
@@ -164,7 +168,9 @@ def load_trained(
     state = make_state(
         experiment.model,
         shape,
-        likelihood=resolve_data(experiment.data, experiment.model)["likelihood"],
+        likelihood=resolve_data(experiment.data, experiment.model)[
+            "likelihood"
+        ],
         total_steps=None,
         seed=experiment.training.seed,
         precision="float32",
@@ -236,45 +242,73 @@ class _Run:
     folder: RunFolder
     epoch: int
 
-    def fit(self, checkpoints: Checkpoints) -> str | None:
+    def fit(
+        self,
+        checkpoints: Checkpoints,
+        callbacks: Sequence[keras.callbacks.Callback],
+    ) -> str | None:
         """Trains to the end; returns the signal that ended it early."""
-        state, length = self.state, self.experiment.training
-        total = None
-        if length.max_minutes is None:
-            total = self.epoch * length.epochs
-            if state.step >= total:
-                return None
-        elif float(state.elapsed.numpy()) >= 60 * length.max_minutes:
+        if self._finished():
             return None
         interruption = Interruption()
-        per_execution = state.model.steps_per_execution
-        interval = math.ceil(self.epoch / per_execution) * per_execution
         validation = self._validation()
+        callbacks = [
+            *self._callbacks(checkpoints, validation, interruption),
+            interruption,
+            *callbacks,
+        ]
+        per_execution = self.state.model.steps_per_execution
+        interval = math.ceil(self.epoch / per_execution) * per_execution
+        # A run that was cut off within an epoch ends that epoch first, so that
+        # it is validated where it would have been.
+        rest = -self.state.step % interval
         try:
-            state.model.fit(
-                self._batches(total),
-                epochs=_NO_END,
-                initial_epoch=state.step // interval,
-                steps_per_epoch=interval,
-                validation_data=validation,
-                shuffle=False,
-                verbose=0,
-                callbacks=[
-                    *self._callbacks(checkpoints, validation),
-                    interruption,
-                ],
-            )
+            if rest:
+                self._fit(rest, 1, validation, callbacks)
+            if not (rest and (interruption.received or self._finished())):
+                self._fit(interval, _NO_END, validation, callbacks)
         finally:
             interruption.restore_handlers()
         return interruption.received.name if interruption.received else None
 
-    def _batches(self, total: int | None) -> tf.data.Dataset:
+    def _fit(
+        self,
+        steps: int,
+        epochs: int,
+        validation: tf.data.Dataset,
+        callbacks: Sequence[keras.callbacks.Callback],
+    ) -> None:
+        self.state.model.fit(
+            self._batches(),
+            epochs=epochs,
+            steps_per_epoch=steps,
+            validation_data=validation,
+            shuffle=False,
+            verbose=0,
+            callbacks=callbacks,
+        )
+
+    def _total_steps(self) -> int | None:
+        """Returns the length of the run, None where the clock ends it."""
+        length = self.experiment.training
+        return None if length.max_minutes else self.epoch * length.epochs
+
+    def _finished(self) -> bool:
+        state, length = self.state, self.experiment.training
+        waited = int(state.epochs_waited.numpy())
+        if length.patience and waited >= length.patience:
+            return True
+        if length.max_minutes:
+            return float(state.elapsed.numpy()) >= 60 * length.max_minutes
+        return state.step >= self.epoch * length.epochs
+
+    def _batches(self) -> tf.data.Dataset:
         return training_batches(
             self.dataset.splits["train"],
             batch_size=self.experiment.model.batch_size,
             seed=self.experiment.training.seed,
             start_step=self.state.step,
-            num_steps=total,
+            num_steps=self._total_steps(),
             binarization=self.resolved["binarization"],
             dequantization=self.resolved["dequantization"],
         )
@@ -289,7 +323,10 @@ class _Run:
         )
 
     def _callbacks(
-        self, checkpoints: Checkpoints, validation: tf.data.Dataset
+        self,
+        checkpoints: Checkpoints,
+        validation: tf.data.Dataset,
+        interruption: Interruption,
     ) -> list[Any]:
         state, length = self.state, self.experiment.training
         progress = Progress(
@@ -318,5 +355,7 @@ class _Run:
         ]
         if length.patience:
             best = self.folder.checkpoints / "best"
-            callbacks.append(EarlyStopping(state, best, length.patience))
+            callbacks.append(
+                EarlyStopping(state, best, length.patience, interruption)
+            )
         return [*callbacks, checkpoints]

@@ -23,7 +23,7 @@ def test_params_size_is_the_event_size():
 
 
 def test_bad_event_size_is_an_error():
-    with pytest.raises(UserError, match="`event_size` must .* Received: 0"):
+    with pytest.raises(UserError, match=r"`event_size` must .* Received: 0"):
         Deterministic(0)
 
 

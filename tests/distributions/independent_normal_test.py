@@ -111,9 +111,9 @@ def test_params_size_doubles_for_per_pixel():
 
 
 def test_unknown_scale_is_an_error():
-    with pytest.raises(UserError, match="`scale` must be .* 'learned'"):
+    with pytest.raises(UserError, match=r"`scale` must be .* 'learned'"):
         IndependentNormal(3, scale="learned")
-    with pytest.raises(UserError, match="`scale` must be .* 'learned'"):
+    with pytest.raises(UserError, match=r"`scale` must be .* 'learned'"):
         IndependentNormal.params_size(3, "learned")
 
 
@@ -129,7 +129,7 @@ def test_unknown_scale_is_an_error():
     ],
 )
 def test_impossible_scale_value_is_an_error(scale, scale_value, min_scale):
-    with pytest.raises(UserError, match="`scale_value` must .* Received: "):
+    with pytest.raises(UserError, match=r"`scale_value` must .* Received: "):
         IndependentNormal(3, scale, scale_value, min_scale)
 
 

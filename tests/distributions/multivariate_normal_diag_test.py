@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import scipy.stats
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from keras_vae.distributions import MultivariateNormalDiag
 from keras_vae.errors import UserError
@@ -14,8 +14,6 @@ from tests.distributions.sampling import (
     normal_params,
     within_standard_errors,
 )
-
-tfd = tfp.distributions
 
 
 def standard_normal(size: int) -> tfd.Distribution:
@@ -108,13 +106,13 @@ def test_example_of_the_docstring_runs():
 
 @pytest.mark.parametrize("size", [0, -2, 1.5, (3, 3), None, True])
 def test_bad_event_size_is_an_error(size):
-    with pytest.raises(UserError, match="`event_size` must .* Received: "):
+    with pytest.raises(UserError, match=r"`event_size` must .* Received: "):
         MultivariateNormalDiag(size)
 
 
 @pytest.mark.parametrize("min_scale", [-0.1, 1.0, float("nan")])
 def test_bad_min_scale_is_an_error(min_scale):
-    with pytest.raises(UserError, match="`min_scale` must .* Received: "):
+    with pytest.raises(UserError, match=r"`min_scale` must .* Received: "):
         MultivariateNormalDiag(2, min_scale=min_scale)
 
 

@@ -17,8 +17,6 @@ from tests.distributions.sampling import (
     within_standard_errors,
 )
 
-tfd = tfp.distributions
-
 
 def test_zero_params_are_a_standard_normal():
     qz = MultivariateNormalTriL(3)(tf.zeros([2, 9]))
@@ -93,13 +91,13 @@ def test_params_size_is_loc_and_triangle():
 
 @pytest.mark.parametrize("size", [0, -2, 1.5, (3, 3), None])
 def test_bad_event_size_is_an_error(size):
-    with pytest.raises(UserError, match="`event_size` must .* Received: "):
+    with pytest.raises(UserError, match=r"`event_size` must .* Received: "):
         MultivariateNormalTriL(size)
 
 
 @pytest.mark.parametrize("min_scale", [-0.1, 1.0])
 def test_bad_min_scale_is_an_error(min_scale):
-    with pytest.raises(UserError, match="`min_scale` must .* Received: "):
+    with pytest.raises(UserError, match=r"`min_scale` must .* Received: "):
         MultivariateNormalTriL(2, min_scale=min_scale)
 
 

@@ -1,0 +1,111 @@
+"""Trains the dense VAE of the throughput benchmark and times it.
+
+Run by `benchmarks/throughput.py`, in a process of its own. Everything is as in
+`apps/train.py`: `fit` with all callbacks (validation, TensorBoard, averaged
+weights, checkpoints), dynamic binarization.
+"""
+
+import argparse
+import json
+import os
+import resource
+import tempfile
+import time
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+
+from keras_vae.config import ModelConfig, TrainingConfig
+from keras_vae.data import ArraySplit, DataConfig, ImageDataset
+from keras_vae.training import ExperimentConfig, train
+
+_NUM_VALIDATION = 5000
+
+
+class Timer(keras.callbacks.Callback):
+    """Times all epochs but the first, whatever is done in them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.start: tuple[float, int] | None = None
+        self.end: tuple[float, int] | None = None
+
+    def _now(self) -> tuple[float, int]:
+        return time.perf_counter(), int(self.model.optimizer.iterations)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if self.start is None:
+            self.start = self._now()
+        self.end = self._now()
+
+
+def measure(images: np.ndarray, epochs: int, precision: str) -> dict[str, Any]:
+    """Trains and measures.
+
+    Args:
+        images: uint8 [num_images, 784].
+        epochs: At least 2: the first is not measured.
+        precision: As in `TrainingConfig`.
+
+    Returns:
+        `images_per_second` over the epochs after the first, `epochs`,
+        `peak_rss_mb` of this process (10^6 bytes) and `precision`.
+    """
+    images = images.reshape([-1, 28, 28, 1])
+    held_out = ArraySplit(images[:_NUM_VALIDATION])
+    dataset = ImageDataset(
+        "mnist",
+        (28, 28, 1),
+        None,
+        {
+            "train": ArraySplit(images),
+            "validation": held_out,
+            "test": held_out,
+        },
+    )
+    model = ModelConfig(
+        architecture="dense",
+        hidden_units=(512,),
+        latent_dim=16,
+        activation="relu",
+        learning_rate=1e-3,
+    )
+    experiment = ExperimentConfig(
+        DataConfig("mnist"),
+        model,
+        TrainingConfig(epochs=epochs, precision=precision),
+    )
+    timer = Timer()
+    with tempfile.TemporaryDirectory() as folder:
+        result = train(experiment, folder, dataset=dataset, callbacks=[timer])
+    assert timer.start is not None and timer.end is not None
+    seconds = timer.end[0] - timer.start[0]
+    steps = timer.end[1] - timer.start[1]
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {
+        "images_per_second": steps * model.batch_size / seconds,
+        "epochs": epochs,
+        "peak_rss_mb": peak * 1024 / 1e6,
+        "precision": result.summary["precision"],
+    }
+
+
+def main() -> None:
+    """Trains keras_vae's dense VAE and prints one line of JSON."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("data", help=".npz with `images`, uint8 [N, 784]")
+    parser.add_argument("--epochs", type=int, default=5, help="at least 2")
+    parser.add_argument("--precision", default="auto")
+    flags = parser.parse_args()
+    with np.load(flags.data, allow_pickle=False) as arrays:
+        images = arrays["images"]
+    print(
+        json.dumps(measure(images, flags.epochs, flags.precision)), flush=True
+    )
+
+
+if __name__ == "__main__":
+    main()
