@@ -14,8 +14,7 @@ $(VENV)/installed: setup.py pyproject.toml requirements.lock
 	touch $@
 
 demo: $(VENV)/installed
-	$(BIN)/python apps/train.py --dataset=mnist_5k --epochs=60 --patience=8 \
-	  --config.architecture=convolutional --config.learning_rate=2e-3 \
+	$(BIN)/python apps/train.py --dataset=mnist_5k --max_minutes=1.5 \
 	  --workdir=$(DEMO) --export_dir=saved_models/demo
 	$(BIN)/python apps/predict.py reconstruct $(DEMO)/pictures/test_images \
 	  --saved_model=saved_models/demo --output=$(DEMO)/reconstructions.png

@@ -122,6 +122,8 @@ def _define_training_flags() -> None:
 def main(arguments: Sequence[str]) -> int:
     values = flags.FLAGS
     cli.no_arguments(arguments)
+    # What can be checked is, before TensorFlow takes its seconds.
+    model = cli.model_config()
     training = TrainingConfig(**cli.given_flags(*_TRAINING))
     resize = cli.parse_size(values.resize)
     cli.split_cpu(values.num_cpu_devices)
@@ -139,7 +141,7 @@ def main(arguments: Sequence[str]) -> int:
     export_dir = values.export_dir or f"saved_models/{name}"
     workdir = values.workdir or f"runs/{name}"
     result = run(
-        ExperimentConfig(data, cli.model_config(), training),
+        ExperimentConfig(data, model, training),
         workdir,
         resume=values.resume,
         evaluation=evaluation if values.evaluate else None,

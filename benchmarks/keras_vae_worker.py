@@ -42,13 +42,30 @@ class Timer(keras.callbacks.Callback):
         self.end = self._now()
 
 
-def measure(images: np.ndarray, epochs: int, precision: str) -> dict[str, Any]:
+DENSE = ModelConfig(
+    architecture="dense",
+    hidden_units=(512,),
+    latent_dim=16,
+    activation="relu",
+    learning_rate=1e-3,
+)
+
+
+def measure(
+    images: np.ndarray,
+    epochs: int,
+    precision: str,
+    jit_compile: str = "auto",
+    model: ModelConfig = DENSE,
+) -> dict[str, Any]:
     """Trains and measures.
 
     Args:
         images: uint8 [num_images, 784].
         epochs: At least 2: the first is not measured.
         precision: As in `TrainingConfig`.
+        jit_compile: As in `TrainingConfig`.
+        model: What is trained.
 
     Returns:
         `images_per_second` over the epochs after the first, `epochs`,
@@ -66,17 +83,12 @@ def measure(images: np.ndarray, epochs: int, precision: str) -> dict[str, Any]:
             "test": held_out,
         },
     )
-    model = ModelConfig(
-        architecture="dense",
-        hidden_units=(512,),
-        latent_dim=16,
-        activation="relu",
-        learning_rate=1e-3,
-    )
     experiment = ExperimentConfig(
         DataConfig("mnist"),
         model,
-        TrainingConfig(epochs=epochs, precision=precision),
+        TrainingConfig(
+            epochs=epochs, precision=precision, jit_compile=jit_compile
+        ),
     )
     timer = Timer()
     with tempfile.TemporaryDirectory() as folder:
@@ -99,12 +111,18 @@ def main() -> None:
     parser.add_argument("data", help=".npz with `images`, uint8 [N, 784]")
     parser.add_argument("--epochs", type=int, default=5, help="at least 2")
     parser.add_argument("--precision", default="auto")
+    parser.add_argument("--jit_compile", default="auto")
+    parser.add_argument(
+        "--model", choices=["dense", "residual"], default="dense"
+    )
     flags = parser.parse_args()
     with np.load(flags.data, allow_pickle=False) as arrays:
         images = arrays["images"]
-    print(
-        json.dumps(measure(images, flags.epochs, flags.precision)), flush=True
+    model = DENSE if flags.model == "dense" else ModelConfig()
+    result = measure(
+        images, flags.epochs, flags.precision, flags.jit_compile, model
     )
+    print(json.dumps(result), flush=True)
 
 
 if __name__ == "__main__":

@@ -41,10 +41,12 @@ def _check_number(
     low: float,
     *,
     strict: bool = False,
+    whole: bool = False,
     high: float = math.inf,
 ) -> None:
     """Raises UserError unless low <= value <= high (low < value if strict)."""
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    types = int if whole else (int, float)
+    is_number = isinstance(value, types) and not isinstance(value, bool)
     if (
         not is_number
         or not math.isfinite(value)
@@ -52,11 +54,12 @@ def _check_number(
         or (strict and value == low)
         or value > high
     ):
+        kind = "whole" if whole else "finite"
         bound = f"above {low:g}" if strict else f"at least {low:g}"
         if high < math.inf:
             bound += f" and at most {high:g}"
         raise UserError(
-            f"{name} must be a finite number {bound}. Received: {name}={value}"
+            f"{name} must be a {kind} number {bound}. Received: {name}={value}"
         )
 
 
@@ -98,7 +101,7 @@ class ModelConfig:
     architecture: str = "residual"
     latent_dim: int = 32
     hidden_units: tuple[int, ...] = (512, 512)
-    filters: tuple[int, ...] = (32, 64)
+    filters: tuple[int, ...] = (16, 64)
     num_blocks: tuple[int, ...] = (1, 2)
     dense_units: int = 256
     activation: str = "elu"
@@ -128,13 +131,14 @@ class ModelConfig:
             object.__setattr__(self, name, tuple(sizes))
             for size in sizes:
                 low = 0 if name == "num_blocks" else 1
-                _check_number(f"config.{name}", size, low)
+                _check_number(f"config.{name}", size, low, whole=True)
         check_choice("model", self.model, MODELS)
         check_choice("config.architecture", self.architecture, ARCHITECTURES)
         check_choice("config.posterior", self.posterior, POSTERIORS)
         check_choice("config.likelihood", self.likelihood, LIKELIHOODS)
         for name in ("latent_dim", "dense_units", "batch_size"):
-            _check_number(f"config.{name}", getattr(self, name), 1)
+            value = getattr(self, name)
+            _check_number(f"config.{name}", value, 1, whole=True)
         for name in ("likelihood_scale", "learning_rate"):
             _check_number(f"config.{name}", getattr(self, name), 0, strict=True)
         for name in ("beta", "free_bits", "clip_norm"):
@@ -192,15 +196,15 @@ class TrainingConfig:
     checkpoint_seconds: float = 30.0
 
     def __post_init__(self) -> None:
-        _check_number("epochs", self.epochs, 1)
+        _check_number("epochs", self.epochs, 1, whole=True)
         if self.max_minutes is not None:
             _check_number("max_minutes", self.max_minutes, 0, strict=True)
-        _check_number("seed", self.seed, 0, high=2**31 - 1)
+        _check_number("seed", self.seed, 0, whole=True, high=2**31 - 1)
         check_choice("distribution", self.distribution, DISTRIBUTIONS)
         check_choice("precision", self.precision, PRECISIONS)
         check_choice("jit_compile", self.jit_compile, ("auto", "true", "false"))
-        _check_number("patience", self.patience, 0)
-        _check_number("keep_checkpoints", self.keep_checkpoints, 1)
+        _check_number("patience", self.patience, 0, whole=True)
+        _check_number("keep_checkpoints", self.keep_checkpoints, 1, whole=True)
         _check_number("checkpoint_seconds", self.checkpoint_seconds, 0)
 
 

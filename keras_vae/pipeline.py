@@ -52,13 +52,12 @@ def run(
         UserError: If the experiment cannot be run as asked.
         DivergedError: If the loss is not finite.
     """
-    RunFolder(workdir).check(experiment, resume)
     if export_dir is not None:
         check_writable(export_dir)
-    dataset = load(experiment.data)
-    result = train(experiment, workdir, resume=resume, dataset=dataset)
+    result = train(experiment, workdir, resume=resume)
     if result.interrupted:
         return result
+    dataset = result.dataset
     for path in draw_pictures(workdir, dataset):
         print(f"wrote {path}")
     if evaluation is not None:

@@ -76,7 +76,7 @@ def inspect_image(path: pathlib.Path) -> ImageFile:
     deep_png = start.startswith(_PNG_SIGNATURE) and start[-1] == 16
     if deep_png or mode not in _GREY_MODES + _COLOUR_MODES:
         raise UserError(
-            "data_dir holds an image with more than 8 bits a channel; "
+            "The image has more than 8 bits a channel; "
             f"convert it to 8 bits. Received: {path}"
         )
     if sideways:
@@ -126,13 +126,13 @@ def _orientation(image: Image.Image) -> int:
 
 def _unreadable(path: pathlib.Path, error: BaseException) -> UserError:
     return UserError(
-        "data_dir holds a file that cannot be read as an image "
-        f"({error}); mend or remove it. Received: {path}"
+        f"The file cannot be read as an image ({error}); mend or remove it. "
+        f"Received: {path}"
     )
 
 
 def _too_large(path: pathlib.Path) -> UserError:
     return UserError(
-        f"data_dir holds an image of more than {Image.MAX_IMAGE_PIXELS:,} "
-        f"pixels; make it smaller or remove it. Received: {path}"
+        f"The image has more than {Image.MAX_IMAGE_PIXELS:,} pixels; make it "
+        f"smaller or remove it. Received: {path}"
     )

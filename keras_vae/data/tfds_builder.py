@@ -20,7 +20,7 @@ from keras_vae.data.config import IMAGE_FOLDER, DataConfig
 from keras_vae.data.mnist_5k import Mnist5k
 from keras_vae.errors import UserError, did_you_mean
 
-__all__ = ["prepared_builder"]
+__all__ = ["find_builder", "prepared_builder"]
 
 # TFDS retries ten times with growing waits: without a network it takes more
 # than three minutes to say so. Three retries take about two seconds.
@@ -30,6 +30,19 @@ _OFFLINE_HELP = (
     "Without a network, put the prepared dataset into --data_dir or its "
     "original archives into --manual_dir, or use --dataset=mnist_5k."
 )
+
+
+def find_builder(config: DataConfig) -> tfds.core.DatasetBuilder:
+    """Returns the builder of a dataset, prepared or not.
+
+    Args:
+        config: Gives `dataset` and `data_dir`.
+
+    Raises:
+        UserError: When there is no such dataset.
+    """
+    with _quiet():
+        return _find(config)
 
 
 def prepared_builder(config: DataConfig) -> tfds.core.DatasetBuilder:
@@ -123,7 +136,7 @@ def _prepare(
     ) as error:
         raise UserError(
             f"dataset {config.dataset} could not be downloaded and prepared: "
-            f"{_brief(error)} {_OFFLINE_HELP} {received}"
+            f"{_reason(error)} {_OFFLINE_HELP} {received}"
         ) from error
 
 
@@ -136,6 +149,13 @@ def _checksum_message(error: NonMatchingChecksumError) -> str:
         f"{path} is not the archive that the dataset needs: its SHA-256 or "
         f"size is wrong. Delete it and fetch it again from {url}."
     )
+
+
+def _reason(error: BaseException) -> str:
+    """Returns what is wrong in one short sentence."""
+    # The text of a failed request is long, and for programmers.
+    url = getattr(getattr(error, "request", None), "url", None)
+    return f"{url} cannot be reached." if url else _brief(error)
 
 
 def _brief(error: BaseException, length: int = 300) -> str:
@@ -171,7 +191,7 @@ def _tidy_after_failure(builder: tfds.core.DatasetBuilder) -> Iterator[None]:
     """Removes what a failed preparation leaves in `data_dir`.
 
     Archives that were downloaded in full stay, so that the next attempt need
-    not fetch them again.
+    not fetch them again; what was extracted from them does not.
     """
     root = pathlib.Path(builder.data_dir_root)
     root_existed = root.exists()
@@ -181,8 +201,9 @@ def _tidy_after_failure(builder: tfds.core.DatasetBuilder) -> Iterator[None]:
     except BaseException:
         new = sorted(_paths(root, builder.name) - before, reverse=True)
         for path in new:
-            if ".tmp." in path.name or ".incomplete" in path.name:
-                shutil.rmtree(path, ignore_errors=True)
+            partial = ".tmp." in path.name or ".incomplete" in path.name
+            if partial or path.parent.name == "extracted":
+                _remove(path)
         for path in new:
             _remove_if_empty(path)
         if not root_existed:
@@ -199,6 +220,13 @@ def _paths(root: pathlib.Path, name: str) -> set[pathlib.Path]:
     paths.update(downloads.glob("*"))
     paths.update(downloads.glob("extracted/*"))
     return {path for path in paths if path.exists()}
+
+
+def _remove(path: pathlib.Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _remove_if_empty(path: pathlib.Path) -> None:

@@ -173,11 +173,15 @@ def _figure(values: np.ndarray, protocol: dict[str, Any]) -> dict[str, float]:
     mean = float(values.mean())
     return {
         "nats_per_image": mean,
-        "standard_error": float(values.std(ddof=1) / math.sqrt(len(values)))
-        if len(values) > 1
-        else 0.0,
+        "standard_error": _standard_error(values),
         "bits_per_dimension": mean / dimensions / math.log(2),
     }
+
+
+def _standard_error(values: np.ndarray) -> float:
+    if len(values) == 1:  # One image says nothing about the spread.
+        return 0.0
+    return float(values.std(ddof=1) / math.sqrt(len(values)))
 
 
 def _latent(model: VAE, batches: tf.data.Dataset) -> dict[str, Any]:
@@ -205,7 +209,7 @@ def _squared_error(
     return {
         "squared_error_per_image": mean,
         "mean_squared_error": mean / protocol["num_dimensions"],
-        "standard_error": float(values.std(ddof=1) / math.sqrt(len(values))),
+        "standard_error": _standard_error(values),
         **protocol,
     }
 

@@ -8,10 +8,11 @@ import tensorflow as tf
 
 from keras_vae import seeds
 from keras_vae.models import GenerativeModel
+from keras_vae.objectives import Inference
 
 __all__ = ["LikelihoodBounds", "likelihood_bounds"]
 
-_ROWS = 2000
+_ROWS = 500
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +59,9 @@ def likelihood_bounds(
         seed: Base of the draws; batch b uses `fold_in(seed, b)`.
         rows: Images that are decoded at once.
         progress: Called with the number of images done so far.
+
+    Raises:
+        ValueError: If K is below 1, or the model has no latent variables.
     """
     if num_importance_samples < 1:
         raise ValueError(
@@ -102,8 +106,9 @@ def _make_estimate(
             inference = model.infer(
                 image, encoding, seeds.fold_in(seed, done), num_samples=count
             )
+            _check_latents(model, inference)
             weights = tf.reduce_logsumexp(inference.log_weight, axis=0)
-            log_sum = _log_add_exp(log_sum, weights)
+            log_sum = tf.reduce_logsumexp([log_sum, weights], axis=0)
             total += tf.reduce_sum(inference.log_likelihood, axis=0)
             kl = tf.broadcast_to(inference.kl_divergence, [count, batch])
             total_kl += tf.reduce_sum(kl, axis=0)
@@ -116,6 +121,9 @@ def _make_estimate(
     return estimate
 
 
-def _log_add_exp(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
-    high = tf.maximum(a, b)
-    return high + tf.math.log(tf.exp(a - high) + tf.exp(b - high))
+def _check_latents(model: GenerativeModel, inference: Inference) -> None:
+    if not inference.groups:
+        raise ValueError(
+            "`model` must have latent variables: nothing else bounds log p(x). "
+            f"Received: {type(model).__name__}"
+        )

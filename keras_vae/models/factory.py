@@ -109,7 +109,8 @@ def build_model(
                 model = VAE(encoder, decoder, _elbo(config, total_steps), seed)
     except ValueError as error:
         raise UserError(str(error)) from error
-    model.build()
+    # A symbolic call rather than `build`: `export` asks for one.
+    model(keras.KerasTensor((None, *image_shape)))
     return model
 
 

@@ -114,9 +114,9 @@ class GenerativeModel(keras.Model):
 
     def build(self, input_shape: Any = None) -> None:
         if not self.encoder.built:
-            self.encoder.build()
+            self.encoder.build((None, *self.image_shape))
         if not self.decoder.built:
-            self.decoder.build()
+            self.decoder.build((None, self.latent_dim))
         self.built = True
 
     def call(self, image: tf.Tensor, training: bool = False) -> tf.Tensor:

@@ -41,7 +41,9 @@ class _Network(keras.Model):
             if not layer.built:
                 layer.build(shape)
             shape = layer.compute_output_shape(shape)
-        self.distribution.build(shape)
+        # It is built already where it comes from a file.
+        if not self.distribution.built:
+            self.distribution.build(shape)
         self.built = True
 
     @classmethod

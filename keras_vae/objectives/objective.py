@@ -18,16 +18,6 @@ def _weight(value: Any, step: tf.Tensor) -> tf.Tensor:
     return tf.constant(value, tf.float32)
 
 
-def _batch_mean(values: tf.Tensor) -> tf.Tensor:
-    """Returns the mean of `values` over the batches of all replicas."""
-    total, count = tf.reduce_sum(values), tf.size(values, values.dtype)
-    context = tf.distribute.get_replica_context()
-    if context is not None and context.num_replicas_in_sync > 1:
-        add = tf.distribute.ReduceOp.SUM
-        total, count = context.all_reduce(add, [total, count])
-    return total / count
-
-
 @keras.saving.register_keras_serializable(package="keras_vae")
 class ELBO:
     """The negative evidence lower bound, `-(log p(x|z) - beta KL)`.
@@ -38,7 +28,8 @@ class ELBO:
             bound of Kingma and Welling (2014), equation 8.
         free_bits: Nats of KL for each latent group and image that cost
             nothing: the KL of a group, averaged over the batch, counts only
-            above this (Kingma et al. 2016, equation 15).
+            above this (Kingma et al. 2016, equation 15). With several
+            replicas each of them averages its own share of the batch.
     """
 
     def __init__(self, beta: Any = 1.0, free_bits: float = 0.0):
@@ -65,7 +56,7 @@ class ELBO:
         if floor > 0 and inference.groups:
             kl = tf.add_n(
                 [
-                    tf.maximum(_batch_mean(group.kl_divergence), floor)
+                    tf.maximum(tf.reduce_mean(group.kl_divergence), floor)
                     for group in inference.groups
                 ]
             )
@@ -108,3 +99,7 @@ class SquaredError:
 
     def get_config(self) -> dict[str, Any]:
         return {}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "SquaredError":
+        return cls(**config)

@@ -1,10 +1,12 @@
 """`export`: from a trained run to a SavedModel that TF Serving loads."""
 
+import contextlib
 import json
 import os
 import pathlib
 import shutil
 import tempfile
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -59,11 +61,9 @@ def export_model(
     Raises:
         UserError: If the folder cannot be written.
     """
-    check_writable(export_dir)
     base = pathlib.Path(export_dir)
     resolved = resolve_data(experiment.data, experiment.model)
-    partial = pathlib.Path(tempfile.mkdtemp(prefix=".partial-", dir=base))
-    try:
+    with _partial_folder(base) as partial:
         signatures = _write(model, resolved, partial)
         metadata = partial / METADATA
         metadata.parent.mkdir()
@@ -72,24 +72,42 @@ def export_model(
         partial.chmod(0o755)
         target = base / str(next_version(base))
         partial.rename(target)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
     return target
 
 
 def check_writable(export_dir: str | os.PathLike[str]) -> None:
-    """Makes the folder and raises UserError if nothing can be written in it."""
+    """Raises UserError if nothing can be written there; leaves no trace."""
+    with _partial_folder(pathlib.Path(export_dir)):
+        pass
+
+
+@contextlib.contextmanager
+def _partial_folder(base: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Makes `base`, where it is missing, and an empty folder in it.
+
+    On leaving, the folder is removed unless it was renamed, and so is what
+    was made for it and holds nothing.
+    """
+    made: list[pathlib.Path] = []
+    partial = None
     try:
-        pathlib.Path(export_dir).mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".partial-", dir=export_dir):
-            pass
-    except OSError as error:
-        raise UserError(
-            "The export folder cannot be written: choose another "
-            f"--export_dir. Received: --export_dir={export_dir} "
-            f"({error.strerror})"
-        ) from error
+        try:
+            made += [p for p in (base, *base.parents) if not p.exists()]
+            base.mkdir(parents=True, exist_ok=True)
+            partial = pathlib.Path(tempfile.mkdtemp(prefix=".partial-", dir=base))
+        except OSError as error:
+            raise UserError(
+                "The export folder cannot be written: choose another "
+                f"--export_dir. Received: --export_dir={base} "
+                f"({error.strerror})"
+            ) from error
+        yield partial
+    finally:
+        if partial is not None:
+            shutil.rmtree(partial, ignore_errors=True)
+        for path in made:
+            with contextlib.suppress(OSError):
+                path.rmdir()
 
 
 def versions(base: pathlib.Path) -> list[int]:

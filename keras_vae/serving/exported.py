@@ -13,6 +13,9 @@ from keras_vae.serving.export import METADATA, versions
 
 __all__ = ["ExportedModel"]
 
+# What a folder that is no SavedModel, or a damaged one, makes TensorFlow raise.
+_LOAD_ERRORS = (OSError, ValueError, tf.errors.OpError)
+
 
 class ExportedModel:
     """An export, loaded with TensorFlow alone.
@@ -42,7 +45,7 @@ class ExportedModel:
                 (self.path / METADATA).read_text()
             )
             self._module = tf.saved_model.load(str(self.path))
-        except (OSError, ValueError) as error:
+        except _LOAD_ERRORS as error:
             raise UserError(
                 "The SavedModel cannot be loaded as an export of this package "
                 f"({type(error).__name__}). Received: {self.path}"

@@ -1,15 +1,17 @@
 """`predict`: image files in, pictures and tables out, through an export."""
 
+import contextlib
 import csv
 import os
 import pathlib
+import zipfile
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from keras_vae import plotting
-from keras_vae.data import SUFFIXES, read_image
+from keras_vae.data import SUFFIXES, inspect_image, read_image
 from keras_vae.errors import UserError, did_you_mean
 from keras_vae.serving.exported import ExportedModel
 
@@ -17,6 +19,16 @@ __all__ = ["VERBS", "predict", "read_images"]
 
 VERBS = ("reconstruct", "encode", "decode", "sample", "score")
 _BATCH_SIZE = 256
+_MAX_SEED = 2**31 - 1
+# What NumPy raises for a file that is no .npz, is cut off, or lacks the array.
+_NPZ_ERRORS = (
+    EOFError,
+    KeyError,
+    OSError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+)
 _SUFFIX = {
     "reconstruct": ".png",
     "sample": ".png",
@@ -59,16 +71,15 @@ def read_images(
             "No image files: name PNG or JPEG files, or folders of them. "
             f"Received: {' '.join(inputs) or 'nothing'}"
         )
-    images = []
     for path in paths:
-        image = read_image(path, image_shape[-1])
-        if image.shape != image_shape:
+        file = inspect_image(path)
+        if (file.height, file.width) != image_shape[:2]:
             raise UserError(
                 f"The model takes images of {image_shape[0]}x{image_shape[1]} "
-                "pixels: resize the file. Received: "
-                f"{image.shape[0]}x{image.shape[1]} in {path}"
+                "pixels (height x width): resize the file. Received: "
+                f"{file.height}x{file.width} in {path}"
             )
-        images.append(image)
+    images = [read_image(path, image_shape[-1]) for path in paths]
     return paths, np.stack(images).astype(np.float32) / 255.0
 
 
@@ -111,6 +122,10 @@ def predict(
     if path.suffix != _SUFFIX[verb]:
         raise UserError(
             f"{verb} writes a {_SUFFIX[verb]} file. Received: --output={output}"
+        )
+    if not 0 <= seed <= _MAX_SEED:
+        raise UserError(
+            f"seed must be 0 ... {_MAX_SEED}. Received: seed={seed}"
         )
     if verb == "sample":
         _check_sampling(num_images, temperature)
@@ -181,15 +196,19 @@ def _read_latents(inputs: Sequence[str], latent_dim: int) -> np.ndarray:
         with np.load(inputs[0]) as arrays:
             name = "mean" if "mean" in arrays else "z"
             z = np.asarray(arrays[name], np.float32)
-    except (OSError, ValueError, KeyError) as error:
+    except _NPZ_ERRORS as error:
         raise UserError(
             "decode takes one .npz file with an array `mean` or `z`. "
             f"Received: {inputs[0]}"
         ) from error
-    if z.ndim != 2 or z.shape[1] != latent_dim:
+    if z.ndim != 2 or not len(z) or z.shape[1] != latent_dim:
         raise UserError(
             f"The latents must have the shape [num, {latent_dim}]. "
             f"Received: {list(z.shape)} in {inputs[0]}"
+        )
+    if not np.isfinite(z).all():
+        raise UserError(
+            f"The latents must be finite. Received: NaN or infinity in {inputs[0]}"
         )
     return z
 
@@ -222,7 +241,8 @@ def _replace(path: pathlib.Path, write: Any) -> None:
         write(partial)
         partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink()
         raise UserError(
             f"The output cannot be written. Received: --output={path} "
             f"({error.strerror})"

@@ -97,10 +97,12 @@ def _score(
         z = posterior.loc + posterior.scale.matvec(noise)
         group = LatentGroup(posterior, model.prior, z)
         inference = Inference(image, model.decoder(z), (group,))
+        log_likelihood = inference.log_likelihood - offset
+        kl_divergence = inference.kl_divergence
         return {
-            "elbo": inference.elbo - offset,
-            "log_likelihood": inference.log_likelihood - offset,
-            "kl_divergence": inference.kl_divergence,
+            "elbo": log_likelihood - kl_divergence,
+            "log_likelihood": log_likelihood,
+            "kl_divergence": kl_divergence,
         }
 
     return score
@@ -115,11 +117,8 @@ def _reconstruct_bytes(
         pixels = tf.io.decode_image(
             data, channels=channels, expand_animations=False
         )
-        tf.debugging.assert_equal(
-            tf.shape(pixels),
-            model.image_shape,
-            message="`image_bytes` must hold images of the model's size.",
-        )
+        # The error names both shapes. An assertion with words of ours is lost
+        # when TensorFlow optimizes the loaded graph.
         return tf.ensure_shape(pixels, model.image_shape)
 
     def encode(image: tf.Tensor) -> tf.Tensor:

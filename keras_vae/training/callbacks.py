@@ -67,6 +67,8 @@ class Clock(keras.callbacks.Callback):
             self._first = (elapsed, step)
             return
         first_elapsed, first_step = self._first
+        if elapsed <= first_elapsed:
+            return
         rate = (step - first_step) / (elapsed - first_elapsed)
         left = max(budget - elapsed, 0.0)
         self.state.total_steps.assign(step + max(int(left * rate), 1))

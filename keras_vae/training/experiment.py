@@ -84,10 +84,23 @@ class RunFolder:
             content = {**experiment.to_dict(), "image_shape": image_shape}
             write_json(self.config, content)
         except OSError as error:
-            raise UserError(
-                "The run folder cannot be written: choose another --workdir. "
-                f"Received: --workdir={self.path} ({error.strerror})"
-            ) from error
+            raise self._not_writable(str(error.strerror)) from error
+
+    def _check_writable(self) -> None:
+        """Raises UserError where `start` could not make the folder."""
+        nearest = self.path
+        while not nearest.exists() and nearest != nearest.parent:
+            nearest = nearest.parent
+        if not nearest.is_dir():
+            raise self._not_writable(f"{nearest} is a file")
+        if not os.access(nearest, os.W_OK | os.X_OK):
+            raise self._not_writable(f"no permission in {nearest}")
+
+    def _not_writable(self, why: str) -> UserError:
+        return UserError(
+            "The run folder cannot be written: choose another --workdir. "
+            f"Received: --workdir={self.path} ({why})"
+        )
 
     def load_image_shape(self) -> tuple[int, int, int]:
         """Returns (height, width, channels) of the images of the run."""
@@ -119,12 +132,20 @@ class RunFolder:
             ) from error
 
     def update_results(self, results: dict[str, Any]) -> None:
-        """Adds entries to `results.json`, which is replaced as a whole."""
-        old = (
-            json.loads(self.results.read_text())
-            if self.results.exists()
-            else {}
-        )
+        """Adds entries to `results.json`, which is replaced as a whole.
+
+        Raises:
+            UserError: If the file that is there is not JSON.
+        """
+        old = {}
+        if self.results.exists():
+            try:
+                old = json.loads(self.results.read_text())
+            except ValueError as error:
+                raise UserError(
+                    "The results of the run cannot be read, move the file "
+                    f"away: {error}. Received: {self.results}"
+                ) from error
         write_json(self.results, {**old, **results})
 
     def check(self, experiment: ExperimentConfig, resume: bool = True) -> None:
@@ -136,9 +157,10 @@ class RunFolder:
 
         Raises:
             UserError: If it holds the run of another configuration, or any run
-                where `resume` is False.
+                where `resume` is False, or cannot be written.
         """
         if not self.config.exists():
+            self._check_writable()
             return
         if not resume:
             raise UserError(

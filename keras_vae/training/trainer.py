@@ -57,10 +57,12 @@ class TrainResult:
     Attributes:
         interrupted: Name of the signal that ended it early, or None.
         summary: What was done, as it stands in `results.json`.
+        dataset: The images that it was trained on.
     """
 
     interrupted: str | None
     summary: dict[str, Any]
+    dataset: ImageDataset = dataclasses.field(repr=False)
 
 
 def resolve_data(config: DataConfig, model: ModelConfig) -> dict[str, str]:
@@ -149,7 +151,7 @@ def train(
         **resolved,
     }
     folder.update_results({"training": summary})
-    return TrainResult(received, summary)
+    return TrainResult(received, summary, dataset)
 
 
 def load_trained(

@@ -51,7 +51,9 @@ def test_kl_is_the_closed_form():
 
 def test_kl_of_full_covariance_is_the_closed_form():
     random = np.random.default_rng(1)
-    tril = np.tril(random.normal(size=[LATENT_DIM] * 2)) + 2 * np.eye(LATENT_DIM)
+    tril = np.tril(random.normal(size=[LATENT_DIM] * 2)) + 2 * np.eye(
+        LATENT_DIM
+    )
     loc = random.normal(size=LATENT_DIM)
     posterior = tfd.MultivariateNormalTriL(
         tf.constant(loc, tf.float32), tf.constant(tril, tf.float32)

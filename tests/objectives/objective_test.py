@@ -55,9 +55,7 @@ def test_few_free_bits_do_not_change_the_mean_loss():
     floor = min(mean_kl(inference)) / 2
     with_bits = ELBO(free_bits=floor)(inference, STEP)
     without = ELBO()(inference, STEP)
-    np.testing.assert_allclose(
-        np.mean(with_bits), np.mean(without), rtol=1e-6
-    )
+    np.testing.assert_allclose(np.mean(with_bits), np.mean(without), rtol=1e-6)
 
 
 def test_free_bits_cost_no_gradient_below_the_floor():
@@ -71,9 +69,7 @@ def test_free_bits_cost_no_gradient_below_the_floor():
             group = type(inference.groups[0])(
                 moved, inference.groups[0].prior, inference.groups[0].sample
             )
-            passed = Inference(
-                inference.image, inference.likelihood, (group,)
-            )
+            passed = Inference(inference.image, inference.likelihood, (group,))
             loss = ELBO(free_bits=free_bits)(passed, STEP)
         return tape.gradient(
             loss, loc, unconnected_gradients=tf.UnconnectedGradients.ZERO
@@ -86,7 +82,9 @@ def test_free_bits_cost_no_gradient_below_the_floor():
 @pytest.mark.parametrize("value", [-0.1, math.nan, math.inf])
 @pytest.mark.parametrize("name", ["beta", "free_bits"])
 def test_bad_weights_are_named(name, value):
-    with pytest.raises(ValueError, match=rf"`{name}`.*Received: {name}={value}"):
+    with pytest.raises(
+        ValueError, match=rf"`{name}`.*Received: {name}={value}"
+    ):
         ELBO(**{name: value})
 
 
@@ -110,7 +108,7 @@ def test_schedule_survives_serialization():
 
 
 def test_a_function_that_could_not_be_saved_is_no_schedule():
-    with pytest.raises(ValueError, match="`beta`.*LearningRateSchedule"):
+    with pytest.raises(ValueError, match=r"`beta`.*LearningRateSchedule"):
         ELBO(lambda step: 1.0)
 
 

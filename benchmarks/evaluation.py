@@ -1,0 +1,46 @@
+"""Time and memory of the evaluation of a trained run.
+
+    python -m benchmarks.evaluation --workdir=runs/mnist_dense
+
+Everything is counted, from the start of the process to the written
+`results.json`: imports, reading the data, 1,000 draws for each test image.
+"""
+
+import argparse
+import json
+import os
+import resource
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Evaluates a run and prints one line of JSON."""
+    start = time.perf_counter()
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--workdir", required=True, help="the run folder")
+    parser.add_argument("--num_importance_samples", type=int, default=1000)
+    flags = parser.parse_args()
+
+    from keras_vae.evaluation import EvaluationConfig, evaluate
+
+    config = EvaluationConfig(
+        num_importance_samples=flags.num_importance_samples
+    )
+    figures = evaluate(flags.workdir, config)["test"]
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    result = {
+        "seconds": round(time.perf_counter() - start, 1),
+        "peak_rss_mb": round(peak * 1024 / 1e6),
+        "num_images": figures["nll"]["num_images"],
+        "num_importance_samples": figures["nll"]["num_importance_samples"],
+        "nll": figures["nll"]["nats_per_image"],
+    }
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

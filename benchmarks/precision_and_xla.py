@@ -1,0 +1,85 @@
+"""Training throughput by precision, with and without XLA.
+
+    python -m benchmarks.precision_and_xla
+
+The choices that `--precision=auto` and `--jit_compile=auto` make on CPUs rest
+on this. Each measurement is a process of its own, and the rounds go through all
+of them in turn, so that a machine that slows down slows all.
+"""
+
+import argparse
+import json
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+
+from benchmarks.throughput import load_mnist
+
+__all__ = ["main"]
+
+_ROOT = pathlib.Path(__file__).resolve().parent.parent
+_MODELS = ("dense", "residual")
+_PRECISIONS = ("float32", "mixed_bfloat16")
+
+
+def _measure(model: str, precision: str, jit: str, data: pathlib.Path) -> float:
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.keras_vae_worker",
+        str(data),
+        "--epochs=2",
+        f"--model={model}",
+        f"--precision={precision}",
+        f"--jit_compile={jit}",
+    ]
+    result = subprocess.run(
+        command, cwd=_ROOT, capture_output=True, text=True, check=True
+    )
+    return json.loads(result.stdout.splitlines()[-1])["images_per_second"]
+
+
+def main() -> None:
+    """Measures all combinations in turn and prints a Markdown table."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument(
+        "--mnist",
+        type=pathlib.Path,
+        default=_ROOT.parent / "shared" / "data" / "mnist",
+        help="folder with MNIST's original archives",
+    )
+    parser.add_argument("--num_images", type=int, default=40_000)
+    parser.add_argument("--rounds", type=int, default=2)
+    flags = parser.parse_args()
+    cases = [
+        (model, precision, jit)
+        for model in _MODELS
+        for precision in _PRECISIONS
+        for jit in ("false", "true")
+    ]
+    speeds: dict[tuple[str, str, str], list[float]] = {c: [] for c in cases}
+    with tempfile.TemporaryDirectory() as folder:
+        data = pathlib.Path(folder) / "images.npz"
+        np.savez(data, images=load_mnist(flags.mnist, flags.num_images))
+        for _ in range(flags.rounds):
+            for case in cases:
+                speeds[case].append(_measure(*case, data))
+                print(*case, f"{speeds[case][-1]:,.0f}", file=sys.stderr)
+    print("| model | precision | XLA | images/s | against float32, no XLA |")
+    print("| --- | --- | --- | --- | --- |")
+    for model, precision, jit in cases:
+        median = statistics.median(speeds[model, precision, jit])
+        base = statistics.median(speeds[model, "float32", "false"])
+        xla = "yes" if jit == "true" else "no"
+        print(
+            f"| {model} | {precision} | {xla} | {median:,.0f} "
+            f"| {median / base:.2f} |"
+        )
+
+
+if __name__ == "__main__":
+    main()

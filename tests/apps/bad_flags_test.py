@@ -1,0 +1,76 @@
+"""Tests of wrong flags: a short message, exit code 2, nothing left."""
+
+import pytest
+
+from tests.apps import app
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["--model=vea"], ["Unknown model", "'vae'", "--model=vea"]),
+        (["--model", "autoencodr"], ["'autoencoder'"]),
+        (["--epocs=3"], ["epocs", "epochs"]),
+        (["--config.latent_dims=3"], ["config.latent_dim"]),
+        (["digits"], ["Only flags are taken. Received: digits"]),
+        (["--epochs=-1"], ["epochs must be", "Received: epochs=-1"]),
+        (["--epochs=0"], ["epochs must be", "Received: epochs=0"]),
+        (["--epochs=many"], ["epochs=many"]),
+        (["--epochs=1.5"], ["epochs=1.5"]),
+        (["--max_minutes=nan"], ["max_minutes must be", "nan"]),
+        (["--max_minutes=0"], ["max_minutes must be", "above 0"]),
+        (["--max_minutes=inf"], ["max_minutes must be", "inf"]),
+        (["--seed=-1"], ["seed must be", "Received: seed=-1"]),
+        (["--patience=-2"], ["patience must be"]),
+        (["--keep_checkpoints=0"], ["keep_checkpoints must be"]),
+        (["--checkpoint_seconds=nan"], ["checkpoint_seconds must be"]),
+        (["--distribution=mirored"], ["'mirrored'"]),
+        (["--precision=float64"], ["precision", "float32"]),
+        (["--jit_compile=maybe"], ["jit_compile"]),
+        (["--num_cpu_devices=0"], ["num_cpu_devices must be at least 1"]),
+        (["--resize=32"], ["--resize=32,32", "Received: --resize=32"]),
+        (["--config.learning_rate=nan"], ["config.learning_rate must be"]),
+        (["--config.learning_rate=0"], ["config.learning_rate", "above 0"]),
+        (["--config.learning_rate=fast"], ["config.learning_rate=fast"]),
+        (["--config.latent_dim=0"], ["config.latent_dim must be"]),
+        (["--config.latent_dim=-3"], ["config.latent_dim must be"]),
+        (["--config.batch_size=0"], ["config.batch_size must be"]),
+        (["--config.beta=-1"], ["config.beta must be"]),
+        (["--config.beta_warmup=1.5"], ["config.beta_warmup must be"]),
+        (["--config.hidden_units=32,-1"], ["config.hidden_units must be"]),
+        (["--config.hidden_units=wide"], ["config.hidden_units must be"]),
+        (["--config.filters=32"], ["config.filters and config.num_blocks"]),
+        (["--config.architecture=dens"], ["'dense'"]),
+        (["--config.posterior=diag"], ["'diagonal'"]),
+        (["--config.likelihood=bernouli"], ["'bernoulli'"]),
+    ],
+    ids=lambda value: value[0] if value[0].startswith("-") else "",
+)
+def test_wrong_flag_of_train(arguments, parts, tmp_path):
+    result = app.run("train", *arguments, cwd=tmp_path)
+    app.assert_refused(result, *parts)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["evaluate", "export", "predict"])
+def test_missing_flag_is_named(name, tmp_path):
+    flag = "saved_model" if name == "predict" else "workdir"
+    app.assert_refused(app.run(name, cwd=tmp_path), f"--{flag}")
+
+
+@pytest.mark.parametrize("name", ["evaluate", "export"])
+def test_arguments_are_refused(name, tmp_path):
+    flags = ["--workdir=run"] + ["--export_dir=e"] * (name == "export")
+    result = app.run(name, *flags, "more", cwd=tmp_path)
+    app.assert_refused(result, "Only flags are taken. Received: more")
+
+
+def test_predict_without_a_command_lists_them(tmp_path):
+    result = app.run(
+        "predict", "--saved_model=m", "--output=o.png", cwd=tmp_path
+    )
+    app.assert_refused(result, "reconstruct, encode, decode, sample or score")
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

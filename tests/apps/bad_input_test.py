@@ -1,0 +1,223 @@
+"""Tests of input that cannot be used: short message, code 2, nothing left."""
+
+import pathlib
+import shutil
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from tests import testdata
+from tests.apps import app
+
+
+def _files(folder: pathlib.Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
+
+
+def _refused(name, *arguments, cwd, parts, network=True) -> None:
+    """Asserts that an app refuses its input and leaves the folder alone."""
+    before = _files(cwd)
+    result = app.run(name, *arguments, cwd=cwd, network=network)
+    app.assert_refused(result, *parts)
+    assert _files(cwd) == before
+
+
+def _write_images(folder: pathlib.Path, count: int = 30) -> None:
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    for index in range(count):
+        image = random.integers(0, 256, [8, 8], np.uint8)
+        PIL.Image.fromarray(image).save(folder / f"{index:02d}.png")
+
+
+def test_unknown_dataset_suggests_the_nearest(tmp_path):
+    flags = ["--dataset=mnits", "--data_dir=data"]
+    parts = ["Did you mean 'mnist'", "Received: dataset='mnits'"]
+    _refused("train", *flags, cwd=tmp_path, parts=parts)
+
+
+def test_dataset_that_cannot_be_downloaded_says_what_to_do_offline(tmp_path):
+    _refused(
+        "train",
+        "--dataset=cifar10",
+        "--data_dir=data",
+        cwd=tmp_path,
+        network=False,
+        parts=[
+            "cannot be reached",
+            "prepared dataset",
+            "--data_dir",
+            "--manual_dir",
+            "--dataset=mnist_5k",
+        ],
+    )
+
+
+def test_archive_with_a_wrong_checksum_is_named(tmp_path):
+    archives = tmp_path / "archives"
+    shutil.copytree(testdata.path("mnist"), archives)
+    with (archives / "train-labels-idx1-ubyte.gz").open("ab") as file:
+        file.write(b"x")
+    _refused(
+        "train",
+        "--dataset=mnist",
+        "--data_dir=data",
+        f"--manual_dir={archives}",
+        cwd=tmp_path,
+        network=False,
+        parts=["train-labels-idx1-ubyte.gz", "SHA-256"],
+    )
+
+
+def test_dataset_without_images(tmp_path):
+    # Refused before anything is downloaded.
+    _refused(
+        "train",
+        "--dataset=iris",
+        "--data_dir=data",
+        cwd=tmp_path,
+        network=False,
+        parts=["no image feature", "dataset='iris'"],
+    )
+
+
+def test_empty_image_folder(tmp_path):
+    (tmp_path / "images").mkdir()
+    flags = ["--dataset=image_folder", "--data_dir=images"]
+    parts = ["holds no images (.png", "Received: images"]
+    _refused("train", *flags, cwd=tmp_path, parts=parts)
+
+
+def test_truncated_image_is_named(tmp_path):
+    _write_images(tmp_path / "images")
+    path = tmp_path / "images" / "17.png"
+    path.write_bytes(path.read_bytes()[:-30])
+    flags = ["--dataset=image_folder", "--data_dir=images"]
+    parts = ["cannot be read", "truncated", "images/17.png"]
+    _refused("train", *flags, cwd=tmp_path, parts=parts)
+
+
+def test_mixed_sizes_without_resize(tmp_path):
+    _write_images(tmp_path / "images")
+    large = PIL.Image.new("L", [9, 10])
+    large.save(tmp_path / "images" / "05.png")
+    flags = ["--dataset=image_folder", "--data_dir=images"]
+    parts = ["several sizes", "--resize=H,W", "8x8", "10x9", "05.png"]
+    _refused("train", *flags, cwd=tmp_path, parts=parts)
+
+
+def test_bernoulli_on_grey_levels(tmp_path):
+    _refused(
+        "train",
+        "--dataset=mnist_5k",
+        "--data_dir=data",
+        "--binarization=none",
+        "--config.likelihood=bernoulli",
+        cwd=tmp_path,
+        parts=["Bernoulli", "not binarized", "--binarization=dynamic"],
+    )
+
+
+def test_batch_that_does_not_divide_over_the_replicas(tmp_path):
+    _refused(
+        "train",
+        "--dataset=mnist_5k",
+        "--data_dir=data",
+        "--num_cpu_devices=2",
+        "--distribution=mirrored",
+        "--config.batch_size=63",
+        cwd=tmp_path,
+        parts=["divisible", "replicas, 2", "batch_size=63"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("flag", "part"),
+    [
+        ("--num_importance_samples=0", "num_importance_samples must be"),
+        ("--binarization=dynamc", "'dynamic'"),
+    ],
+)
+def test_wrong_setting_of_data_or_evaluation(flag, part, tmp_path):
+    flags = ["--dataset=mnist_5k", "--data_dir=data", flag]
+    _refused("train", *flags, cwd=tmp_path, parts=[part])
+
+
+def test_export_folder_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").touch()
+    flags = ["--dataset=mnist_5k", "--data_dir=data", "--export_dir=file/model"]
+    parts = ["export folder cannot be written", "--export_dir=file/model"]
+    _refused("train", *flags, cwd=tmp_path, parts=parts)
+
+
+def test_run_folder_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").touch()
+    flags = ["--dataset=mnist_5k", "--data_dir=data", "--workdir=file/run"]
+    parts = ["run folder cannot be written", "--workdir=file/run"]
+    _refused("train", *flags, cwd=tmp_path, parts=parts)
+
+
+def test_run_folder_of_another_configuration(trained_run, tmp_path):
+    before = _files(trained_run.workdir)
+    config = (trained_run.workdir / "config.json").read_bytes()
+    _refused(
+        "train",
+        *trained_run.flags,
+        "--config.latent_dim=5",
+        "--epochs=7",
+        f"--workdir={trained_run.workdir}",
+        "--export_dir=export",
+        cwd=tmp_path,
+        parts=[
+            "another configuration",
+            "model.latent_dim: 4 -> 5",
+            "training.epochs: 6 -> 7",
+            str(trained_run.workdir),
+        ],
+    )
+    assert _files(trained_run.workdir) == before
+    assert (trained_run.workdir / "config.json").read_bytes() == config
+
+
+def test_export_of_a_run_into_a_folder_that_cannot_be_written(
+    trained_run, tmp_path
+):
+    (tmp_path / "file").touch()
+    flags = [f"--workdir={trained_run.workdir}", "--export_dir=file/model"]
+    parts = ["export folder cannot be written", "--export_dir=file/model"]
+    _refused("export", *flags, cwd=tmp_path, parts=parts)
+
+
+@pytest.mark.parametrize("name", ["evaluate", "export"])
+def test_folder_that_holds_no_run(name, tmp_path):
+    (tmp_path / "run").mkdir()
+    flags = ["--workdir=run"] + ["--export_dir=e"] * (name == "export")
+    parts = ["No run found", "apps/train.py", "--workdir=run"]
+    _refused(name, *flags, cwd=tmp_path, parts=parts)
+
+
+def test_saved_model_path_that_is_none(tmp_path):
+    (tmp_path / "model").mkdir()
+    flags = ["--saved_model=model", "--output=new.png"]
+    parts = ["No SavedModel found", "apps/export.py", "--saved_model=model"]
+    _refused("predict", "sample", *flags, cwd=tmp_path, parts=parts)
+
+
+def test_unreadable_image_is_refused_by_predict(trained_run, tmp_path):
+    path = tmp_path / "digit.png"
+    PIL.Image.new("L", [28, 28]).save(path)
+    path.write_bytes(path.read_bytes()[:50])
+    _refused(
+        "predict",
+        "reconstruct",
+        f"--saved_model={trained_run.export_dir}",
+        "--output=pairs.png",
+        path,
+        cwd=tmp_path,
+        parts=["cannot be read", "digit.png"],
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

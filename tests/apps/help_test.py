@@ -1,0 +1,69 @@
+"""Tests of `--help`: soon, and without TensorFlow."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.apps import app
+
+_LIMIT = 1.5
+
+
+@pytest.mark.parametrize("name", app.APPS)
+def test_help_answers_soon(name, tmp_path):
+    seconds = []
+    # The best of a few: another process may hold the machine up.
+    for _ in range(3):
+        start = time.monotonic()
+        result = app.run(name, "--help", cwd=tmp_path)
+        seconds.append(time.monotonic() - start)
+        assert result.stderr == ""
+        assert f"{name}.py:" in result.stdout
+        if seconds[-1] < _LIMIT:
+            break
+    assert min(seconds) < _LIMIT
+
+
+@pytest.mark.parametrize("name", app.APPS)
+def test_help_imports_no_tensorflow(name, tmp_path):
+    # With -X importtime Python names each module that it imports.
+    _, path, *arguments = app.command(name, "--help")
+    result = subprocess.run(
+        [sys.executable, "-X", "importtime", path, *arguments],
+        check=False,
+        cwd=tmp_path,
+        env=app.environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    imported = {
+        line.rpartition("|")[2].strip().partition(".")[0]
+        for line in result.stderr.splitlines()
+    }
+    assert {"absl", "keras_vae"} <= imported
+    heavy = {"jax", "keras", "numpy", "tensorflow", "tensorflow_datasets"}
+    assert not heavy & imported
+
+
+def test_help_of_train_tells_every_setting_of_the_model(tmp_path):
+    from keras_vae.config import ModelConfig
+
+    text = app.run("train", "--help", cwd=tmp_path).stdout
+    for name in ModelConfig.__dataclass_fields__:
+        if name != "model":
+            assert f"--config.{name}:" in text
+            # The help is what the docstring says of it.
+            assert f"--config.{name}: (" not in text
+    assert "runs/<dataset>_<model>" in text
+
+
+def test_help_of_a_model_has_its_defaults(tmp_path):
+    text = app.run("train", "--model=autoencoder", "--help", cwd=tmp_path)
+    assert "(default: 'convolutional')" in text.stdout
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

@@ -1,0 +1,233 @@
+"""Tests of `evaluate`: figures with their protocol."""
+
+import io
+import json
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_vae.config import ModelConfig, TrainingConfig
+from keras_vae.data import (
+    ArraySplit,
+    DataConfig,
+    ImageDataset,
+    evaluation_batches,
+    load,
+)
+from keras_vae.errors import UserError
+from keras_vae.evaluation import (
+    EvaluationConfig,
+    evaluate,
+    format_table,
+    likelihood_bounds,
+)
+from keras_vae.evaluation import evaluate as evaluate_function
+from keras_vae.training import ExperimentConfig, load_trained
+from tests.models.cases import IMAGE, make_model
+
+PROTOCOL = {
+    "nats_per_image",
+    "standard_error",
+    "bits_per_dimension",
+    "bound",
+    "num_importance_samples",
+    "dataset",
+    "split",
+    "num_images",
+    "binarization",
+    "dequantization",
+    "likelihood",
+    "num_dimensions",
+    "padding",
+    "seed",
+}
+
+
+@pytest.fixture(scope="module")
+def results(vae_run):
+    config = EvaluationConfig(num_importance_samples=5, num_images=60, seed=2)
+    return evaluate(vae_run, config)
+
+
+def test_each_figure_names_its_protocol(results):
+    elbo, nll = results["test"]["elbo"], results["test"]["nll"]
+    assert elbo.keys() >= PROTOCOL
+    assert nll.keys() >= PROTOCOL
+    for figure in (elbo, nll):
+        assert figure["dataset"] == "mnist_5k"
+        assert figure["split"] == "test"
+        assert figure["num_images"] == 60
+        assert figure["binarization"] == "dynamic"
+        assert figure["dequantization"] == "none"
+        assert figure["likelihood"] == "bernoulli"
+        assert figure["num_dimensions"] == 784
+        assert figure["seed"] == 2
+    assert elbo["bound"] == "negative ELBO"
+    assert elbo["num_importance_samples"] == 1
+    assert nll["bound"] == "importance-weighted"
+    assert nll["num_importance_samples"] == 5
+
+
+def test_figures_are_those_of_the_bounds(results, vae_run):
+    model, experiment = load_trained(vae_run)
+    batches = evaluation_batches(
+        load(experiment.data).splits["test"],
+        batch_size=100,
+        binarization="dynamic",
+        seed=2,
+        num_images=60,
+    )
+    bounds = likelihood_bounds(model, batches, 5, seed=2)
+    elbo, nll = results["test"]["elbo"], results["test"]["nll"]
+    assert elbo["nats_per_image"] == pytest.approx(-bounds.elbo.mean())
+    weighted = -bounds.importance_weighted
+    assert nll["nats_per_image"] == pytest.approx(weighted.mean())
+    error = weighted.std(ddof=1) / math.sqrt(60)
+    assert nll["standard_error"] == pytest.approx(error)
+    assert nll["bits_per_dimension"] == pytest.approx(
+        weighted.mean() / 784 / math.log(2)
+    )
+    assert elbo["nats_per_image"] == pytest.approx(
+        elbo["kl_divergence"] - elbo["log_likelihood"]
+    )
+    assert results["test"]["latent"]["latent_dim"] == 3
+
+
+def test_results_are_kept_beside_those_of_other_splits(vae_run, results):
+    config = EvaluationConfig(
+        split="validation", num_importance_samples=1, num_images=1
+    )
+    other = evaluate(vae_run, config)
+    assert other["validation"]["nll"]["standard_error"] == 0.0
+    content = json.loads((vae_run / "results.json").read_text())
+    assert content["test"] == results["test"]
+    assert content["validation"] == other["validation"]
+    assert content["training"]["epochs"] == 1.0
+
+
+def test_the_same_evaluation_gives_the_same_figures(vae_run, results):
+    config = EvaluationConfig(num_importance_samples=5, num_images=60, seed=2)
+    assert evaluate(vae_run, config) == results
+
+
+def test_autoencoder_has_a_squared_error_alone(autoencoder_run):
+    config = EvaluationConfig(num_images=50)
+    results = evaluate(autoencoder_run, config)
+    assert results["test"].keys() == {"squared_error"}
+    figure = results["test"]["squared_error"]
+    model, experiment = load_trained(autoencoder_run)
+    batches = evaluation_batches(
+        load(experiment.data).splits["test"],
+        batch_size=100,
+        binarization=figure["binarization"],
+        num_images=50,
+    )
+    images = next(iter(batches)).numpy()
+    expected = ((images - model(images)) ** 2).numpy().sum((1, 2, 3))
+    assert figure["squared_error_per_image"] == pytest.approx(
+        expected.mean(), rel=1e-5
+    )
+    assert figure["mean_squared_error"] == pytest.approx(
+        expected.mean() / 784, rel=1e-5
+    )
+
+
+def test_one_image_has_no_standard_error(autoencoder_run):
+    results = evaluate(autoencoder_run, EvaluationConfig(num_images=1))
+    assert results["test"]["squared_error"]["standard_error"] == 0.0
+
+
+def test_a_uniform_density_takes_8_bits_a_dimension(tmp_path, monkeypatch):
+    # All weights 0: the posterior is the prior, and logits of 0 make the
+    # continuous Bernoulli uniform on [0, 1].
+    model = make_model("continuous_bernoulli")
+    for variable in model.trainable_variables:
+        variable.assign(tf.zeros(variable.shape))
+    experiment = ExperimentConfig(
+        DataConfig("fashion_mnist"),
+        ModelConfig(likelihood="continuous_bernoulli"),
+        TrainingConfig(),
+    )
+    levels = np.random.default_rng(0).integers(256, size=(20, *IMAGE))
+    split = ArraySplit(levels.astype(np.uint8))
+    dataset = ImageDataset("grey", IMAGE, None, {"test": split})
+    monkeypatch.setitem(
+        evaluate_function.__globals__,
+        "load_trained",
+        lambda workdir: (model, experiment),
+    )
+    config = EvaluationConfig(num_importance_samples=7)
+    figures = evaluate(tmp_path, config, dataset=dataset)["test"]
+    for name in ("elbo", "nll"):
+        assert figures[name]["dequantization"] == "uniform"
+        assert figures[name]["bits_per_dimension"] == pytest.approx(8, abs=1e-5)
+        assert figures[name]["nats_per_image"] == pytest.approx(
+            16 * math.log(256), rel=1e-6
+        )
+    assert figures["latent"]["active_units"] == 0
+
+
+def test_table_shows_each_figure_with_its_protocol(results):
+    table = format_table(results)
+    elbo, nll, latent = table.splitlines()
+    assert f"{results['test']['elbo']['nats_per_image']:.3f}" in elbo
+    assert "-ELBO" in elbo
+    assert "NLL (IW, K=5)" in nll
+    assert "60 images of mnist_5k" in nll
+    assert "dynamic binarization, seed 2" in nll
+    assert "of 3" in latent
+
+
+def test_table_of_an_autoencoder(autoencoder_run):
+    results = evaluate(autoencoder_run, EvaluationConfig(num_images=50))
+    figure = results["test"]["squared_error"]["squared_error_per_image"]
+    assert f"{figure:.3f}" in format_table(results)
+
+
+def test_progress_is_shown_on_a_terminal_only(vae_run):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    config = EvaluationConfig(num_importance_samples=1, num_images=120)
+    for stream, expected in [
+        (
+            Terminal(),
+            "\revaluating 100 of 120\revaluating 120 of 120\n",
+        ),
+        (io.StringIO(), ""),
+    ]:
+        evaluate(vae_run, config, stream=stream)
+        assert stream.getvalue() == expected
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        ("split", "dev"),
+        ("num_importance_samples", 0),
+        ("num_images", 0),
+        ("seed", -1),
+        ("seed", 2**31),
+    ],
+)
+def test_bad_settings_are_named(argument, value):
+    with pytest.raises(UserError, match=rf"Received: {argument}={value}"):
+        EvaluationConfig(**{argument: value})
+
+
+def test_more_images_than_there_are_is_a_user_error(vae_run):
+    with pytest.raises(UserError, match="num_images=501"):
+        evaluate(vae_run, EvaluationConfig(num_images=501))
+
+
+def test_a_folder_without_a_run_is_a_user_error(tmp_path):
+    with pytest.raises(UserError, match="No run found"):
+        evaluate(tmp_path / "nothing")
+    assert not (tmp_path / "nothing").exists()
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

@@ -1,0 +1,81 @@
+"""Every public model of keras_vae.models conforms."""
+
+from typing import Any
+
+import keras
+import pytest
+import tensorflow as tf
+
+from keras_vae import models
+from keras_vae.objectives import Inference, LatentGroup
+from tests.conformance import run_model_conformance
+from tests.models.cases import binary_images, make_model
+
+
+def vae_tensors(model: keras.Model, image: Any) -> dict[str, tf.Tensor]:
+    posterior = model.encode(image)
+    z = posterior.mean()  # No draw: halves of a batch have other noise.
+    group = LatentGroup(posterior, model.prior, z)
+    inference = Inference(image, model.decoder(z), (group,))
+    return {
+        "reconstruction": model(image),
+        "mean": z,
+        "stddev": posterior.stddev(),
+        "elbo": inference.elbo,
+        "log_weight": inference.log_weight,
+        "decoded": model.decode(z),
+    }
+
+
+def autoencoder_tensors(model: keras.Model, image: Any) -> dict[str, tf.Tensor]:
+    code = model.encode(image)
+    inference = model.infer(image, code, seed=tf.constant([0, 0]))
+    return {
+        "reconstruction": model(image),
+        "code": code,
+        "loss": model.objective(inference, tf.constant(0)),
+        "decoded": model.decode(code),
+    }
+
+
+CASES = {
+    "vae": (lambda: make_model(), vae_tensors),
+    "vae_full": (
+        lambda: make_model("normal_shared", posterior="full"),
+        vae_tensors,
+    ),
+    "autoencoder": (
+        lambda: make_model("normal_fixed", model="autoencoder"),
+        autoencoder_tensors,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_model_conforms(case):
+    make, forward = CASES[case]
+    run_model_conformance(make, lambda: binary_images(4), forward)
+
+
+def test_every_public_model_is_in_the_list():
+    covered = {type(make()) for make, _ in CASES.values()}
+    public = {
+        value
+        for value in (getattr(models, name) for name in models.__all__)
+        if isinstance(value, type) and issubclass(value, keras.Model)
+    }
+    assert public - covered == {models.GenerativeModel}  # Abstract.
+
+
+def test_every_class_that_is_no_model_is_known():
+    classes = {
+        name
+        for name in models.__all__
+        if isinstance(getattr(models, name), type)
+        and not issubclass(getattr(models, name), keras.Model)
+    }
+    assert classes == {"LatentStatistics"}  # latent_statistics_test.py
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

@@ -1,0 +1,134 @@
+"""Tests of the way from a configuration to a model."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_vae import distributions, networks
+from keras_vae.config import ModelConfig
+from keras_vae.errors import UserError
+from keras_vae.models import VAE, Autoencoder, build_model, resolve_likelihood
+from keras_vae.objectives import LinearWarmup, SquaredError
+from tests.models.cases import make_model
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "model", "binarization", "expected"),
+    [
+        ("auto", "vae", "dynamic", "bernoulli"),
+        ("auto", "vae", "static", "bernoulli"),
+        ("auto", "vae", "none", "normal_shared"),
+        ("auto", "autoencoder", "none", "normal_fixed"),
+        ("auto", "autoencoder", "dynamic", "normal_fixed"),
+        ("bernoulli", "vae", "dynamic", "bernoulli"),
+        ("normal_per_pixel", "vae", "none", "normal_per_pixel"),
+        ("continuous_bernoulli", "vae", "none", "continuous_bernoulli"),
+    ],
+)
+def test_auto_likelihood(likelihood, model, binarization, expected):
+    config = ModelConfig(model=model, likelihood=likelihood)
+    assert resolve_likelihood(config, binarization) == expected
+
+
+def test_bernoulli_of_grey_images_is_refused():
+    with pytest.raises(UserError, match=r"Received: --binarization=none"):
+        resolve_likelihood(ModelConfig(likelihood="bernoulli"), "none")
+
+
+@pytest.mark.parametrize(
+    ("architecture", "encoder", "decoder"),
+    [
+        ("dense", networks.DenseEncoder, networks.DenseDecoder),
+        (
+            "convolutional",
+            networks.ConvolutionalEncoder,
+            networks.ConvolutionalDecoder,
+        ),
+        ("residual", networks.ResidualEncoder, networks.ResidualDecoder),
+    ],
+)
+def test_architectures(architecture, encoder, decoder):
+    model = make_model(architecture=architecture)
+    assert type(model.encoder) is encoder
+    assert type(model.decoder) is decoder
+    assert model.built
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "layer", "scale"),
+    [
+        ("bernoulli", distributions.IndependentBernoulli, None),
+        (
+            "continuous_bernoulli",
+            distributions.IndependentContinuousBernoulli,
+            None,
+        ),
+        ("normal_fixed", distributions.IndependentNormal, "fixed"),
+        ("normal_shared", distributions.IndependentNormal, "shared"),
+        ("normal_per_pixel", distributions.IndependentNormal, "per_pixel"),
+    ],
+)
+def test_likelihoods(likelihood, layer, scale):
+    model = make_model(likelihood, likelihood_scale=0.3)
+    built = model.decoder.distribution
+    assert type(built) is layer
+    if scale:
+        assert built.scale == scale
+        assert built.scale_value == 0.3
+
+
+def test_posteriors_and_models():
+    for posterior, layer in [
+        ("diagonal", distributions.MultivariateNormalDiag),
+        ("full", distributions.MultivariateNormalTriL),
+    ]:
+        model = make_model(posterior=posterior)
+        assert type(model) is VAE
+        assert type(model.encoder.distribution) is layer
+    model = make_model("normal_fixed", model="autoencoder")
+    assert type(model) is Autoencoder
+    assert type(model.encoder.distribution) is distributions.Deterministic
+    assert type(model.objective) is SquaredError
+
+
+def test_objective_of_a_configuration():
+    model = make_model(beta=2.0, beta_warmup=0.5, beta_initial=0.25)
+    beta = model.objective.beta
+    assert isinstance(beta, LinearWarmup)
+    assert (beta.initial, beta.final, beta.fraction) == (0.5, 2.0, 0.5)
+    model = make_model(beta=2.0, beta_warmup=0, free_bits=0.5)
+    assert (model.objective.beta, model.objective.free_bits) == (2.0, 0.5)
+
+
+def test_length_of_the_run_may_be_a_shared_variable():
+    total = tf.Variable(10, dtype=tf.int64)
+    model = make_model(beta_warmup=1.0, beta_initial=0.0, total_steps=total)
+    assert float(model.objective.kl_weight(5)) == 0.5
+    total.assign(20)
+    assert float(model.objective.kl_weight(5)) == 0.25
+
+
+def test_seed_determines_the_weights():
+    first, same, other = (make_model(seed=seed) for seed in (0, 0, 1))
+    pairs = list(zip(first.get_weights(), same.get_weights(), strict=True))
+    assert all((a == b).all() for a, b in pairs)
+    assert not np.array_equal(first.get_weights()[0], other.get_weights()[0])
+    assert other.seed == 1
+
+
+@pytest.mark.parametrize("architecture", ["convolutional", "residual"])
+def test_images_that_do_not_fit_are_a_user_error(architecture):
+    config = ModelConfig(architecture=architecture)
+    with pytest.raises(UserError, match=r"`image_shape`.*Received: "):
+        build_model(
+            config,
+            (30, 28, 1),
+            likelihood="bernoulli",
+            precision="mixed_bfloat16",
+        )
+    assert keras.config.dtype_policy().name == "float32"  # As it was.
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

@@ -1,0 +1,252 @@
+"""Tests of `fit`, `evaluate`, `predict`, `save` and `export`."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_vae import seeds
+from keras_vae.distributions import IndependentBernoulli, MultivariateNormalDiag
+from keras_vae.models import VAE, GenerativeModel
+from keras_vae.networks import DenseDecoder, DenseEncoder
+from keras_vae.training import Adam
+from tests.models.cases import IMAGE, binary_images, grey_images, make_model
+
+KINDS = {
+    "vae": lambda **kwargs: make_model(**kwargs),
+    "autoencoder": lambda **kwargs: make_model(
+        "normal_fixed", model="autoencoder", **kwargs
+    ),
+}
+LIKELIHOODS = (
+    "bernoulli",
+    "continuous_bernoulli",
+    "normal_fixed",
+    "normal_shared",
+    "normal_per_pixel",
+)
+
+
+def compiled(kind="vae", optimizer="adam", **kwargs):
+    model = KINDS[kind](**kwargs)
+    model.compile(optimizer=optimizer, jit_compile=False)
+    return model
+
+
+def losses(model, images, epochs=2):
+    history = model.fit(
+        images, batch_size=4, epochs=epochs, shuffle=False, verbose=0
+    )
+    return history.history["loss"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_fit_lowers_the_loss_and_logs_every_metric(kind):
+    model = compiled(kind, optimizer=keras.optimizers.Adam(0.02))
+    history = model.fit(
+        binary_images(),
+        batch_size=4,
+        epochs=30,
+        validation_data=binary_images(),
+        verbose=0,
+    ).history
+    names = {"loss", *model.METRICS}
+    assert history.keys() == names | {f"val_{name}" for name in names}
+    assert history["loss"][-1] < 0.8 * history["loss"][0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_data_may_be_tuples_and_datasets(kind):
+    images, labels = binary_images(), np.arange(8)
+    alone = losses(compiled(kind), images)
+    dataset = tf.data.Dataset.from_tensor_slices((images, labels)).batch(4)
+    model = compiled(kind)
+    history = model.fit(dataset, epochs=2, shuffle=False, verbose=0).history
+    np.testing.assert_allclose(history["loss"], alone, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_same_seed_gives_the_same_training(kind):
+    first = losses(compiled(kind), binary_images())
+    assert first == losses(compiled(kind), binary_images())
+
+
+def test_another_seed_gives_other_noise():
+    model, other = compiled(seed=0), compiled(seed=1)
+    other.set_weights(model.get_weights())
+    images = binary_images()
+    assert losses(model, images) != losses(other, images)
+
+
+def test_noise_changes_from_step_to_step():
+    images = binary_images(4)
+    model = compiled(optimizer=keras.optimizers.SGD(0.0))
+    history = losses(model, images, epochs=3)
+    assert len(set(history)) == 3
+
+
+def test_training_loss_is_that_of_the_seed_of_the_step():
+    images = binary_images(4)
+    model = compiled(optimizer=keras.optimizers.SGD(0.0), seed=5)
+    history = losses(model, images, epochs=3)
+    for step, loss in enumerate(history):
+        seed = seeds.fold_in(seeds.fold_in(seeds.from_int(5), step), 0)
+        inference = model.infer(images, model.encode(images), seed)
+        expected = -float(tf.reduce_mean(inference.elbo))
+        assert loss == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_evaluate_repeats_itself_and_weighs_each_image_alike(kind):
+    model = compiled(kind)
+    images = binary_images(7)
+    first = model.evaluate(images, batch_size=4, verbose=0, return_dict=True)
+    again = model.evaluate(images, batch_size=4, verbose=0, return_dict=True)
+    assert first == again
+    if kind == "autoencoder":
+        error = (images - model.predict(images, verbose=0)) ** 2
+        expected = error.sum((1, 2, 3)).mean()
+        assert first["squared_error"] == pytest.approx(expected, rel=1e-5)
+        assert first["loss"] == first["squared_error"]
+    else:
+        assert first["loss"] == pytest.approx(-first["elbo"], rel=1e-6)
+
+
+@pytest.mark.parametrize("total_steps", [100, 2**40])
+def test_warmup_does_not_change_the_validation_loss(total_steps):
+    images = binary_images()
+    warm = compiled(beta_warmup=0.5, beta=2.0, total_steps=total_steps)
+    plain = compiled(beta_warmup=0.0, beta=2.0)
+    expected = plain.evaluate(images, verbose=0)[0]
+    assert warm.evaluate(images, verbose=0)[0] == pytest.approx(expected)
+    # While the training loss does see it: beta is 0.2 at the first step.
+    assert losses(warm, images, 1)[0] < losses(plain, images, 1)[0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_predict_is_the_reconstruction_without_noise(kind):
+    model = compiled(kind)
+    images = grey_images(5)
+    predicted = model.predict(images, batch_size=2, verbose=0)
+    assert predicted.dtype == np.float32
+    np.testing.assert_allclose(predicted, model.reconstruct(images), atol=1e-6)
+
+
+@pytest.mark.parametrize("make_optimizer", [lambda: "adam", lambda: Adam(0.01)])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_saved_model_trains_on_as_if_it_had_not_stopped(
+    kind, make_optimizer, tmp_path
+):
+    images = binary_images()
+    model = compiled(kind, make_optimizer())
+    losses(model, images, epochs=1)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert losses(loaded, images) == pytest.approx(
+        losses(model, images), rel=1e-6
+    )
+    for one, two in zip(model.variables, loaded.variables, strict=True):
+        np.testing.assert_allclose(one.numpy(), two.numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_mixed_precision_model_is_saved_with_its_precision(kind, tmp_path):
+    model = compiled(kind, precision="mixed_bfloat16")
+    images = binary_images()
+    losses(model, images)
+    expected = model.predict(images, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded.predict(images, verbose=0), expected)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_export_serves_the_reconstruction(kind, tmp_path):
+    model = compiled(kind)
+    images = binary_images(5)
+    losses(model, images)
+    expected = model.reconstruct(images)
+    model.export(tmp_path / "export", verbose=False)
+    loaded = tf.saved_model.load(tmp_path / "export")
+    np.testing.assert_allclose(loaded.serve(images), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("num_samples", [None, 3])
+def test_eager_equals_graph(num_samples):
+    model = make_model()
+    images = binary_images()
+
+    def elbo(image):
+        seed = tf.constant([1, 2])
+        return model.infer(image, model.encode(image), seed, num_samples).elbo
+
+    np.testing.assert_allclose(
+        elbo(images), tf.function(elbo)(images), rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize("posterior", ["diagonal", "full"])
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+@pytest.mark.parametrize("architecture", ["dense", "convolutional", "residual"])
+def test_gradients_reach_every_variable(architecture, likelihood, posterior):
+    model = make_model(
+        likelihood, architecture=architecture, posterior=posterior
+    )
+    variables = model.trainable_variables
+    images = binary_images()
+    with tf.GradientTape() as tape:
+        inference = model.infer(
+            images, model.encode(images, training=True), tf.constant([0, 1])
+        )
+        loss = tf.reduce_mean(model.objective(inference, tf.constant(0)))
+    gradients = tape.gradient(loss, [v.value for v in variables])
+    for variable, gradient in zip(variables, gradients, strict=True):
+        assert gradient is not None, variable.path
+        assert np.isfinite(gradient).all(), variable.path
+        assert np.any(gradient), variable.path
+
+
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+def test_mixed_precision_keeps_the_likelihood_in_float32(likelihood):
+    model = make_model(likelihood, precision="mixed_bfloat16")
+    assert keras.config.dtype_policy().name == "float32"  # As it was.
+    assert model.encoder.stack[1].compute_dtype == "bfloat16"
+    assert {v.dtype for v in model.trainable_variables} == {"float32"}
+    images = binary_images()
+    inference = model.infer(images, model.encode(images), tf.constant([0, 1]))
+    assert inference.likelihood.mean().dtype == tf.float32
+    for name in ("log_likelihood", "kl_divergence", "elbo", "log_weight"):
+        assert getattr(inference, name).dtype == tf.float32
+    # Exactly the log-probability of the mean, not one rounded to bfloat16.
+    expected = inference.likelihood.log_prob(images)
+    np.testing.assert_array_equal(inference.log_likelihood, expected)
+
+
+def test_latents_of_different_size_are_named():
+    encoder = DenseEncoder(MultivariateNormalDiag(2), IMAGE)
+    decoder = DenseDecoder(IndependentBernoulli(IMAGE), latent_dim=3)
+    with pytest.raises(ValueError, match=r"latent_dim.*Received: 2 and 3"):
+        VAE(encoder, decoder)
+
+
+def test_images_of_different_shape_are_named():
+    encoder = DenseEncoder(MultivariateNormalDiag(2), (4, 4, 1))
+    decoder = DenseDecoder(IndependentBernoulli((4, 4, 3)), latent_dim=2)
+    with pytest.raises(ValueError, match=r"image_shape.*Received: \(4, 4, 1\)"):
+        VAE(encoder, decoder)
+
+
+def test_the_base_class_leaves_its_parts_open():
+    vae = make_model()
+    model = GenerativeModel(vae.encoder, vae.decoder, vae.objective)
+    images = binary_images()
+    with pytest.raises(NotImplementedError):
+        model.encode(images)
+    with pytest.raises(NotImplementedError):
+        model.infer(images, None, tf.constant([0, 0]))
+    with pytest.raises(NotImplementedError):
+        model.reconstruct(images)
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

@@ -1,0 +1,110 @@
+"""Tests of loading an export, and of what cannot be loaded."""
+
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_vae.errors import UserError
+from keras_vae.serving import ExportedModel
+from keras_vae.training import load_trained
+
+
+@pytest.fixture
+def copied(trained_run, tmp_path):
+    """A copy of the export, to be damaged."""
+    return shutil.copytree(trained_run.export_dir, tmp_path / "model")
+
+
+def test_export_of_a_run_is_its_averaged_model(trained_run):
+    model, _ = load_trained(trained_run.workdir)
+    exported = ExportedModel(trained_run.export_dir)
+    assert exported.path == trained_run.export_dir / "1"
+    assert exported.image_shape == model.image_shape == (28, 28, 1)
+    random = np.random.default_rng(0)
+    images = random.uniform(size=[6, 28, 28, 1]).astype(np.float32)
+    close = {"rtol": 1e-5, "atol": 1e-6}
+    np.testing.assert_allclose(
+        exported("reconstruct", image=images)["reconstruction"],
+        model.reconstruct(images),
+        **close,
+    )
+    answer = exported("encode", image=images)
+    posterior = model.encode(images)
+    np.testing.assert_allclose(answer["mean"], posterior.mean(), **close)
+    np.testing.assert_allclose(answer["stddev"], posterior.stddev(), **close)
+    np.testing.assert_allclose(
+        exported("decode", z=answer["mean"])["image"],
+        model.decode(answer["mean"]),
+        **close,
+    )
+
+
+def test_metadata_names_the_run(trained_run):
+    metadata = ExportedModel(trained_run.export_dir).metadata
+    assert metadata["experiment"]["data"]["dataset"] == "mnist_5k"
+    assert metadata["experiment"]["model"]["hidden_units"] == [32]
+    assert metadata["tensorflow"] == tf.__version__
+
+
+def test_highest_version_is_taken(trained_run, copied):
+    (copied / "1").rename(copied / "10")
+    shutil.copytree(copied / "10", copied / "9")
+    assert ExportedModel(copied).path == copied / "10"
+    assert ExportedModel(copied / "9").path == copied / "9"
+
+
+def test_unknown_signature_is_named(trained_run):
+    exported = ExportedModel(trained_run.export_dir)
+    with pytest.raises(UserError, match=r"'encode'.*Received: encod$"):
+        exported("encod", image=np.zeros([1, 28, 28, 1], np.float32))
+
+
+@pytest.mark.parametrize("made", [None, "folder", "version", "file"])
+def test_path_without_a_saved_model(made, tmp_path):
+    path = tmp_path / "model"
+    if made == "folder":
+        path.mkdir()
+    elif made == "version":
+        (path / "3").mkdir(parents=True)
+    elif made == "file":
+        path.touch()
+    message = r"No SavedModel found.*Received: --saved_model=.*model"
+    with pytest.raises(UserError, match=message):
+        ExportedModel(path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "saved_model.pb",
+        "fingerprint.pb",
+        "variables/variables.index",
+        "variables/variables.data-00000-of-00001",
+        "assets.extra/metadata.json",
+    ],
+)
+def test_damaged_saved_model_is_refused(name, copied):
+    path = copied / "1" / name
+    if name == "fingerprint.pb":
+        # A note about the model, which it can do without.
+        path.unlink()
+        ExportedModel(copied)
+        return
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    message = r"cannot be loaded as an export.*Received: .*model/1$"
+    with pytest.raises(UserError, match=message):
+        ExportedModel(copied)
+
+
+def test_saved_model_of_somebody_else_is_refused(copied):
+    shutil.rmtree(copied / "1" / "assets.extra")
+    message = "cannot be loaded as an export of this package"
+    with pytest.raises(UserError, match=message):
+        ExportedModel(copied)
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

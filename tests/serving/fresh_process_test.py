@@ -1,0 +1,112 @@
+"""An export answers without Python TensorFlow and without keras_vae."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from keras_vae.serving import ExportedModel
+from tests.apps import app
+from tests.serving import tf_c_api
+
+# Asks every signature through the C API and then looks at what was imported.
+_ASK = """
+import json, pathlib, sys
+from tests.serving import tf_c_api
+folder = pathlib.Path(sys.argv[2])
+with tf_c_api.SavedModelSession(sys.argv[1]) as session:
+    for path in sorted(folder.glob("*.in.npz")):
+        name = path.name.partition(".")[0]
+        answer = session.run(name, tf_c_api.load_npz(path))
+        tf_c_api.save_npz(folder / f"{name}.out.npz", answer)
+roots = sorted({name.partition(".")[0] for name in sys.modules})
+print(json.dumps([sorted(session.signatures), roots]))
+"""
+
+
+def _inputs():
+    random = np.random.default_rng(3)
+    images = random.uniform(size=[3, 28, 28, 1]).astype(np.float32)
+    seed = np.array([[1, 2], [3, 4], [5, 6]], np.int32)
+    files = []
+    for image in images:
+        data = io.BytesIO()
+        levels = (image[..., 0] * 255).astype(np.uint8)
+        PIL.Image.fromarray(levels).save(data, "PNG")
+        files.append(data.getvalue())
+    return {
+        "serving_default": {"image": images},
+        "reconstruct": {"image": images},
+        "encode": {"image": images},
+        "decode": {"z": random.normal(size=[3, 4]).astype(np.float32)},
+        "sample": {"seed": seed, "temperature": np.ones([3], np.float32)},
+        "score": {"image": images, "seed": seed},
+        "reconstruct_bytes": {"image_bytes": np.array(files, dtype=object)},
+    }
+
+
+@pytest.fixture(scope="module")
+def fresh(trained_run, tmp_path_factory):
+    """Folder of the answers, the signatures, and the modules imported."""
+    folder = tmp_path_factory.mktemp("fresh")
+    for name, arrays in _inputs().items():
+        tf_c_api.save_npz(folder / f"{name}.in.npz", arrays)
+    version = str(trained_run.export_dir / "1")
+    result = subprocess.run(
+        [sys.executable, "-c", _ASK, version, str(folder)],
+        check=False,
+        cwd=app.ROOT,
+        env={**app.environment(), "TF_CPP_MIN_LOG_LEVEL": "3"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert result.returncode == 0, result.stderr
+    signatures, modules = json.loads(result.stdout.splitlines()[-1])
+    return folder, signatures, modules
+
+
+def test_process_imported_neither_tensorflow_nor_this_package(fresh):
+    _, _, modules = fresh
+    assert "numpy" in modules
+    assert not {"tensorflow", "keras", "keras_vae"} & set(modules)
+
+
+def test_every_signature_is_there(fresh):
+    _, signatures, _ = fresh
+    assert signatures == sorted(_inputs())
+
+
+@pytest.mark.parametrize("signature", _inputs())
+def test_numbers_are_those_of_python(signature, fresh, trained_run):
+    folder, _, _ = fresh
+    answer = tf_c_api.load_npz(folder / f"{signature}.out.npz")
+    expected = ExportedModel(trained_run.export_dir)(
+        signature, **_inputs()[signature]
+    )
+    assert set(answer) == set(expected)
+    for name, values in expected.items():
+        if values.dtype == object:
+            assert answer[name].tolist() == values.tolist()
+            continue
+        assert answer[name].dtype == np.float32
+        np.testing.assert_allclose(
+            answer[name], values, rtol=1e-5, atol=1e-6 * np.abs(values).max()
+        )
+
+
+def test_app_and_package_are_not_needed_to_read_the_signatures(trained_run):
+    # What the test above relies on: nothing in the graph calls back to Python.
+    path = trained_run.export_dir / "1" / "saved_model.pb"
+    for operation in (b"PyFunc", b"EagerPyFunc", b"PyFuncStateless"):
+        assert operation not in path.read_bytes()
+    assert os.path.getsize(path) < 2**24
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

@@ -1,0 +1,302 @@
+"""Tests of the callbacks, each on its own, on a fake clock."""
+
+import os
+import signal
+import threading
+import types
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_vae.training import DivergedError, callbacks
+from keras_vae.training.callbacks import (
+    Averages,
+    Checkpoints,
+    Clock,
+    EarlyStopping,
+    Interruption,
+    StopOnNonFinite,
+)
+from keras_vae.training.state import make_state
+from tests.training import experiments
+
+_STEPS = 4
+
+
+def _make_state(**model):
+    return make_state(
+        experiments.make_experiment(**model).model,
+        (6, 6, 1),
+        likelihood="bernoulli",
+        total_steps=100,
+        seed=0,
+        precision="float32",
+    )
+
+
+@pytest.fixture
+def state():
+    return _make_state()
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that stands at `clock.now` seconds."""
+    clock = types.SimpleNamespace(now=1000.0)
+    monkeypatch.setattr(callbacks.time, "monotonic", lambda: clock.now)
+    return clock
+
+
+def _attached(callback):
+    """Returns the callback as `fit` would use it in epochs of 4 steps."""
+    callback.set_model(types.SimpleNamespace(stop_training=False))
+    callback.set_params({"steps": _STEPS})
+    callback.on_train_begin()
+    return callback
+
+
+def _step(state, steps):
+    state.optimizer.iterations.assign(steps)
+
+
+def _run(timer, state, clock, durations, steps=10):
+    """Runs executions of some steps that take so many seconds each."""
+    for seconds in durations:
+        clock.now += seconds
+        _step(state, state.step + steps)
+        timer.on_train_batch_end(0)
+
+
+def test_clock_ends_at_the_last_step(state, clock):
+    timer = _attached(Clock(state, None))
+    _run(timer, state, clock, [1.0] * 9)
+    assert not timer.model.stop_training
+    _run(timer, state, clock, [1.0])
+    assert timer.model.stop_training
+    assert float(state.elapsed) == 10.0
+    assert int(state.total_steps) == 100
+
+
+def test_clock_leaves_the_tracing_out_of_the_speed(state, clock):
+    timer = _attached(Clock(state, 1.0))
+    _run(timer, state, clock, [20.0])
+    assert int(state.total_steps) == 100  # Nothing is known yet.
+    # 10 steps in 2 s; 38 s are left: 190 more steps after step 20.
+    _run(timer, state, clock, [2.0])
+    assert int(state.total_steps) == 210
+
+
+def test_clock_revises_the_length_when_the_speed_changes(state, clock):
+    timer = _attached(Clock(state, 1.0))
+    _run(timer, state, clock, [10.0, 1.0])
+    assert int(state.total_steps) == 20 + 490
+    # 20 steps in 10 s on average, 40 s left.
+    _run(timer, state, clock, [9.0])
+    assert int(state.total_steps) == 30 + 80
+
+
+def test_schedules_end_with_the_budget(state, clock):
+    timer = _attached(Clock(state, 1.0))
+    random = np.random.RandomState(0)
+    while not timer.model.stop_training:
+        _run(timer, state, clock, [random.uniform(0.1, 0.3)])
+    assert 60.0 <= float(state.elapsed) < 60.3
+    assert int(state.total_steps) == state.step + 1
+
+
+def test_elapsed_goes_on_after_a_resume(state, clock):
+    state.elapsed.assign(50.0)
+    timer = _attached(Clock(state, 1.0))
+    _run(timer, state, clock, [4.0, 3.0])
+    assert float(state.elapsed) == 57.0
+    assert not timer.model.stop_training
+    _run(timer, state, clock, [3.0])
+    assert timer.model.stop_training
+
+
+def test_time_that_stands_still_is_no_error(state, clock):
+    timer = _attached(Clock(state, 1.0))
+    _run(timer, state, clock, [1.0, 0.0])
+    assert int(state.total_steps) == 100
+
+
+def test_finite_loss_goes_on(state):
+    _attached(StopOnNonFinite(state)).on_train_batch_end(0, {"loss": 1.0})
+
+
+@pytest.mark.parametrize("loss", [float("nan"), float("inf")])
+def test_diagnosis_names_terms_and_variables(state, loss):
+    _step(state, 12)
+    weight = state.model.encoder.trainable_variables[0]
+    weight.assign(tf.fill(weight.shape, np.nan))
+    logs = {"loss": loss, "elbo": -loss, "kl_divergence": 3.0}
+    with pytest.raises(DivergedError) as error:
+        _attached(StopOnNonFinite(state)).on_train_batch_end(0, logs)
+    message = str(error.value)
+    assert "diverged by step 12: not finite are loss, elbo;" in message
+    assert f"{weight.path} hold NaN" in message
+    assert "learning rate 0.0039" in message
+
+
+def test_diagnosis_counts_many_variables(state):
+    for weight in state.model.trainable_variables[:5]:
+        weight.assign(tf.fill(weight.shape, np.inf))
+    assert "and 2 more variables hold" in callbacks.diagnosis(state, [])
+
+
+def test_averages_are_there_for_the_validation_alone(state):
+    weight = state.model.trainable_variables[0]
+    average = state.optimizer._model_variables_moving_average[0]
+    trained = weight.numpy()
+    average.assign(trained + 1)
+    averages = _attached(Averages(state))
+    averages.on_test_begin()
+    np.testing.assert_array_equal(weight.numpy(), trained + 1)
+    np.testing.assert_array_equal(average.numpy(), trained)
+    averages.on_epoch_end(0)
+    np.testing.assert_array_equal(weight.numpy(), trained)
+    averages.on_epoch_end(1)  # Nothing to exchange back.
+    np.testing.assert_array_equal(weight.numpy(), trained)
+
+
+def test_no_averages_nothing_to_exchange():
+    state = _make_state(ema_momentum=0.0)
+    before = [v.numpy() for v in state.model.trainable_variables]
+    _attached(Averages(state)).on_test_begin()
+    for variable, value in zip(state.model.trainable_variables, before):
+        np.testing.assert_array_equal(variable.numpy(), value)
+
+
+def test_checkpoints_are_rotated(state, tmp_path, clock):
+    checkpoints = _attached(Checkpoints(state, tmp_path, keep=2, seconds=5.0))
+    for step in range(8):
+        _step(state, step)
+        checkpoints.on_train_batch_begin(step)
+        clock.now += 2.0
+    names = sorted(path.name for path in tmp_path.glob("*.index"))
+    assert names == ["ckpt-3.index", "ckpt-6.index"]
+
+
+def test_checkpoint_restores_everything(state, tmp_path):
+    checkpoints = _attached(Checkpoints(state, tmp_path, 1, 0.0))
+    assert not checkpoints.restore()
+    _step(state, 7)
+    state.elapsed.assign(3.0)
+    state.best_loss.assign(2.0)
+    state.epochs_waited.assign(1)
+    slot = state.optimizer._velocities[0]
+    slot.assign(tf.fill(slot.shape, 5.0))
+    checkpoints.save()
+    fresh = _make_state()
+    assert Checkpoints(fresh, tmp_path, 1, 0.0).restore()
+    assert fresh.step == 7
+    assert float(fresh.elapsed) == 3.0
+    assert float(fresh.best_loss) == 2.0
+    assert int(fresh.epochs_waited) == 1
+    np.testing.assert_array_equal(
+        fresh.optimizer._velocities[0].numpy(), slot.numpy()
+    )
+
+
+@pytest.mark.parametrize("where", ["weight", "moment", "average"])
+def test_nothing_that_is_not_finite_is_saved(state, tmp_path, where):
+    checkpoints = _attached(Checkpoints(state, tmp_path, 2, 0.0))
+    checkpoints.save()
+    variable = {
+        "weight": state.model.trainable_variables[0],
+        "moment": state.optimizer._velocities[0],
+        "average": state.optimizer._model_variables_moving_average[0],
+    }[where]
+    _step(state, 5)
+    variable.assign(tf.fill(variable.shape, np.inf))
+    with pytest.raises(DivergedError, match=variable.path):
+        checkpoints.on_train_batch_begin(0)
+    assert [path.name for path in tmp_path.glob("*.index")] == ["ckpt-0.index"]
+
+
+def test_interrupted_epoch_is_saved_at_once(state, tmp_path, clock):
+    checkpoints = _attached(Checkpoints(state, tmp_path, 2, 1e9))
+    _step(state, 3)
+    checkpoints.on_train_batch_end(2)
+    assert not list(tmp_path.glob("*.index"))
+    checkpoints.model.stop_training = True
+    # The last batch of an epoch waits for the validation, others do not.
+    checkpoints.on_train_batch_end(_STEPS - 1)
+    assert not list(tmp_path.glob("*.index"))
+    checkpoints.on_train_batch_end(2)
+    assert [path.name for path in tmp_path.glob("*.index")] == ["ckpt-3.index"]
+
+
+def _early_stopping(state, folder, received=None):
+    interruption = types.SimpleNamespace(received=received)
+    return _attached(EarlyStopping(state, folder, 2, interruption))
+
+
+def _epochs(stopping, state, losses):
+    for loss in losses:
+        _step(state, state.step + _STEPS)
+        stopping.on_train_batch_end(_STEPS - 1)
+        stopping.on_epoch_end(0, {"val_loss": loss})
+
+
+def test_early_stopping_keeps_the_best(state, tmp_path):
+    stopping = _early_stopping(state, tmp_path)
+    _epochs(stopping, state, [3.0, 2.0, 2.5])
+    assert not stopping.model.stop_training
+    _epochs(stopping, state, [2.0])
+    assert stopping.model.stop_training
+    assert [path.name for path in tmp_path.glob("*.index")] == ["ckpt-8.index"]
+
+
+def test_early_stopping_counts_anew_after_a_better_epoch(state, tmp_path):
+    stopping = _early_stopping(state, tmp_path)
+    _epochs(stopping, state, [3.0, 3.5, 2.0, 2.5])
+    assert not stopping.model.stop_training
+
+
+def test_early_stopping_goes_on_counting(state, tmp_path):
+    _epochs(_early_stopping(state, tmp_path), state, [2.0, 3.0])
+    resumed = _early_stopping(state, tmp_path)
+    _epochs(resumed, state, [2.5])
+    assert resumed.model.stop_training
+
+
+def test_nan_is_no_better_epoch(state, tmp_path):
+    stopping = _early_stopping(state, tmp_path)
+    _epochs(stopping, state, [2.0, float("nan"), float("nan")])
+    assert stopping.model.stop_training
+    assert float(state.best_loss) == 2.0
+
+
+def test_epoch_that_was_cut_off_does_not_count(state, tmp_path):
+    stopping = _early_stopping(state, tmp_path, received=signal.SIGTERM)
+    stopping.on_train_batch_end(1)
+    stopping.on_epoch_end(0, {"val_loss": 1.0})
+    assert float(state.best_loss) == np.inf
+    # A signal within the last execution: this epoch is whole.
+    _epochs(stopping, state, [1.0])
+    assert float(state.best_loss) == 1.0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_stops_in_order(number):
+    before = signal.getsignal(number)
+    interruption = _attached(Interruption())
+    os.kill(os.getpid(), number)
+    assert interruption.model.stop_training
+    assert interruption.received == number
+    interruption.on_train_end()
+    assert signal.getsignal(number) is before
+
+
+def test_signals_are_left_alone_in_other_threads():
+    before = signal.getsignal(signal.SIGTERM)
+    thread = threading.Thread(target=_attached, args=(Interruption(),))
+    thread.start()
+    thread.join()
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

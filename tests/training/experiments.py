@@ -1,0 +1,107 @@
+"""Experiments so small that a test can train them."""
+
+import os
+import pathlib
+import signal
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_vae.config import ModelConfig, TrainingConfig
+from keras_vae.data import DataConfig, ImageDataset
+from keras_vae.data.image_dataset import ArraySplit
+from keras_vae.training import ExperimentConfig
+
+__all__ = [
+    "BATCH_SIZE",
+    "STEPS_PER_EPOCH",
+    "SignalAt",
+    "checkpoint_values",
+    "make_dataset",
+    "make_experiment",
+]
+
+BATCH_SIZE = 8
+# A prime, so that executions of 9 steps do not divide an epoch.
+STEPS_PER_EPOCH = 17
+_SHAPE = (6, 6, 1)
+
+
+def make_dataset(
+    num_train: int = BATCH_SIZE * STEPS_PER_EPOCH + 3,
+) -> ImageDataset:
+    """Returns bright and dark stripes with noise, and their splits."""
+    random = np.random.RandomState(0)
+    splits = {}
+    for name, size in (("train", num_train), ("validation", 40), ("test", 40)):
+        stripes = random.randint(0, 2, (size, 1, _SHAPE[1], 1)) * 180
+        noise = random.randint(0, 60, (size, *_SHAPE))
+        splits[name] = ArraySplit((stripes + noise).astype(np.uint8))
+    return ImageDataset("mnist_5k", _SHAPE, None, splits)
+
+
+def make_experiment(
+    training: dict[str, Any] | None = None,
+    data: dict[str, Any] | None = None,
+    **model: Any,
+) -> ExperimentConfig:
+    """Returns a dense VAE of two latent dimensions, 4 epochs of 17 steps.
+
+    Args:
+        training: Other values for `TrainingConfig`.
+        data: Other values for `DataConfig`.
+        **model: Other values for `ModelConfig`.
+    """
+    return ExperimentConfig(
+        DataConfig(**{"dataset": "mnist_5k", **(data or {})}),
+        ModelConfig(
+            **{
+                "architecture": "dense",
+                "hidden_units": (12,),
+                "latent_dim": 2,
+                "batch_size": BATCH_SIZE,
+                "clip_norm": 5.0,
+                "ema_momentum": 0.9,
+                **model,
+            }
+        ),
+        TrainingConfig(
+            **{"epochs": 4, "precision": "float32", **(training or {})}
+        ),
+    )
+
+
+def checkpoint_values(folder: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """Returns everything in the last checkpoint but times.
+
+    Args:
+        folder: The run folder.
+    """
+    path = tf.train.latest_checkpoint(str(pathlib.Path(folder) / "checkpoints"))
+    reader = tf.train.load_checkpoint(path)
+    return {
+        name: reader.get_tensor(name)
+        for name in reader.get_variable_to_shape_map()
+        if not name.startswith(("elapsed", "save_counter", "_CHECKPOINTABLE"))
+    }
+
+
+class SignalAt(keras.callbacks.Callback):
+    """Sends this process a signal before the execution at a step.
+
+    Args:
+        step: The first step that is late enough.
+        number: The signal.
+    """
+
+    def __init__(self, step: int, number: int = signal.SIGTERM):
+        super().__init__()
+        self.step = step
+        self.number = number
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        if int(self.model.optimizer.iterations.numpy()) >= self.step:
+            self.step = 2**62
+            os.kill(os.getpid(), self.number)

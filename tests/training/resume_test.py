@@ -1,0 +1,178 @@
+"""Tests that a run that was cut off ends as if it had not been."""
+
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_vae.training import RunFolder, train, trainer
+from tests.training import experiments, worker
+
+_ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def _assert_same(folder, values):
+    found = experiments.checkpoint_values(folder)
+    assert found.keys() == values.keys()
+    for name, value in found.items():
+        # The same operations on the same numbers; sums over threads may
+        # differ in their last bits.
+        np.testing.assert_allclose(
+            value, values[name], rtol=1e-5, atol=1e-6, err_msg=name
+        )
+
+
+def _last_step(folder):
+    path = tf.train.latest_checkpoint(str(RunFolder(folder).checkpoints))
+    return int(path.rpartition("-")[2])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_within_an_epoch(tmp_path, dataset, finished_run, number):
+    experiment = finished_run.experiment
+    result = train(
+        experiment,
+        tmp_path,
+        dataset=dataset,
+        callbacks=[experiments.SignalAt(18, number)],
+    )
+    # The execution at hand, steps 18 ... 26, is finished and saved.
+    assert result.interrupted == signal.Signals(number).name
+    assert result.summary["steps"] == 27
+    assert _last_step(tmp_path) == 27
+
+    result = train(experiment, tmp_path, dataset=dataset)
+    assert result.interrupted is None
+    assert result.summary["steps"] == 68
+    _assert_same(tmp_path, finished_run.values)
+
+
+def test_signal_at_the_end_of_an_epoch(tmp_path, dataset, finished_run):
+    train(
+        finished_run.experiment,
+        tmp_path,
+        dataset=dataset,
+        callbacks=[experiments.SignalAt(27)],
+    )
+    assert _last_step(tmp_path) == 36
+    train(finished_run.experiment, tmp_path, dataset=dataset)
+    _assert_same(tmp_path, finished_run.values)
+
+
+def test_finished_run_is_left_as_it_is(dataset, finished_run):
+    result = train(finished_run.experiment, finished_run.path, dataset=dataset)
+    assert result.summary["steps"] == 68
+    assert result.summary == finished_run.result.summary
+    _assert_same(finished_run.path, finished_run.values)
+
+
+def test_steps_per_execution_changes_nothing(
+    tmp_path, dataset, finished_run, monkeypatch
+):
+    monkeypatch.setattr(trainer, "_STEPS_PER_EXECUTION", 5)
+    train(finished_run.experiment, tmp_path, dataset=dataset)
+    _assert_same(tmp_path, finished_run.values)
+
+
+def test_patience_counts_on(tmp_path, dataset):
+    # Nothing is learned: only the first epoch is better than none.
+    experiment = experiments.make_experiment(
+        {"epochs": 10, "patience": 2}, learning_rate=1e-30
+    )
+    result = train(
+        experiment,
+        tmp_path,
+        dataset=dataset,
+        callbacks=[experiments.SignalAt(36)],
+    )
+    assert result.summary["steps"] == 45
+    assert experiments.checkpoint_values(tmp_path)[_WAITED] == 1
+    result = train(experiment, tmp_path, dataset=dataset)
+    assert result.interrupted is None
+    assert result.summary["steps"] == 54
+    best = tf.train.latest_checkpoint(
+        str(RunFolder(tmp_path).checkpoints / "best")
+    )
+    assert best.endswith("-18")
+    # It stopped: the same call does not go on.
+    result = train(experiment, tmp_path, dataset=dataset)
+    assert result.summary["steps"] == 54
+    assert experiments.checkpoint_values(tmp_path)[_WAITED] == 2
+
+
+_WAITED = "epochs_waited/.ATTRIBUTES/VARIABLE_VALUE"
+
+
+@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
+def test_mixed_precision(tmp_path, dataset, precision):
+    # The gradient of so sharp a likelihood overflows float16 at first.
+    experiment = experiments.make_experiment(
+        {"epochs": 3, "precision": precision},
+        {"binarization": "none"},
+        likelihood="normal_fixed",
+        likelihood_scale=0.02,
+        learning_rate=1e-3,
+    )
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    result = train(experiment, whole, dataset=dataset)
+    assert result.summary["precision"] == precision
+    assert result.summary["steps"] == 51
+    values = experiments.checkpoint_values(whole)
+    assert all(np.all(np.isfinite(v)) for k, v in values.items() if _real(k))
+    if precision == "mixed_float16":
+        scale = values["loss_scale/dynamic_scale/.ATTRIBUTES/VARIABLE_VALUE"]
+        assert 0 < scale < 2**15  # Steps were skipped, and counted.
+
+    callbacks = [experiments.SignalAt(18)]
+    train(experiment, cut, dataset=dataset, callbacks=callbacks)
+    train(experiment, cut, dataset=dataset)
+    found = experiments.checkpoint_values(cut)
+    for name, value in values.items():
+        # A last bit of float32 is a bit of 16 when it tips the rounding.
+        np.testing.assert_allclose(
+            found[name], value, rtol=1e-2, atol=1e-3, err_msg=name
+        )
+
+
+def _real(name):
+    return not name.startswith("best_loss")  # Infinite without patience.
+
+
+def test_kill_at_any_moment(tmp_path):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    worker.run(str(whole), slow=False)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.training.worker", str(killed)],
+        cwd=_ROOT,
+        env={**os.environ, "PYTHONPATH": str(_ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while tf.train.latest_checkpoint(str(killed / "checkpoints")) is None:
+            assert process.poll() is None, "The run ended too early."
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        delay = random.SystemRandom().uniform(0.0, 2.0)
+        time.sleep(delay)
+    finally:
+        process.kill()
+    assert process.wait() == -signal.SIGKILL, "The run was not cut off."
+    assert _last_step(killed) < 680
+    print(f"killed {delay:.3f} s after the first checkpoint")
+
+    worker.run(str(killed), slow=False)
+    assert _last_step(killed) == 680
+    _assert_same(killed, experiments.checkpoint_values(whole))
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

@@ -1,0 +1,314 @@
+"""Tests of `train` and `load_trained`, and of what they refuse."""
+
+import json
+import time
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_vae.config import ModelConfig
+from keras_vae.data import DataConfig, evaluation_batches
+from keras_vae.errors import UserError
+from keras_vae.training import (
+    DivergedError,
+    RunFolder,
+    load_trained,
+    resolve_data,
+    train,
+)
+from keras_vae.training.state import make_state
+from tests.training import experiments
+
+
+@pytest.mark.parametrize(
+    ("data", "model", "expected"),
+    [
+        ({}, {}, ("dynamic", "none", "bernoulli")),
+        (
+            {"dataset": "fashion_mnist"},
+            {},
+            ("none", "uniform", "normal_shared"),
+        ),
+        ({"dataset": "cifar10"}, {}, ("none", "uniform", "normal_shared")),
+        ({"binarization": "static"}, {}, ("static", "none", "bernoulli")),
+        ({"binarization": "none"}, {}, ("none", "uniform", "normal_shared")),
+        (
+            {},
+            {"likelihood": "continuous_bernoulli"},
+            ("none", "uniform", "continuous_bernoulli"),
+        ),
+        (
+            {"dequantization": "none"},
+            {"likelihood": "normal_fixed"},
+            ("none", "none", "normal_fixed"),
+        ),
+        ({}, {"likelihood": "bernoulli"}, ("dynamic", "none", "bernoulli")),
+        ({}, {"model": "autoencoder"}, ("none", "none", "normal_fixed")),
+        (
+            {"binarization": "dynamic"},
+            {"model": "autoencoder"},
+            ("dynamic", "none", "normal_fixed"),
+        ),
+    ],
+)
+def test_auto_stands_for(data, model, expected):
+    resolved = resolve_data(DataConfig(**data), ModelConfig(**model))
+    assert tuple(resolved.values()) == expected
+    assert list(resolved) == ["binarization", "dequantization", "likelihood"]
+
+
+@pytest.mark.parametrize(
+    ("training", "data", "model", "message"),
+    [
+        ({}, {"dataset": "minst"}, {}, "Did you mean"),
+        ({}, {}, {"batch_size": 4001}, "number of images, 4000.*=4001"),
+        ({}, {"binarization": "none"}, {"likelihood": "bernoulli"}, "binary"),
+        (
+            {"distribution": "mirrored"},
+            {},
+            {"batch_size": 7},
+            "number of replicas, 2.*batch_size=7",
+        ),
+        ({}, {"resize": (6, 6)}, {"architecture": "residual",
+         "filters": (4, 4, 4), "num_blocks": (0, 0, 0)}, "Received"),
+        ({}, {}, {"activation": "elo"}, "Received"),
+    ],
+)  # fmt: skip
+def test_nothing_is_left_of_what_cannot_run(
+    tmp_path, digits_dir, training, data, model, message
+):
+    data = {"data_dir": str(digits_dir), **data}
+    experiment = experiments.make_experiment(training, data, **model)
+    with pytest.raises(UserError, match=message):
+        train(experiment, tmp_path / "runs" / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folder_that_cannot_be_written(tmp_path, dataset):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be written"):
+        train(
+            experiments.make_experiment(),
+            tmp_path / "file" / "run",
+            dataset=dataset,
+        )
+
+
+def test_run_in_use_is_refused(finished_run, dataset):
+    with pytest.raises(UserError, match="already holds a run"):
+        train(
+            finished_run.experiment,
+            finished_run.path,
+            resume=False,
+            dataset=dataset,
+        )
+
+
+def test_summary(finished_run):
+    summary = finished_run.result.summary
+    written = json.loads(RunFolder(finished_run.path).results.read_text())
+    assert written["training"] == summary
+    assert finished_run.result.interrupted is None
+    assert 0 < summary.pop("minutes") < 5
+    assert summary == {
+        "steps": 68,
+        "epochs": 4.0,
+        "num_parameters": summary["num_parameters"],
+        "jit_compile": False,
+        "num_replicas": 1,
+        "binarization": "dynamic",
+        "dequantization": "none",
+        "likelihood": "bernoulli",
+        "precision": "float32",
+    }
+
+
+def test_checkpoints_are_rotated(finished_run):
+    folder = RunFolder(finished_run.path).checkpoints
+    names = {path.name for path in folder.glob("*.index")}
+    # A checkpoint before each execution of 9 steps, the last one of 5.
+    assert names == {"ckpt-63.index", "ckpt-68.index"}
+
+
+def test_training_learns(finished_run):
+    lines = finished_run.output.splitlines()
+    elbos = [float(line.split("val_elbo")[1].split()[0]) for line in lines]
+    assert elbos[-1] > elbos[0]
+
+
+def test_trained_model_has_the_averages(finished_run):
+    model, experiment = load_trained(finished_run.path)
+    assert experiment == finished_run.experiment
+    values = finished_run.values.values()
+    for variable in model.trainable_variables:
+        assert variable.dtype == "float32"
+    # By hand: average slots follow the weights' names in the checkpoint.
+    fresh = _state(experiment)
+    path = tf.train.latest_checkpoint(
+        str(RunFolder(finished_run.path).checkpoints)
+    )
+    fresh.checkpoint().restore(path).assert_existing_objects_matched()
+    averages = fresh.optimizer._model_variables_moving_average
+    for mine, average, last in zip(
+        model.trainable_variables, averages, fresh.model.trainable_variables
+    ):
+        np.testing.assert_array_equal(mine.numpy(), average.numpy())
+        assert np.any(mine.numpy() != last.numpy())
+        assert any(np.array_equal(mine.numpy(), value) for value in values)
+
+
+def _state(experiment):
+    return make_state(
+        experiment.model,
+        (6, 6, 1),
+        likelihood="bernoulli",
+        total_steps=None,
+        seed=0,
+        precision="float32",
+    )
+
+
+def test_trained_model_scores_as_its_validation(finished_run, dataset):
+    model, _ = load_trained(finished_run.path)
+    model.compile()
+    batches = evaluation_batches(
+        dataset.splits["validation"], batch_size=500, binarization="dynamic"
+    )
+    logs = model.evaluate(batches, return_dict=True, verbose=0)
+    shown = finished_run.output.splitlines()[-1]
+    assert f"val_elbo {logs['elbo']:.2f} " in shown
+
+
+@pytest.mark.parametrize("patience", [0, 3])
+def test_best_model_is_loaded_where_there_is_patience(tmp_path, patience):
+    experiment = experiments.make_experiment({"patience": patience})
+    folder = RunFolder(tmp_path)
+    folder.start(experiment, (6, 6, 1))
+    state = _state(experiment)
+    average = state.optimizer._model_variables_moving_average[0]
+    for path, value in (
+        (folder.checkpoints / "best", 3.0),
+        (folder.checkpoints, 4.0),
+    ):
+        average.assign(tf.fill(average.shape, value))
+        manager = tf.train.CheckpointManager(state.checkpoint(), path, 1)
+        manager.save()
+    model, _ = load_trained(tmp_path)
+    expected = 3.0 if patience else 4.0
+    assert np.all(model.trainable_variables[0].numpy() == expected)
+
+
+def test_no_checkpoint_yet(tmp_path):
+    RunFolder(tmp_path).start(experiments.make_experiment(), (6, 6, 1))
+    with pytest.raises(UserError, match=r"no checkpoint yet.*--workdir="):
+        load_trained(tmp_path)
+
+
+class _Poison(keras.callbacks.Callback):
+    """Makes a weight NaN before the execution at a step."""
+
+    def __init__(self, step):
+        super().__init__()
+        self.step = step
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if int(self.model.optimizer.iterations.numpy()) >= self.step:
+            weight = self.model.trainable_variables[0]
+            weight.assign(tf.fill(weight.shape, np.nan))
+
+
+def test_divergence_leaves_the_last_good_checkpoint(tmp_path, dataset):
+    experiment = experiments.make_experiment({"checkpoint_seconds": 0.0})
+    with pytest.raises(DivergedError, match=r"step 36.*loss, elbo.*kernel"):
+        train(experiment, tmp_path, dataset=dataset, callbacks=[_Poison(27)])
+    path = tf.train.latest_checkpoint(str(RunFolder(tmp_path).checkpoints))
+    assert path.endswith("-27")
+    for name, value in experiments.checkpoint_values(tmp_path).items():
+        assert "best_loss" in name or np.all(np.isfinite(value)), name
+    load_trained(tmp_path)
+
+
+def test_no_averaging_no_clipping(tmp_path, dataset):
+    experiment = experiments.make_experiment(
+        {"epochs": 1}, ema_momentum=0.0, clip_norm=0.0, model="autoencoder"
+    )
+    train(experiment, tmp_path, dataset=dataset)
+    model, _ = load_trained(tmp_path)
+    values = experiments.checkpoint_values(tmp_path).values()
+    weight = model.trainable_variables[0].numpy()
+    assert any(np.array_equal(weight, value) for value in values)
+
+
+def test_two_replicas(tmp_path, digits_dir):
+    experiment = experiments.make_experiment(
+        {"epochs": 1, "distribution": "mirrored"},
+        {"data_dir": str(digits_dir)},
+        batch_size=250,
+    )
+    result = train(experiment, tmp_path, callbacks=[experiments.SignalAt(0)])
+    assert result.summary["num_replicas"] == 2
+    assert result.summary["steps"] == 16
+    values = experiments.checkpoint_values(tmp_path)
+    assert all(
+        np.all(np.isfinite(v)) for k, v in values.items() if "best" not in k
+    )
+    model, _ = load_trained(tmp_path)
+    assert model.image_shape == (28, 28, 1)
+
+
+class _Stopwatch(keras.callbacks.Callback):
+    def __init__(self):
+        super().__init__()
+        self.seconds = 0.0
+        self.rate = 0.0
+
+    def on_train_begin(self, logs=None):
+        self._start = time.monotonic()
+
+    def on_train_end(self, logs=None):
+        self.seconds += time.monotonic() - self._start
+        self.rate = float(self.model.optimizer.learning_rate)
+
+
+class _StopAfter(experiments.SignalAt):
+    """Sends SIGTERM after so many seconds."""
+
+    def __init__(self, seconds):
+        super().__init__(2**62)
+        self.seconds = seconds
+
+    def on_train_begin(self, logs=None):
+        self._end = time.monotonic() + self.seconds
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if time.monotonic() > self._end:
+            self.step = 0
+        super().on_train_batch_begin(batch, logs)
+
+
+def test_budget_of_minutes(tmp_path, digits_dir):
+    experiment = experiments.make_experiment(
+        {"max_minutes": 0.1, "checkpoint_seconds": 0.5},
+        {"data_dir": str(digits_dir)},
+        batch_size=100,
+    )
+    watch = _Stopwatch()
+    result = train(experiment, tmp_path, callbacks=[watch, _StopAfter(3.0)])
+    assert result.interrupted == "SIGTERM"
+    first = result.summary
+    assert 0.04 < first["minutes"] < 0.1
+    result = train(experiment, tmp_path, callbacks=[watch])
+    assert result.interrupted is None
+    assert result.summary["steps"] > first["steps"]
+    # Both parts together; an execution is far below a second.
+    assert 6.0 <= 60 * result.summary["minutes"] < 7.0
+    # The rest is the last validation of each part and its pictures.
+    assert watch.seconds < 6.0 + 6.0
+    peak, final = 4e-3, 0.01
+    assert watch.rate == pytest.approx(peak * final, rel=0.05)
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))
