@@ -8,6 +8,7 @@ run that was cut off.
 """
 
 import pathlib
+import sys
 from collections.abc import Sequence
 
 from absl import flags
@@ -131,7 +132,7 @@ def main(arguments: Sequence[str]) -> int:
     from keras_vae.data import DataConfig
     from keras_vae.evaluation import EvaluationConfig
     from keras_vae.pipeline import run
-    from keras_vae.training import ExperimentConfig
+    from keras_vae.training import DivergedError, ExperimentConfig
 
     data = DataConfig(**cli.given_flags(*_DATA), resize=resize)
     evaluation = EvaluationConfig(
@@ -140,13 +141,18 @@ def main(arguments: Sequence[str]) -> int:
     name = f"{values.dataset.replace('/', '_')}_{values.model}"
     export_dir = values.export_dir or f"saved_models/{name}"
     workdir = values.workdir or f"runs/{name}"
-    result = run(
-        ExperimentConfig(data, model, training),
-        workdir,
-        resume=values.resume,
-        evaluation=evaluation if values.evaluate else None,
-        export_dir=export_dir if values.export else None,
-    )
+    try:
+        result = run(
+            ExperimentConfig(data, model, training),
+            workdir,
+            resume=values.resume,
+            evaluation=evaluation if values.evaluate else None,
+            export_dir=export_dir if values.export else None,
+        )
+    except DivergedError as error:
+        # A diagnosis for people: a traceback adds nothing to it.
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     if result.interrupted:
         print(f"stopped by {result.interrupted}: the same command goes on")
         return cli.interruption_code(result.interrupted)

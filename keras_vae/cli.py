@@ -50,6 +50,10 @@ def run(main: Callable[[Sequence[str]], int | None]) -> None:
             sys.exit(main(arguments[1:]))
         except UserError as error:
             _fail(str(error))
+        except KeyboardInterrupt:
+            # Where nothing has taken it over, as training does.
+            print("stopped by SIGINT", file=sys.stderr)
+            sys.exit(interruption_code("SIGINT"))
         except BrokenPipeError:
             # Who read our output has gone, as `| head` does.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

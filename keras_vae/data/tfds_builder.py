@@ -6,6 +6,7 @@ import logging
 import pathlib
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator
 
 import tensorflow_datasets as tfds
@@ -20,7 +21,7 @@ from keras_vae.data.config import IMAGE_FOLDER, DataConfig
 from keras_vae.data.mnist_5k import Mnist5k
 from keras_vae.errors import UserError, did_you_mean
 
-__all__ = ["find_builder", "prepared_builder"]
+__all__ = ["find_builder", "prepare", "prepared_builder"]
 
 # TFDS retries ten times with growing waits: without a network it takes more
 # than three minutes to say so. Three retries take about two seconds.
@@ -41,7 +42,7 @@ def find_builder(config: DataConfig) -> tfds.core.DatasetBuilder:
     Raises:
         UserError: When there is no such dataset.
     """
-    with _quiet():
+    with _quiet(), _passing_temporary_folder():
         return _find(config)
 
 
@@ -55,9 +56,27 @@ def prepared_builder(config: DataConfig) -> tfds.core.DatasetBuilder:
         UserError: When there is no such dataset or it cannot be prepared.
             Nothing half-written is left in `data_dir`.
     """
+    return prepare(find_builder(config), config)
+
+
+def prepare(
+    builder: tfds.core.DatasetBuilder, config: DataConfig
+) -> tfds.core.DatasetBuilder:
+    """Prepares a dataset, where that was not done before.
+
+    Args:
+        builder: What `find_builder` returned.
+        config: Gives `dataset`, `data_dir` and `manual_dir`.
+
+    Returns:
+        The builder, ready to be read.
+
+    Raises:
+        UserError: When it cannot be prepared. Nothing half-written is left
+            in `data_dir`.
+    """
     manual_dir = _manual_dir(config)
     with _quiet():
-        builder = _find(config)
         if builder.is_prepared():
             return builder
     absl_logging.info(
@@ -184,6 +203,18 @@ def _quiet() -> Iterator[None]:
         downloader.MAX_RETRIES = retries
         tqdm_utils._active = progress_bar
         absl_logging.set_verbosity(verbosity)
+
+
+@contextlib.contextmanager
+def _passing_temporary_folder() -> Iterator[None]:
+    """Removes the temporary folder that TFDS makes to find a dataset."""
+    before = tempfile.tempdir
+    with tempfile.TemporaryDirectory() as folder:
+        tempfile.tempdir = folder
+        try:
+            yield
+        finally:
+            tempfile.tempdir = before
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from keras_vae.data.config import DataConfig
 from keras_vae.data.image_dataset import NO_LABEL, ImageDataset, Split
 from keras_vae.data.record_split import RecordFiles, RecordSplit
 from keras_vae.data.splitting import plan_splits
-from keras_vae.data.tfds_builder import find_builder, prepared_builder
+from keras_vae.data.tfds_builder import find_builder, prepare
 from keras_vae.data.transforms import final_shape, make_transform
 from keras_vae.errors import UserError
 
@@ -30,9 +30,10 @@ def open_tfds(config: DataConfig) -> ImageDataset:
         UserError: When the dataset does not exist, cannot be prepared, or is
             not one of images that are all of one size.
     """
+    builder = find_builder(config)
     # Before a download, which may be long and in vain.
-    _image_key(find_builder(config).info.features, config)
-    info = prepared_builder(config).info
+    _image_key(builder.info.features, config)
+    info = prepare(builder, config).info
     if info.file_format != tfds.core.FileFormat.TFRECORD:
         raise UserError(
             "dataset must be prepared as TFRecord files; prepare it again "

@@ -166,16 +166,17 @@ def _figure(values: np.ndarray, protocol: dict[str, Any]) -> dict[str, float]:
 
     The density of dequantized images is one on [0, 1]; minus its logarithm
     becomes a code length for the 256 levels by adding log 256 a dimension.
+    Without dequantization a density is no code length, and there are no bits.
     """
     dimensions = protocol["num_dimensions"]
-    if protocol["dequantization"] == "uniform":
+    dequantized = protocol["dequantization"] == "uniform"
+    if dequantized:
         values = values + dimensions * math.log(256)
     mean = float(values.mean())
-    return {
-        "nats_per_image": mean,
-        "standard_error": _standard_error(values),
-        "bits_per_dimension": mean / dimensions / math.log(2),
-    }
+    figure = {"nats_per_image": mean, "standard_error": _standard_error(values)}
+    if dequantized or protocol["binarization"] != "none":
+        figure["bits_per_dimension"] = mean / dimensions / math.log(2)
+    return figure
 
 
 def _standard_error(values: np.ndarray) -> float:
@@ -244,10 +245,12 @@ def _line(split: str, name: str, figure: dict[str, Any]) -> str:
     how = f"{figure['binarization']} binarization, seed {figure['seed']}"
     if figure["binarization"] == "none":
         how = f"8-bit, dequantization {figure['dequantization']}"
+    bits = ""
+    if "bits_per_dimension" in figure:
+        bits = f"{figure['bits_per_dimension']:.4f} bits/dim  "
     return (
         f"{split:<11}{label:<21}{figure['nats_per_image']:>10.3f} "
-        f"± {figure['standard_error']:.3f} nats/image  "
-        f"{figure['bits_per_dimension']:.4f} bits/dim  ({images}, {how})"
+        f"± {figure['standard_error']:.3f} nats/image  {bits}({images}, {how})"
     )
 
 

@@ -94,7 +94,9 @@ def _partial_folder(base: pathlib.Path) -> Iterator[pathlib.Path]:
         try:
             made += [p for p in (base, *base.parents) if not p.exists()]
             base.mkdir(parents=True, exist_ok=True)
-            partial = pathlib.Path(tempfile.mkdtemp(prefix=".partial-", dir=base))
+            partial = pathlib.Path(
+                tempfile.mkdtemp(prefix=".partial-", dir=base)
+            )
         except OSError as error:
             raise UserError(
                 "The export folder cannot be written: choose another "

@@ -14,7 +14,7 @@ from keras_vae.serving.export import METADATA, versions
 __all__ = ["ExportedModel"]
 
 # What a folder that is no SavedModel, or a damaged one, makes TensorFlow raise.
-_LOAD_ERRORS = (OSError, ValueError, tf.errors.OpError)
+_LOAD_ERRORS = (IndexError, OSError, ValueError, tf.errors.OpError)
 
 
 class ExportedModel:

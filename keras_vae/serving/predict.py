@@ -193,7 +193,8 @@ def _read_latents(inputs: Sequence[str], latent_dim: int) -> np.ndarray:
             f"Received: {' '.join(inputs) or 'nothing'}"
         )
     try:
-        with np.load(inputs[0]) as arrays:
+        # Opened here: NumPy leaves a file that is cut off open.
+        with open(inputs[0], "rb") as file, np.load(file) as arrays:
             name = "mean" if "mean" in arrays else "z"
             z = np.asarray(arrays[name], np.float32)
     except _NPZ_ERRORS as error:

@@ -10,7 +10,7 @@ __all__ = ["Adam", "LossScale"]
 
 @keras.saving.register_keras_serializable(package="keras_vae")
 class Adam(keras.optimizers.Adam):
-    """`keras.optimizers.Adam` with three differences.
+    """`keras.optimizers.Adam` with four differences.
 
     An update is one fused kernel for each variable instead of a dozen
     elementwise operations; and the gradient's global norm is clipped after the
@@ -18,7 +18,9 @@ class Adam(keras.optimizers.Adam):
     with the same global batch (Keras clips each replica's share); and the
     average of the weights (`use_ema`) has the momentum
     `min(ema_momentum, (1 + t) / (10 + t))` at step t, so that it forgets the
-    first weights in short runs too; it starts as the weights of the first step.
+    first weights in short runs too; it starts as the weights of the first step;
+    and the end of `fit` leaves the weights as they were trained, where Keras
+    overwrites them with their averages and a run could not go on from there.
 
     Args:
         max_norm: Largest global norm of the gradient; 0 turns clipping off.
@@ -70,6 +72,9 @@ class Adam(keras.optimizers.Adam):
             average.assign(
                 average + (1.0 - momentum) * (variable.value - average.value)
             )
+
+    def finalize_variable_values(self, var_list: Any) -> None:
+        """Does nothing: who wants the averages takes them."""
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "max_norm": self.max_norm}

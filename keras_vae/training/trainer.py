@@ -210,14 +210,23 @@ def _compiled_state(
     )
     state.model.compile(
         optimizer=state.optimizer,
-        steps_per_execution=_steps_per_execution(epoch),
+        steps_per_execution=_steps_per_execution(
+            epoch, tf.distribute.get_strategy().num_replicas_in_sync
+        ),
         jit_compile=resolve_jit(length.jit_compile),
     )
     return state
 
 
-def _steps_per_execution(epoch: int) -> int:
-    """Returns about 16, so that executions overrun the epoch by little."""
+def _steps_per_execution(epoch: int, num_replicas: int) -> int:
+    """Returns about 16, so that executions overrun the epoch by little.
+
+    With several replicas it is 1: Keras's loop over steps fails there with
+    "You must feed a value for placeholder tensor" (Keras 3.15, TensorFlow
+    2.21, two CPU devices).
+    """
+    if num_replicas > 1:
+        return 1
     return math.ceil(epoch / math.ceil(epoch / _STEPS_PER_EXECUTION))
 
 

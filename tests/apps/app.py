@@ -41,12 +41,20 @@ def environment(network: bool = True) -> dict[str, str]:
 def run(
     app: str, *arguments: Any, cwd: pathlib.Path, network: bool = True
 ) -> subprocess.CompletedProcess[str]:
-    """Runs an app to its end, from the folder `cwd`."""
+    """Runs an app to its end.
+
+    Args:
+        app: Its name.
+        *arguments: What follows it on the command line.
+        cwd: The folder that it runs in; temporary files go there too, so
+            that those it leaves are seen.
+        network: As for `environment`.
+    """
     return subprocess.run(
         command(app, *arguments),
         check=False,
         cwd=cwd,
-        env=environment(network),
+        env=environment(network) | {"TMPDIR": str(cwd)},
         capture_output=True,
         text=True,
         timeout=_TIMEOUT,

@@ -2,6 +2,7 @@
 
 import csv
 import importlib
+import zlib
 
 import numpy as np
 import PIL.Image
@@ -42,9 +43,7 @@ def test_reconstruct_shows_each_image_beside_its_reconstruction(
     answers = model("reconstruct", image=images)["reconstruction"]
     grid = _levels(path)
     for i in range(8):
-        np.testing.assert_array_equal(
-            _tile(grid, 2 * i, 8), _levels(files[i])
-        )
+        np.testing.assert_array_equal(_tile(grid, 2 * i, 8), _levels(files[i]))
         found = _tile(grid, 2 * i + 1, 8).astype(np.float32)
         np.testing.assert_allclose(
             found, answers[i, ..., 0] * 255, atol=0.5 + 1e-3
@@ -56,7 +55,7 @@ def test_encode_writes_latents_that_decode_reads(model, digits, tmp_path):
     codes = predict(model, "encode", [str(digits)], tmp_path / "a" / "c.npz")
     files, images = read_images([str(digits)], (28, 28, 1))
     with np.load(codes) as arrays:
-        assert arrays["file"].tolist() == [str(f) for f in files]
+        assert arrays["image_file"].tolist() == [str(f) for f in files]
         expected = model("encode", image=images)
         np.testing.assert_array_equal(arrays["mean"], expected["mean"])
         np.testing.assert_array_equal(arrays["stddev"], expected["stddev"])
@@ -79,9 +78,7 @@ def test_score_writes_a_row_for_each_file(model, digits, tmp_path):
         np.testing.assert_allclose(found, expected[name], rtol=1e-5)
 
 
-def test_sample_draws_as_many_as_asked_in_batches(
-    model, tmp_path, monkeypatch
-):
+def test_sample_draws_as_many_as_asked_in_batches(model, tmp_path, monkeypatch):
     whole = predict(model, "sample", [], tmp_path / "one.png", num_images=7)
     module = importlib.import_module("keras_vae.serving.predict")
     monkeypatch.setattr(module, "_BATCH_SIZE", 3)
@@ -174,7 +171,9 @@ def _write_inputs(folder):
     data = (folder / "good.png").read_bytes()
     (folder / "broken.png").write_bytes(data[:50])
     # The header alone says 20,000 x 20,000 pixels.
-    bomb = data[:16] + (20_000).to_bytes(4, "big") * 2 + data[24:]
+    header = b"IHDR" + (20_000).to_bytes(4, "big") * 2 + data[24:29]
+    checksum = zlib.crc32(header).to_bytes(4, "big")
+    bomb = data[:12] + header + checksum + data[33:]
     (folder / "bomb.png").write_bytes(bomb)
     np.savez(folder / "z.npz", z=np.zeros([2, 4]))
     np.savez(folder / "wide.npz", z=np.zeros([2, 5]))

@@ -168,9 +168,7 @@ def test_temperature_zero_gives_the_decoded_mean_of_the_prior(binary):
         "sample", seed=_seeds(4), temperature=np.zeros([4], np.float32)
     )["image"]
     expected = model.decode(tf.zeros([1, _D]))
-    np.testing.assert_allclose(
-        images, np.repeat(expected, 4, axis=0), **_CLOSE
-    )
+    np.testing.assert_allclose(images, np.repeat(expected, 4, axis=0), **_CLOSE)
 
 
 def test_sample_decodes_standard_normal_numbers(binary):

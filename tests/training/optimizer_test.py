@@ -125,6 +125,15 @@ def test_average_follows_its_ramp():
             np.testing.assert_allclose(a.numpy(), b, rtol=1e-4, atol=1e-6)
 
 
+def test_end_of_fit_leaves_the_weights():
+    variables = _variables()
+    optimizer = _build(Adam(0.1, use_ema=True), variables)
+    *_, trained = _apply(optimizer, variables, 5)
+    optimizer.finalize_variable_values(variables)
+    for variable, value in zip(variables, trained):
+        np.testing.assert_array_equal(variable.numpy(), value)
+
+
 def test_config_round_trip():
     optimizer = Adam(0.01, beta_2=0.99, max_norm=3.0, use_ema=True)
     config = keras.saving.serialize_keras_object(optimizer)

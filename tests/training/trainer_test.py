@@ -73,7 +73,7 @@ def test_auto_stands_for(data, model, expected):
         ),
         ({}, {"resize": (6, 6)}, {"architecture": "residual",
          "filters": (4, 4, 4), "num_blocks": (0, 0, 0)}, "Received"),
-        ({}, {}, {"activation": "elo"}, "Received"),
+        ({}, {}, {"activation": "elo"}, "activation.*elo"),
     ],
 )  # fmt: skip
 def test_nothing_is_left_of_what_cannot_run(
@@ -221,7 +221,7 @@ class _Poison(keras.callbacks.Callback):
 
 def test_divergence_leaves_the_last_good_checkpoint(tmp_path, dataset):
     experiment = experiments.make_experiment({"checkpoint_seconds": 0.0})
-    with pytest.raises(DivergedError, match=r"step 36.*loss, elbo.*kernel"):
+    with pytest.raises(DivergedError, match=r"step 36.*elbo.*loss; .*kernel"):
         train(experiment, tmp_path, dataset=dataset, callbacks=[_Poison(27)])
     path = tf.train.latest_checkpoint(str(RunFolder(tmp_path).checkpoints))
     assert path.endswith("-27")
@@ -247,13 +247,14 @@ def test_two_replicas(tmp_path, digits_dir):
         {"data_dir": str(digits_dir)},
         batch_size=250,
     )
-    result = train(experiment, tmp_path, callbacks=[experiments.SignalAt(0)])
+    result = train(experiment, tmp_path, callbacks=[experiments.SignalAt(3)])
+    assert result.summary["steps"] == 4
+    result = train(experiment, tmp_path)
     assert result.summary["num_replicas"] == 2
     assert result.summary["steps"] == 16
     values = experiments.checkpoint_values(tmp_path)
-    assert all(
-        np.all(np.isfinite(v)) for k, v in values.items() if "best" not in k
-    )
+    for name, value in values.items():
+        assert "best_loss" in name or np.all(np.isfinite(value)), name
     model, _ = load_trained(tmp_path)
     assert model.image_shape == (28, 28, 1)
 
@@ -290,7 +291,7 @@ class _StopAfter(experiments.SignalAt):
 
 def test_budget_of_minutes(tmp_path, digits_dir):
     experiment = experiments.make_experiment(
-        {"max_minutes": 0.1, "checkpoint_seconds": 0.5},
+        {"max_minutes": 0.2, "checkpoint_seconds": 0.5},
         {"data_dir": str(digits_dir)},
         batch_size=100,
     )
@@ -298,14 +299,14 @@ def test_budget_of_minutes(tmp_path, digits_dir):
     result = train(experiment, tmp_path, callbacks=[watch, _StopAfter(3.0)])
     assert result.interrupted == "SIGTERM"
     first = result.summary
-    assert 0.04 < first["minutes"] < 0.1
+    assert 0.04 < first["minutes"] < 0.2
     result = train(experiment, tmp_path, callbacks=[watch])
     assert result.interrupted is None
     assert result.summary["steps"] > first["steps"]
-    # Both parts together; an execution is far below a second.
-    assert 6.0 <= 60 * result.summary["minutes"] < 7.0
+    # Both parts together; a validation before the last step is the excess.
+    assert 11.9 < 60 * result.summary["minutes"] < 12.0 + 5.0
     # The rest is the last validation of each part and its pictures.
-    assert watch.seconds < 6.0 + 6.0
+    assert watch.seconds < 12.0 + 15.0
     peak, final = 4e-3, 0.01
     assert watch.rate == pytest.approx(peak * final, rel=0.05)
 

@@ -1,0 +1,180 @@
+"""Tests of what the apps share."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+
+import pytest
+from absl import flags
+
+from keras_vae import cli
+from keras_vae.config import ModelConfig
+from keras_vae.errors import UserError
+from tests.apps import app
+
+_CONFIGS = app.ROOT / "apps" / "configs"
+
+
+@pytest.fixture
+def parsed(monkeypatch):
+    """Returns a function that parses a command line into new flags."""
+
+    def parse(*arguments: str) -> flags.FlagValues:
+        values = flags.FlagValues()
+        monkeypatch.setattr(flags, "FLAGS", values)
+        monkeypatch.setattr(sys, "argv", ["app.py", *arguments])
+        for name in ("DEFINE_string", "DEFINE_integer", "DEFINE_float"):
+            define = getattr(flags, name)
+            monkeypatch.setattr(
+                flags,
+                name,
+                lambda n, default, text, define=define: define(
+                    n, default, text, flag_values=values
+                ),
+            )
+        cli.define_model_flags(_CONFIGS)
+        values(sys.argv)
+        return values
+
+    return parse
+
+
+def test_model_config_without_flags_is_the_default(parsed):
+    parsed()
+    assert cli.model_config() == ModelConfig()
+
+
+def test_flags_override_the_configuration_of_the_model(parsed):
+    parsed(
+        "--model=autoencoder",
+        "--config.latent_dim=5",
+        "--config.filters=8,16,32",
+        "--config.num_blocks=(1, 1, 1)",
+        "--config.learning_rate=2e-3",
+        "--config.posterior=full",
+    )
+    config = cli.model_config()
+    assert config.model == "autoencoder"
+    assert config.architecture == "convolutional"  # Of autoencoder.py.
+    assert config.latent_dim == 5
+    assert config.filters == (8, 16, 32)
+    assert config.num_blocks == (1, 1, 1)
+    assert config.learning_rate == 2e-3
+    assert config.posterior == "full"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--model", "autoencoder"], ["-model=autoencoder"]]
+)
+def test_model_is_found_however_it_is_written(arguments, parsed):
+    parsed("--config.latent_dim=3", *arguments)
+    assert cli.model_config().architecture == "convolutional"
+
+
+@pytest.mark.parametrize("text", ["", "8,,8", "8;8", "1.5", "-3", "8,"])
+def test_sizes_that_are_no_numbers_are_refused(text, parsed):
+    parsed(f"--config.filters={text}")
+    with pytest.raises(UserError, match=r"config.filters must be.*Received"):
+        cli.model_config()
+
+
+def test_size_is_height_and_width():
+    assert cli.parse_size(None) is None
+    assert cli.parse_size("28, 32") == (28, 32)
+
+
+@pytest.mark.parametrize("text", ["", "32", "1,2,3", "a,b", "-1,2", "1.5,2"])
+def test_other_sizes_are_refused(text):
+    with pytest.raises(UserError, match=f"--resize=32,32.*Received.*{text}"):
+        cli.parse_size(text)
+
+
+def test_interruptions_have_the_exit_codes_of_shells():
+    for number in (signal.SIGINT, signal.SIGTERM):
+        assert cli.interruption_code(number.name) == 128 + number
+
+
+def test_arguments_where_only_flags_are_taken():
+    cli.no_arguments([])
+    with pytest.raises(UserError, match="Received: a b"):
+        cli.no_arguments(["a", "b"])
+
+
+def _run(code: str, tmp_path: pathlib.Path):
+    """Runs `main` of a small app in a process of its own."""
+    path = tmp_path / "small_app.py"
+    path.write_text(f"from keras_vae import cli\n{code}\ncli.run(main)\n")
+    return subprocess.run(
+        [sys.executable, str(path)],
+        check=False,
+        env=app.environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "stdout", "stderr"),
+    [
+        ("return None", 0, "", ""),
+        ("return 143", 143, "", ""),
+        ("raise cli.UserError('Bad. Received: x')", 2, "", "error: Bad. R"),
+        ("raise KeyboardInterrupt", 130, "", "stopped by SIGINT"),
+        ("print(arguments)", 0, "[]\n", ""),
+    ],
+)
+def test_exit_codes(body, code, stdout, stderr, tmp_path):
+    result = _run(f"def main(arguments):\n  {body}", tmp_path)
+    assert result.returncode == code
+    assert result.stdout == stdout
+    assert result.stderr.startswith(stderr)
+    assert "Traceback" not in result.stderr
+
+
+def test_defects_keep_their_traceback(tmp_path):
+    code = "def main(arguments):\n  raise ValueError('a defect')"
+    result = _run(code, tmp_path)
+    assert result.returncode == 1
+    assert "Traceback" in result.stderr
+    assert "a defect" in result.stderr
+
+
+def test_reader_that_goes_away_is_no_error(tmp_path):
+    code = "def main(arguments):\n  for i in range(10**5): print(i)"
+    path = tmp_path / "small_app.py"
+    path.write_text(f"from keras_vae import cli\n{code}\ncli.run(main)\n")
+    read, write = os.pipe()
+    process = subprocess.Popen(
+        [sys.executable, str(path)],
+        env=app.environment(),
+        stdout=write,
+        stderr=subprocess.PIPE,
+    )
+    os.close(write)
+    os.read(read, 10)
+    os.close(read)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert stderr == b""
+
+
+def test_package_is_imported_without_tensorflow():
+    code = (
+        "import sys, keras_vae, keras_vae.cli, keras_vae.config; "
+        "assert keras_vae.__version__; dir(keras_vae); "
+        "assert 'tensorflow' not in sys.modules; "
+        "assert 'numpy' not in sys.modules"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code],
+        check=True,
+        env=app.environment(),
+        timeout=60,
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

@@ -1,0 +1,137 @@
+"""A run that is cut off goes on, by the same command, to the same end."""
+
+import json
+import pathlib
+import signal
+import subprocess
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.apps import app
+
+_TIMEOUT = 240
+
+
+def _start(flags, workdir, log) -> subprocess.Popen[bytes]:
+    command = app.command("train", *flags, f"--workdir={workdir}", "--noexport")
+    return subprocess.Popen(
+        command,
+        cwd=workdir.parent,
+        env=app.environment(),
+        stdout=log,
+        stderr=subprocess.STDOUT,
+    )
+
+
+def _last_step(workdir: pathlib.Path) -> int:
+    path = tf.train.latest_checkpoint(str(workdir / "checkpoints"))
+    return int(path.rpartition("-")[2]) if path else 0
+
+
+def _wait_for_step(process, workdir, step) -> None:
+    """Waits until the run has saved a checkpoint beyond `step`."""
+    deadline = time.monotonic() + _TIMEOUT
+    while _last_step(workdir) <= step:
+        assert process.poll() is None, "The run ended before it was cut off."
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def _cut_off(flags, workdir, log, number, after) -> int:
+    """Sends a signal once a step is saved; returns the exit code."""
+    process = _start(flags, workdir, log)
+    try:
+        _wait_for_step(process, workdir, after)
+        process.send_signal(number)
+        return process.wait(_TIMEOUT)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _final_values(workdir) -> dict[str, np.ndarray]:
+    """Returns what the last checkpoint holds, but for the time it took."""
+    path = tf.train.latest_checkpoint(str(workdir / "checkpoints"))
+    reader = tf.train.load_checkpoint(path)
+    return {
+        name: reader.get_tensor(name)
+        for name, dtype in reader.get_variable_to_dtype_map().items()
+        if dtype != tf.string and "elapsed" not in name
+    }
+
+
+@pytest.fixture(scope="module")
+def story(trained_run, tmp_path_factory):
+    """Runs the command three times: ended, killed, and to the end."""
+    workdir = tmp_path_factory.mktemp("resuming") / "run"
+    log = workdir.parent / "log"
+    flags, steps, codes = trained_run.flags, [], []
+    with log.open("wb") as file:
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            after = steps[-1] if steps else 0
+            codes.append(_cut_off(flags, workdir, file, number, after))
+            steps.append(_last_step(workdir))
+        process = _start(flags, workdir, file)
+        codes.append(process.wait(_TIMEOUT))
+    steps.append(_last_step(workdir))
+    return workdir, log.read_text(), steps, codes
+
+
+def test_run_was_cut_off_in_its_midst(story, trained_run):
+    _, _, steps, _ = story
+    end = _last_step(trained_run.workdir)
+    assert 0 < steps[0] < steps[1] < steps[2] == end
+
+
+def test_exit_codes_are_those_of_shells(story):
+    _, _, _, codes = story
+    assert codes == [143, -signal.SIGKILL, 0]
+
+
+def test_ended_run_says_how_to_go_on(story):
+    _, log, _, _ = story
+    assert "stopped by SIGTERM: the same command goes on" in log
+    assert "Traceback" not in log
+
+
+def test_run_ends_where_one_that_was_not_cut_off_ends(story, trained_run):
+    workdir, _, _, _ = story
+    found, expected = map(_final_values, (workdir, trained_run.workdir))
+    assert set(found) == set(expected)
+    # Weights, averages, moments, counters: every bit.
+    for name, values in expected.items():
+        np.testing.assert_array_equal(found[name], values, err_msg=name)
+
+
+def test_results_are_those_of_one_that_was_not_cut_off(story, trained_run):
+    workdir, _, _, _ = story
+    found, expected = (
+        json.loads((path / "results.json").read_text())
+        for path in (workdir, trained_run.workdir)
+    )
+    assert found["test"] == expected["test"]
+    assert found["training"]["steps"] == expected["training"]["steps"]
+
+
+def test_finished_command_ends_soon(story, trained_run, tmp_path):
+    workdir, _, steps, _ = story
+    events = sorted((workdir / "tensorboard").rglob("*.v2"))
+    result = app.run(
+        "train",
+        *trained_run.flags,
+        f"--workdir={workdir}",
+        "--noexport",
+        "--noevaluate",
+        cwd=tmp_path,
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "epoch" not in result.stdout
+    assert _last_step(workdir) == steps[-1]
+    assert sorted((workdir / "tensorboard").rglob("*.v2")) == events
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

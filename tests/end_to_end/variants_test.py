@@ -1,0 +1,127 @@
+"""Other data, models and devices, from one command to an answer."""
+
+import json
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from tests import testdata
+from tests.apps import app
+
+_NUM_IMAGES = 200
+
+
+def _succeeds(name, *arguments, cwd):
+    result = app.run(name, *arguments, cwd=cwd)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stderr == ""
+    return result
+
+
+def _cut(picture, folder) -> None:
+    """Cuts the sheet of photographs into files of 32x32 pixels."""
+    folder.mkdir()
+    levels = np.asarray(PIL.Image.open(picture).convert("RGB"))
+    rows, columns = (size // 32 for size in levels.shape[:2])
+    tiles = levels[: rows * 32, : columns * 32]
+    tiles = tiles.reshape(rows, 32, columns, 32, 3).swapaxes(1, 2)
+    tiles = tiles.reshape(-1, 32, 32, 3)[:_NUM_IMAGES]
+    assert len(tiles) == _NUM_IMAGES
+    for index, tile in enumerate(tiles):
+        PIL.Image.fromarray(tile).save(folder / f"{index:03d}.png")
+
+
+def test_folder_of_colour_images(tmp_path):
+    _cut(testdata.path("cifar10_sample") / "batch.png", tmp_path / "images")
+    _succeeds(
+        "train",
+        "--dataset=image_folder",
+        "--data_dir=images",
+        "--epochs=1",
+        "--config.filters=8,8",
+        "--config.num_blocks=1,1",
+        "--config.dense_units=16",
+        "--config.latent_dim=4",
+        "--config.batch_size=32",
+        "--num_importance_samples=3",
+        cwd=tmp_path,
+    )
+    # Where nothing else is asked for, the folders have the dataset's name.
+    workdir = tmp_path / "runs" / "image_folder_vae"
+    figure = json.loads((workdir / "results.json").read_text())["test"]["nll"]
+    assert figure["binarization"] == "none"
+    assert figure["dequantization"] == "uniform"
+    assert figure["num_images"] == 20
+    assert figure["num_dimensions"] == 3072
+    # Levels that were uniform would need 8 bits.
+    assert 3 < figure["bits_per_dimension"] < 12
+    result = _succeeds(
+        "predict",
+        "reconstruct",
+        "images/000.png",
+        "images/001.png",
+        "--saved_model=saved_models/image_folder_vae",
+        "--output=pairs.png",
+        cwd=tmp_path,
+    )
+    assert result.stdout == "wrote pairs.png\n"
+    with PIL.Image.open(tmp_path / "pairs.png") as picture:
+        assert picture.mode == "RGB"
+
+
+def test_autoencoder(trained_run, tmp_path):
+    result = _succeeds(
+        "train",
+        "--model=autoencoder",
+        "--dataset=mnist_5k",
+        f"--data_dir={trained_run.data_dir}",
+        "--epochs=1",
+        "--config.filters=4,8",
+        "--config.dense_units=16",
+        "--config.latent_dim=4",
+        "--workdir=run",
+        "--export_dir=model",
+        cwd=tmp_path,
+    )
+    assert "squared error" in result.stdout
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    figure = results["test"]["squared_error"]
+    # Black pictures have a squared error of about 100 for each image.
+    assert 20 < figure["squared_error_per_image"] < 100
+    assert figure["binarization"] == "none"
+    assert not (tmp_path / "run" / "pictures" / "samples.png").exists()
+    app.assert_refused(
+        app.run(
+            "predict",
+            "sample",
+            "--saved_model=model",
+            "--output=new.png",
+            cwd=tmp_path,
+        ),
+        "no such signature",
+        "Received: sample",
+    )
+
+
+def test_two_replicas(trained_run, tmp_path):
+    result = _succeeds(
+        "train",
+        *trained_run.flags,
+        "--epochs=1",
+        "--num_cpu_devices=2",
+        "--distribution=mirrored",
+        "--workdir=run",
+        "--export_dir=model",
+        cwd=tmp_path,
+    )
+    assert "val_elbo" in result.stdout
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert results["training"]["num_replicas"] == 2
+    assert results["training"]["steps"] == pytest.approx(31, abs=16)
+    assert results["test"]["nll"]["nats_per_image"] < 300
+    assert (tmp_path / "model" / "1" / "saved_model.pb").is_file()
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))
