@@ -65,6 +65,8 @@ def run(main: Callable[[Sequence[str]], int | None]) -> None:
 def _parse(arguments: Sequence[str]) -> list[str]:
     try:
         return flags.FLAGS(arguments)
+    except SystemExit:  # absl exits with 1 after --help.
+        sys.exit(0)
     except (flags.Error, UserError) as error:
         _fail(str(error))
 

@@ -49,21 +49,15 @@ def latent_statistics(model: VAE, batches: tf.data.Dataset) -> LatentStatistics:
         batches: Images `[batch, height, width, channels]` in [0, 1].
     """
 
-    @tf.function(reduce_retracing=True)
-    def moments(image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    count = 0
+    sums = np.zeros([3, model.latent_dim])
+    # Eager, not a tf.function: one is traced anew in each call of this.
+    for image in batches:
         posterior = model.encode(image)
         mean, stddev = posterior.mean(), posterior.stddev()
         kl = tfd.Normal(mean, stddev).kl_divergence(tfd.Normal(0.0, 1.0))
-        return (
-            tf.reduce_sum(mean, 0),
-            tf.reduce_sum(tf.square(mean), 0),
-            tf.reduce_sum(kl, 0),
-        )
-
-    count = 0
-    sums = np.zeros([3, model.latent_dim])
-    for image in batches:
-        sums += np.stack(moments(image))
+        terms = tf.stack([mean, tf.square(mean), kl])
+        sums += tf.reduce_sum(terms, axis=1).numpy()
         count += int(image.shape[0])
     mean, square, kl = sums / count
     return LatentStatistics(square - mean**2, kl)

@@ -209,7 +209,8 @@ def _read_latents(inputs: Sequence[str], latent_dim: int) -> np.ndarray:
         )
     if not np.isfinite(z).all():
         raise UserError(
-            f"The latents must be finite. Received: NaN or infinity in {inputs[0]}"
+            "The latents must be finite. Received: NaN or infinity in "
+            f"{inputs[0]}"
         )
     return z
 

@@ -1,5 +1,6 @@
 """Where the model is trained: strategies, and what the devices can do."""
 
+import functools
 import pathlib
 
 import tensorflow as tf
@@ -12,6 +13,14 @@ __all__ = [
     "resolve_jit",
     "resolve_precision",
 ]
+
+
+@functools.cache
+def _mirrored(devices: tuple[str, ...]) -> tf.distribute.MirroredStrategy:
+    # One for the process: each numbers its all-reduces from the same start, and
+    # TensorFlow 2.21 takes those of a second one, with the gradients of another
+    # model, for the first one's ("Shape mismatch in the collective instance").
+    return tf.distribute.MirroredStrategy(devices)
 
 
 def make_strategy(distribution: str = "auto") -> tf.distribute.Strategy:
@@ -28,7 +37,7 @@ def make_strategy(distribution: str = "auto") -> tf.distribute.Strategy:
     devices = devices or tf.config.list_logical_devices("CPU")
     names = [device.name for device in devices]
     if distribution == "mirrored" or (distribution == "auto" and several_gpus):
-        return tf.distribute.MirroredStrategy(names)
+        return _mirrored(tuple(names))
     return tf.distribute.OneDeviceStrategy(names[0])
 
 

@@ -170,7 +170,7 @@ def to_array(tensor: int) -> np.ndarray:
     dtype = signatures.DTYPES[lib.TF_TensorType(tensor)]
     array = np.empty(shape, dtype)
     data = lib.TF_TensorData(tensor)
-    if dtype != object:
+    if dtype.kind != "O":
         size = lib.TF_TensorByteSize(tensor)
         if size:
             ctypes.memmove(array.ctypes.data, data, size)

@@ -345,7 +345,7 @@ def test_bytes_are_decoded_reconstructed_and_encoded(fixture, request):
 
 
 def test_jpeg_bytes_are_taken(binary):
-    model, exported, _ = binary
+    _, exported, _ = binary
     # All of one grey, which JPEG keeps as it is.
     image = np.full(_SHAPE, 100, np.uint8)
     answers = [

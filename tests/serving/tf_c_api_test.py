@@ -163,12 +163,12 @@ def test_wrong_inputs_are_refused(session, inputs, message):
 
 
 def test_text_is_refused_where_bytes_are_needed(session):
-    with pytest.raises(ValueError, match="must hold bytes.*'str'"):
+    with pytest.raises(ValueError, match=r"must hold bytes.*'str'"):
         session.run("decode", {"png": ["text"]})
 
 
 def test_unknown_signature_is_refused(session):
-    with pytest.raises(ValueError, match="affine.*Received.*'afine'"):
+    with pytest.raises(ValueError, match=r"affine.*Received.*'afine'"):
         session.run("afine", {})
 
 
@@ -179,7 +179,7 @@ def test_wrong_shape_gives_the_message_of_tensorflow(session):
 
 
 def test_missing_saved_model_gives_the_message_of_tensorflow(tmp_path):
-    with pytest.raises(RuntimeError, match="C API, code 5.*"):
+    with pytest.raises(RuntimeError, match=r"C API, code 5.*"):
         tf_c_api.SavedModelSession(tmp_path / "missing")
 
 

@@ -44,7 +44,8 @@ def state():
 def clock(monkeypatch):
     """A clock that stands at `clock.now` seconds."""
     clock = types.SimpleNamespace(now=1000.0)
-    monkeypatch.setattr(callbacks.time, "monotonic", lambda: clock.now)
+    clock.monotonic = lambda: clock.now
+    monkeypatch.setattr(callbacks, "time", clock)
     return clock
 
 

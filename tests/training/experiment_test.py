@@ -89,9 +89,9 @@ def test_folder_below_a_file_cannot_be_written(tmp_path, experiment):
     file = tmp_path / "file"
     file.write_text("")
     folder = RunFolder(file / "run")
-    folder.check(experiment)
-    with pytest.raises(UserError, match=r"cannot be written.*Received: .*run"):
-        folder.start(experiment, _SHAPE)
+    for call in (folder.check, lambda e: folder.start(e, _SHAPE)):
+        with pytest.raises(UserError, match=r"cannot be written.*: .*run"):
+            call(experiment)
 
 
 def test_no_run(tmp_path):

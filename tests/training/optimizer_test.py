@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_vae.training import Adam
+from keras_vae.training import Adam, make_strategy
 from keras_vae.training.optimizer import LossScale
 
 _SHAPES = ((3, 4), (4,))
@@ -86,8 +86,7 @@ def test_clips_the_global_norm():
 
 
 def test_clips_after_the_sum_over_replicas():
-    devices = [d.name for d in tf.config.list_logical_devices("CPU")]
-    strategy = tf.distribute.MirroredStrategy(devices)
+    strategy = make_strategy("mirrored")
     with strategy.scope():
         variable = keras.Variable(np.zeros(2), dtype="float32")
         optimizer = _build(Adam(0.1, beta_1=0.9, max_norm=1.0), [variable])

@@ -28,7 +28,8 @@ class _Terminal(io.StringIO):
 def clock(monkeypatch):
     """A clock that stands at `clock.now` seconds."""
     clock = types.SimpleNamespace(now=1000.0)
-    monkeypatch.setattr(progress.time, "monotonic", lambda: clock.now)
+    clock.monotonic = lambda: clock.now
+    monkeypatch.setattr(progress, "time", clock)
     return clock
 
 

@@ -23,6 +23,11 @@ def test_name_stands_for_strategy(name, kind, replicas):
     assert made.num_replicas_in_sync == replicas
 
 
+def test_process_has_one_mirrored_strategy():
+    # Two of them would mix up their all-reduces.
+    assert make_strategy("mirrored") is make_strategy("mirrored")
+
+
 def test_batch_must_divide_over_the_replicas():
     mirrored = make_strategy("mirrored")
     strategy.check_batch_size(mirrored, 8)

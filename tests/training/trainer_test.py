@@ -1,7 +1,6 @@
 """Tests of `train` and `load_trained`, and of what they refuse."""
 
 import json
-import time
 
 import keras
 import numpy as np
@@ -14,6 +13,7 @@ from keras_vae.errors import UserError
 from keras_vae.training import (
     DivergedError,
     RunFolder,
+    callbacks,
     load_trained,
     resolve_data,
     train,
@@ -259,56 +259,46 @@ def test_two_replicas(tmp_path, digits_dir):
     assert model.image_shape == (28, 28, 1)
 
 
-class _Stopwatch(keras.callbacks.Callback):
+class _Ticks(keras.callbacks.Callback):
+    """A clock on which each execution takes a quarter of a second."""
+
     def __init__(self):
         super().__init__()
-        self.seconds = 0.0
+        self.now = 1000.0
         self.rate = 0.0
 
-    def on_train_begin(self, logs=None):
-        self._start = time.monotonic()
+    def monotonic(self):
+        return self.now
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.now += 0.25
 
     def on_train_end(self, logs=None):
-        self.seconds += time.monotonic() - self._start
         self.rate = float(self.model.optimizer.learning_rate)
 
 
-class _StopAfter(experiments.SignalAt):
-    """Sends SIGTERM after so many seconds."""
-
-    def __init__(self, seconds):
-        super().__init__(2**62)
-        self.seconds = seconds
-
-    def on_train_begin(self, logs=None):
-        self._end = time.monotonic() + self.seconds
-
-    def on_train_batch_begin(self, batch, logs=None):
-        if time.monotonic() > self._end:
-            self.step = 0
-        super().on_train_batch_begin(batch, logs)
-
-
-def test_budget_of_minutes(tmp_path, digits_dir):
-    experiment = experiments.make_experiment(
-        {"max_minutes": 0.2, "checkpoint_seconds": 0.5},
-        {"data_dir": str(digits_dir)},
-        batch_size=100,
+def test_budget_of_minutes(tmp_path, dataset, monkeypatch):
+    ticks = _Ticks()
+    monkeypatch.setattr(callbacks, "time", ticks)
+    experiment = experiments.make_experiment({"max_minutes": 0.1})
+    signal_at = experiments.SignalAt(90)
+    result = train(
+        experiment, tmp_path, dataset=dataset, callbacks=[ticks, signal_at]
     )
-    watch = _Stopwatch()
-    result = train(experiment, tmp_path, callbacks=[watch, _StopAfter(3.0)])
     assert result.interrupted == "SIGTERM"
-    first = result.summary
-    assert 0.04 < first["minutes"] < 0.2
-    result = train(experiment, tmp_path, callbacks=[watch])
+    assert result.summary["steps"] == 99
+    assert 60 * result.summary["minutes"] == pytest.approx(2.75, abs=0.05)
+    assert 1e-3 < ticks.rate < 3.5e-3  # On its way down.
+    ticks.now += 1e4  # Time between the two is no training.
+    result = train(experiment, tmp_path, dataset=dataset, callbacks=[ticks])
     assert result.interrupted is None
-    assert result.summary["steps"] > first["steps"]
-    # Both parts together; a validation before the last step is the excess.
-    assert 11.9 < 60 * result.summary["minutes"] < 12.0 + 5.0
-    # The rest is the last validation of each part and its pictures.
-    assert watch.seconds < 12.0 + 15.0
-    peak, final = 4e-3, 0.01
-    assert watch.rate == pytest.approx(peak * final, rel=0.05)
+    # 24 executions of 9 steps in both parts together.
+    assert result.summary["steps"] == 216
+    assert 60 * result.summary["minutes"] == pytest.approx(6.0, abs=0.05)
+    assert ticks.rate == pytest.approx(4e-3 * 0.01, rel=0.02)
+    # The time is over: the same call does not go on.
+    result = train(experiment, tmp_path, dataset=dataset, callbacks=[ticks])
+    assert result.summary["steps"] == 216
 
 
 if __name__ == "__main__":
