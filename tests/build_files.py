@@ -34,6 +34,9 @@ _LOAD = "@rules_python//python:defs.bzl"
 _PYPROJECT = "//:pyproject.toml"
 
 # Attributes that are worked out here; any other that a BUILD file has is kept.
+# Who loads modules by their path: the start of those modules' names.
+_BY_PATH = {"apps.train": "apps.configs.", "tests.apps.app": "apps."}
+
 _COMPUTED = {"name", "testonly", "srcs", "main", "visibility", "deps"}
 
 # The order in which buildifier wants attributes; others in between, by name.
@@ -106,6 +109,7 @@ def find_modules(root: pathlib.Path) -> dict[str, Module]:
         own = _dotted(path)
         package = own if path.name == "__init__.py" else own.rpartition(".")[0]
         imports = _imports(tree, package, names) | _mentions(tree, path, names)
+        imports |= {n for n in names if n.startswith(_BY_PATH.get(own, "-"))}
         modules[own] = Module(path, frozenset(imports - {own}), _has_main(tree))
     return modules
 
