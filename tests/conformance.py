@@ -22,6 +22,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_vae.training import make_strategy
 from tests import logical_devices
 from tests.layer_model import LayerModel
 from tests.tensor_nests import assert_close, specs, weighted_sum
@@ -268,7 +269,7 @@ def check_replicas(
     """
     single = make_model()
     outputs, gradients = _outputs_and_gradients(single, inputs, forward)
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    strategy = make_strategy("mirrored")
     halves = [
         tf.nest.map_structure(lambda x, i=i: np.split(x, 2)[i], inputs)
         for i in range(2)

@@ -241,7 +241,8 @@ class EarlyStopping(keras.callbacks.Callback):
 class Interruption(keras.callbacks.Callback):
     """Ends the run in good order on SIGTERM and on Ctrl-C.
 
-    The run stops after the execution at hand, and `Checkpoints` saves it.
+    The run stops after the execution at hand, and `Checkpoints` saves it. A
+    second signal is not caught: it ends the process as it would have.
 
     Attributes:
         received: The signal that came, or None.
@@ -270,3 +271,4 @@ class Interruption(keras.callbacks.Callback):
     def _stop(self, number: int, frame: Any) -> None:
         self.received = signal.Signals(number)
         self.model.stop_training = True
+        self.restore_handlers()

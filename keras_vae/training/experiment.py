@@ -15,6 +15,9 @@ __all__ = ["ExperimentConfig", "RunFolder"]
 # Where data lie, not what they are: a run may go on with them elsewhere.
 _LOCATIONS = ("data_dir", "manual_dir")
 
+# What is kept of a run, not what it does.
+_KEEPING = ("keep_checkpoints", "checkpoint_seconds")
+
 
 @dataclasses.dataclass(frozen=True)
 class ExperimentConfig:
@@ -173,6 +176,8 @@ class RunFolder:
             for name in _LOCATIONS:
                 if config["data"]["dataset"] != "image_folder":
                     config["data"][name] = None
+            for name in _KEEPING:
+                config["training"][name] = None
         changed = differences(old, new)
         if changed:
             raise UserError(

@@ -19,20 +19,12 @@ from keras_vae.data import (
     evaluation_batches,
     load,
     steps_per_epoch,
-    training_batches,
 )
 from keras_vae.errors import UserError
 from keras_vae.models import GenerativeModel, resolve_likelihood
-from keras_vae.training.callbacks import (
-    Averages,
-    Checkpoints,
-    Clock,
-    EarlyStopping,
-    Interruption,
-    StopOnNonFinite,
-)
+from keras_vae.training.callbacks import Checkpoints
 from keras_vae.training.experiment import ExperimentConfig, RunFolder
-from keras_vae.training.progress import Progress
+from keras_vae.training.run import EVALUATION_BATCH_SIZE, Run
 from keras_vae.training.state import TrainingState, make_state
 from keras_vae.training.strategy import (
     check_batch_size,
@@ -40,14 +32,11 @@ from keras_vae.training.strategy import (
     resolve_jit,
     resolve_precision,
 )
-from keras_vae.training.tensorboard import TensorBoard
 
 __all__ = ["TrainResult", "load_trained", "resolve_data", "train"]
 
 _STEPS_PER_EXECUTION = 16
-_EVALUATION_BATCH_SIZE = 500
 _IMAGES_FOR_MEAN = 10_000
-_NO_END = 10**6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,7 +128,7 @@ def train(
     if not checkpoints.restore():
         mean = _mean_image(dataset.splits["train"])
         state.model.decoder.set_output_mean(mean)
-    run = _Run(experiment, resolved, dataset, state, folder, epoch)
+    run = Run(experiment, resolved, dataset, state, folder, epoch)
     received = run.fit(checkpoints, callbacks)
     summary = {
         "steps": state.step,
@@ -234,139 +223,9 @@ def _mean_image(split: Split) -> np.ndarray:
     """Returns the mean of (some of) the images in [0, 1], `[H, W, C]`."""
     batches = evaluation_batches(
         split,
-        batch_size=_EVALUATION_BATCH_SIZE,
+        batch_size=EVALUATION_BATCH_SIZE,
         binarization="none",
         num_images=min(split.num_images, _IMAGES_FOR_MEAN),
     )
     total = sum(tf.reduce_sum(batch, axis=0) for batch in batches)
     return (total / min(split.num_images, _IMAGES_FOR_MEAN)).numpy()
-
-
-@dataclasses.dataclass(frozen=True)
-class _Run:
-    """The call of `fit`, with its data and its callbacks."""
-
-    experiment: ExperimentConfig
-    resolved: dict[str, str]
-    dataset: ImageDataset
-    state: TrainingState
-    folder: RunFolder
-    epoch: int
-
-    def fit(
-        self,
-        checkpoints: Checkpoints,
-        callbacks: Sequence[keras.callbacks.Callback],
-    ) -> str | None:
-        """Trains to the end; returns the signal that ended it early."""
-        if self._finished():
-            return None
-        interruption = Interruption()
-        validation = self._validation()
-        callbacks = [
-            *self._callbacks(checkpoints, validation, interruption),
-            interruption,
-            *callbacks,
-        ]
-        per_execution = self.state.model.steps_per_execution
-        interval = math.ceil(self.epoch / per_execution) * per_execution
-        # A run that was cut off within an epoch ends that epoch first, so that
-        # it is validated where it would have been.
-        rest = -self.state.step % interval
-        try:
-            if rest:
-                self._fit(rest, 1, validation, callbacks)
-            if not (rest and (interruption.received or self._finished())):
-                self._fit(interval, _NO_END, validation, callbacks)
-        finally:
-            interruption.restore_handlers()
-        return interruption.received.name if interruption.received else None
-
-    def _fit(
-        self,
-        steps: int,
-        epochs: int,
-        validation: tf.data.Dataset,
-        callbacks: Sequence[keras.callbacks.Callback],
-    ) -> None:
-        self.state.model.fit(
-            self._batches(),
-            epochs=epochs,
-            steps_per_epoch=steps,
-            validation_data=validation,
-            shuffle=False,
-            verbose=0,
-            callbacks=callbacks,
-        )
-
-    def _total_steps(self) -> int | None:
-        """Returns the length of the run, None where the clock ends it."""
-        length = self.experiment.training
-        return None if length.max_minutes else self.epoch * length.epochs
-
-    def _finished(self) -> bool:
-        state, length = self.state, self.experiment.training
-        waited = int(state.epochs_waited.numpy())
-        if length.patience and waited >= length.patience:
-            return True
-        if length.max_minutes:
-            return float(state.elapsed.numpy()) >= 60 * length.max_minutes
-        return state.step >= self.epoch * length.epochs
-
-    def _batches(self) -> tf.data.Dataset:
-        return training_batches(
-            self.dataset.splits["train"],
-            batch_size=self.experiment.model.batch_size,
-            seed=self.experiment.training.seed,
-            start_step=self.state.step,
-            num_steps=self._total_steps(),
-            binarization=self.resolved["binarization"],
-            dequantization=self.resolved["dequantization"],
-        )
-
-    def _validation(self) -> tf.data.Dataset:
-        return evaluation_batches(
-            self.dataset.splits["validation"],
-            batch_size=_EVALUATION_BATCH_SIZE,
-            binarization=self.resolved["binarization"],
-            dequantization=self.resolved["dequantization"],
-            seed=self.experiment.training.seed,
-        )
-
-    def _callbacks(
-        self,
-        checkpoints: Checkpoints,
-        validation: tf.data.Dataset,
-        interruption: Interruption,
-    ) -> list[Any]:
-        state, length = self.state, self.experiment.training
-        progress = Progress(
-            state,
-            self.epoch,
-            self.experiment.model.batch_size,
-            length.max_minutes,
-        )
-        board = TensorBoard(
-            state,
-            self.folder.tensorboard,
-            validation,
-            progress,
-            {
-                **dataclasses.asdict(self.experiment.model),
-                "dataset": self.experiment.data.dataset,
-                **self.resolved,
-            },
-        )
-        callbacks = [
-            StopOnNonFinite(state),
-            Clock(state, length.max_minutes),
-            progress,
-            board,
-            Averages(state),
-        ]
-        if length.patience:
-            best = self.folder.checkpoints / "best"
-            callbacks.append(
-                EarlyStopping(state, best, length.patience, interruption)
-            )
-        return [*callbacks, checkpoints]

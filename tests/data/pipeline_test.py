@@ -13,6 +13,7 @@ from keras_vae.data.pipeline import (
     training_batches,
 )
 from keras_vae.errors import UserError
+from keras_vae.training import make_strategy
 from tests.data import builders
 
 KINDS = ("array", "file", "record")
@@ -96,7 +97,9 @@ def test_batches_do_not_depend_on_the_global_seed(split):
 
 
 def test_seeds_give_different_batches(split):
-    first, second = (_numbers(_train(split, seed=seed, num_steps=1)) for seed in (0, 1))
+    first, second = (
+        _numbers(_train(split, seed=seed, num_steps=1)) for seed in (0, 1)
+    )
     assert first != second
 
 
@@ -160,7 +163,9 @@ def test_evaluation_is_in_order_and_complete(split):
     ("binarization", "dequantization"),
     [("none", "uniform"), ("static", "none"), ("dynamic", "none")],
 )
-def test_evaluation_does_not_depend_on_batch_size(split, binarization, dequantization):
+def test_evaluation_does_not_depend_on_batch_size(
+    split, binarization, dequantization
+):
     results = [
         np.concatenate(
             list(
@@ -211,7 +216,9 @@ def test_evaluation_subset_is_random_but_its_images_are_the_same(split):
 def test_labels_stay_with_their_images(split):
     images_and_labels = (
         *_train(split, num_steps=3, with_labels=True),
-        *evaluation_batches(split, batch_size=9, binarization="none", with_labels=True),
+        *evaluation_batches(
+            split, batch_size=9, binarization="none", with_labels=True
+        ),
     )
     modulus = 7 if split.num_images == 103 else 2
     for images, labels in images_and_labels:
@@ -255,7 +262,7 @@ def test_bad_evaluation_arguments_are_named(numbered_split, changes, message):
 
 
 def test_two_replicas_share_each_batch(numbered_split):
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    strategy = make_strategy("mirrored")
     batches = _train(numbered_split, num_steps=4, binarization="dynamic")
     expected = list(batches.as_numpy_iterator())
     distributed = strategy.experimental_distribute_dataset(batches)

@@ -54,7 +54,9 @@ def test_neighbours_do_not_stay_neighbours():
     assert abs(pairs - mean) < 5 * math.sqrt(mean)
 
 
-@pytest.mark.parametrize(("num_images", "batch_size"), [(10, 3), (8, 8), (5, 1)])
+@pytest.mark.parametrize(
+    ("num_images", "batch_size"), [(10, 3), (8, 8), (5, 1)]
+)
 def test_epoch_has_distinct_positions(num_images, batch_size):
     steps = num_images // batch_size
     for epoch in range(4):

@@ -36,7 +36,9 @@ def test_test_split_does_not_depend_on_validation_size():
 
 
 def test_cut_depends_on_the_seed_alone():
-    plans = [plan_splits({"train": 100}, DataConfig(seed=seed)) for seed in (1, 1, 2)]
+    plans = [
+        plan_splits({"train": 100}, DataConfig(seed=seed)) for seed in (1, 1, 2)
+    ]
     cuts = [plan["validation"][1].tolist() for plan in plans]
     assert cuts[0] == cuts[1]
     assert cuts[0] != cuts[2]

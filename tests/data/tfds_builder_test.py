@@ -69,7 +69,9 @@ def test_failure_keeps_what_was_there(tmp_path, monkeypatch):
     (tmp_path / "downloads" / "other.tmp.123").mkdir()
     with pytest.raises(UserError):
         _prepare("kmnist", tmp_path)
-    left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")}
+    left = {
+        path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")
+    }
     assert left == {
         "downloads",
         "downloads/kmnist",

@@ -53,7 +53,9 @@ def test_streamed_and_loaded_splits_agree(tiny_data_dir):
     assert loaded.image_shape == streamed.image_shape == (10, 10, 1)
     for name, split in streamed.splits.items():
         assert split.images is None
-        _, images, labels = zip(*split.elements().as_numpy_iterator(), strict=True)
+        _, images, labels = zip(
+            *split.elements().as_numpy_iterator(), strict=True
+        )
         np.testing.assert_array_equal(images, loaded.splits[name].images)
         np.testing.assert_array_equal(labels, loaded.splits[name].labels)
 
@@ -119,7 +121,9 @@ def test_windows_mix_records_of_several_files(tiny_data_dir, monkeypatch):
     epochs = [
         [
             int(position)
-            for positions, *_ in split.shuffled_batches(1, 0, start, start + size)
+            for positions, *_ in split.shuffled_batches(
+                1, 0, start, start + size
+            )
             for position in positions
         ]
         for start in (0, size)

@@ -24,7 +24,9 @@ def test_padding_is_black_on_every_side():
 def test_resizing_averages_when_it_shrinks():
     # Without antialiasing a checkerboard would become all black or white.
     image = np.indices((32, 32)).sum(axis=0) % 2 * 255
-    small = _transform(image.astype(np.uint8)[..., None], DataConfig(resize=(8, 8)))
+    small = _transform(
+        image.astype(np.uint8)[..., None], DataConfig(resize=(8, 8))
+    )
     assert small.dtype == np.uint8
     np.testing.assert_allclose(small, 127.5, atol=2)
 

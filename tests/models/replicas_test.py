@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from keras_vae import seeds
-from keras_vae.training import Adam
+from keras_vae.training import Adam, make_strategy
 from tests.models.cases import binary_images, make_model
 
 NUM_STEPS = 3
@@ -46,7 +46,7 @@ def by_hand(model, optimizer):
 
 def mirrored(optimizer_of, **kwargs):
     """Trains the same model with `fit` on two replicas."""
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    strategy = make_strategy("mirrored")
     with strategy.scope():
         model = make_model(**kwargs)
         model.compile(optimizer=optimizer_of(), jit_compile=False)

@@ -1,0 +1,171 @@
+"""The call of `fit` in a run, with its data and its callbacks."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from keras_vae.data import (
+    ImageDataset,
+    evaluation_batches,
+    training_batches,
+)
+from keras_vae.training.callbacks import (
+    Averages,
+    Checkpoints,
+    Clock,
+    EarlyStopping,
+    Interruption,
+    StopOnNonFinite,
+)
+from keras_vae.training.experiment import ExperimentConfig, RunFolder
+from keras_vae.training.progress import Progress
+from keras_vae.training.state import TrainingState
+from keras_vae.training.tensorboard import TensorBoard
+
+__all__ = ["EVALUATION_BATCH_SIZE", "Run"]
+
+EVALUATION_BATCH_SIZE = 500
+_NO_END = 10**6
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """The call of `fit`, with its data and its callbacks.
+
+    Attributes:
+        experiment: What is trained.
+        resolved: What `auto` stands for in it.
+        dataset: The images.
+        state: The model and what belongs to it.
+        folder: The run folder.
+        epoch: Steps of one pass through the training images.
+    """
+
+    experiment: ExperimentConfig
+    resolved: dict[str, str]
+    dataset: ImageDataset
+    state: TrainingState
+    folder: RunFolder
+    epoch: int
+
+    def fit(
+        self,
+        checkpoints: Checkpoints,
+        callbacks: Sequence[keras.callbacks.Callback],
+    ) -> str | None:
+        """Trains to the end; returns the signal that ended it early."""
+        if self._finished():
+            return None
+        interruption = Interruption()
+        validation = self._validation()
+        callbacks = [
+            *self._callbacks(checkpoints, validation, interruption),
+            interruption,
+            *callbacks,
+        ]
+        per_execution = self.state.model.steps_per_execution
+        interval = math.ceil(self.epoch / per_execution) * per_execution
+        # A run that was cut off within an epoch ends that epoch first, so that
+        # it is validated where it would have been.
+        rest = -self.state.step % interval
+        try:
+            if rest:
+                self._fit(rest, 1, validation, callbacks)
+            if not (rest and (interruption.received or self._finished())):
+                self._fit(interval, _NO_END, validation, callbacks)
+        finally:
+            interruption.restore_handlers()
+        return interruption.received.name if interruption.received else None
+
+    def _fit(
+        self,
+        steps: int,
+        epochs: int,
+        validation: tf.data.Dataset,
+        callbacks: Sequence[keras.callbacks.Callback],
+    ) -> None:
+        self.state.model.fit(
+            self._batches(),
+            epochs=epochs,
+            steps_per_epoch=steps,
+            validation_data=validation,
+            shuffle=False,
+            verbose=0,
+            callbacks=callbacks,
+        )
+
+    def _total_steps(self) -> int | None:
+        """Returns the length of the run, None where the clock ends it."""
+        length = self.experiment.training
+        return None if length.max_minutes else self.epoch * length.epochs
+
+    def _finished(self) -> bool:
+        state, length = self.state, self.experiment.training
+        waited = int(state.epochs_waited.numpy())
+        if length.patience and waited >= length.patience:
+            return True
+        if length.max_minutes:
+            return float(state.elapsed.numpy()) >= 60 * length.max_minutes
+        return state.step >= self.epoch * length.epochs
+
+    def _batches(self) -> tf.data.Dataset:
+        return training_batches(
+            self.dataset.splits["train"],
+            batch_size=self.experiment.model.batch_size,
+            seed=self.experiment.training.seed,
+            start_step=self.state.step,
+            num_steps=self._total_steps(),
+            binarization=self.resolved["binarization"],
+            dequantization=self.resolved["dequantization"],
+        )
+
+    def _validation(self) -> tf.data.Dataset:
+        return evaluation_batches(
+            self.dataset.splits["validation"],
+            batch_size=EVALUATION_BATCH_SIZE,
+            binarization=self.resolved["binarization"],
+            dequantization=self.resolved["dequantization"],
+            seed=self.experiment.training.seed,
+        )
+
+    def _callbacks(
+        self,
+        checkpoints: Checkpoints,
+        validation: tf.data.Dataset,
+        interruption: Interruption,
+    ) -> list[Any]:
+        state, length = self.state, self.experiment.training
+        progress = Progress(
+            state,
+            self.epoch,
+            self.experiment.model.batch_size,
+            length.max_minutes,
+        )
+        board = TensorBoard(
+            state,
+            self.folder.tensorboard,
+            validation,
+            progress,
+            {
+                **dataclasses.asdict(self.experiment.model),
+                "dataset": self.experiment.data.dataset,
+                **self.resolved,
+            },
+        )
+        callbacks = [
+            StopOnNonFinite(state),
+            Clock(state, length.max_minutes),
+            progress,
+            board,
+            Averages(state),
+        ]
+        if length.patience:
+            best = self.folder.checkpoints / "best"
+            callbacks.append(
+                EarlyStopping(state, best, length.patience, interruption)
+            )
+        return [*callbacks, checkpoints]
