@@ -15,9 +15,10 @@ def test_report_gives_the_ratio_of_medians():
         55_000,
         "a machine",
     )
-    assert "| keras_vae | 10 | 20 | 30 | 500 | 0.25 ... 0.25 |" in block
+    assert "| keras_vae, automatic precision | 10 | 20 | 30 " in block
     assert "| Pythae | 5 | 10 | 10 | 500 | 0.25 ... 0.25 |" in block
     assert "| 3 | 20 | 5 | 4.00 |" in block
+    assert "| round | keras_vae, automatic precision | Pythae |" in block
     assert "| medians | 20 | 10 | 2.00 |" in block
     assert "55,000 images, 3 epochs" in block
 
