@@ -95,10 +95,8 @@ class ArraySplit(Split):
         self._binarized: tuple[int, ArraySplit] | None = None
 
     def elements(self) -> tf.data.Dataset:
-        images, labels = self._tensors
-        return tf.data.Dataset.range(self.num_images).map(
-            lambda i: (i, images[i], labels[i])
-        )
+        positions = tf.range(self.num_images, dtype=tf.int64)
+        return tf.data.Dataset.from_tensor_slices((positions, *self._tensors))
 
     def shuffled_batches(
         self, batch_size: int, seed: int, start_step: int, end_step: int

@@ -163,24 +163,29 @@ def evaluation_batches(
     if binarization != "none":
         split = split.binarized(seed)
 
-    def finish(position, image, label):
-        if dequantization == "uniform":
-            image = dequantize(
-                image, noise_seed(seed, "dequantization", position)
-            )
-        else:
-            image = to_unit_interval(image)
-        return (image, label) if with_labels else image
-
     elements = split.elements()
     count = split.num_images
     if num_images is not None:
         elements = _random_subset(elements, count, num_images, seed)
         count = num_images
+
+    def add_noise(position, image, label):
+        noise = noise_seed(seed, "dequantization", position)
+        return position, dequantize(image, noise), label
+
+    if dequantization == "uniform":
+        elements = elements.map(add_noise)
+
+    def finish(positions, images, labels):
+        if dequantization != "uniform":
+            images = to_unit_interval(images)
+        return (images, labels) if with_labels else images
+
+    # What is done to all images alike is done to batches: it is much faster.
     batches = (
-        elements.map(finish)
-        .apply(tf.data.experimental.assert_cardinality(count))
+        elements.apply(tf.data.experimental.assert_cardinality(count))
         .batch(batch_size)
+        .map(finish)
     )
     return _sharded_by_element(batches).prefetch(tf.data.AUTOTUNE)
 
