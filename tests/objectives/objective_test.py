@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras_vae.objectives import ELBO, Inference, LinearWarmup, SquaredError
 from tests.objectives.inference_test import two_groups
 
-STEP = tf.constant(3)
+STEP = 3
 
 
 def mean_kl(inference):
