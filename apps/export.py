@@ -26,7 +26,7 @@ def main(arguments: Sequence[str]) -> None:
     cli.no_arguments(arguments)
 
     cli.load_tensorflow()
-    from keras_vae.serving import export
+    from keras_vae.serving.export import export
 
     print(f"exported {export(flags.FLAGS.workdir, flags.FLAGS.export_dir)}")
 

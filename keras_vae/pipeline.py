@@ -11,8 +11,7 @@ from keras_vae import plotting, seeds
 from keras_vae.data import ImageDataset, evaluation_batches, load
 from keras_vae.evaluation import EvaluationConfig, evaluate, format_table
 from keras_vae.models import VAE, GenerativeModel, latent_statistics, traverse
-from keras_vae.serving import export
-from keras_vae.serving.export import check_writable
+from keras_vae.serving.export import check_writable, export
 from keras_vae.training import (
     ExperimentConfig,
     RunFolder,

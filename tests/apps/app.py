@@ -54,7 +54,8 @@ def run(
         command(app, *arguments),
         check=False,
         cwd=cwd,
-        env=environment(network) | {"TMPDIR": str(cwd)},
+        env=environment(network)
+        | {"TMPDIR": str(cwd), "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
         timeout=_TIMEOUT,
