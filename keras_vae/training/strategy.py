@@ -84,9 +84,9 @@ def resolve_precision(precision: str) -> str:
 def resolve_jit(jit_compile: str) -> bool:
     """Returns whether XLA compiles the training step.
 
-    `auto` turns it on for GPUs alone. On CPUs XLA halves the speed of
-    convolutions, and for dense models what it gains does not pay for its
-    compilation (`benchmarks/RESULTS.md`).
+    `auto` turns it on for GPUs, as Keras does (not measured here), and off for
+    CPUs, where float32 was slower with it, dense and residual networks alike
+    (`benchmarks/RESULTS.md`).
     """
     if jit_compile == "auto":
         return bool(tf.config.list_physical_devices("GPU"))
