@@ -3,6 +3,7 @@
 from keras_vae.data.binarization import to_unit_interval
 from keras_vae.data.config import (
     DATASET_DEFAULTS,
+    MAX_BITS,
     DataConfig,
     default_binarization,
 )
@@ -17,6 +18,7 @@ from keras_vae.data.pipeline import (
 
 __all__ = [
     "DATASET_DEFAULTS",
+    "MAX_BITS",
     "MAX_BYTES_IN_MEMORY",
     "SUFFIXES",
     "ArraySplit",

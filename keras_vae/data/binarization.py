@@ -6,11 +6,15 @@ An image is stored as levels 0 ... 255. A model sees one of
 * a Bernoulli draw with P(1) = level / 255 (binarization; Salakhutdinov and
   Murray 2008, Burda et al. 2016);
 * (level + u) / 256 with u ~ U[0, 1) (dequantization; Theis et al. 2016).
+
+The first and the last can be had with fewer bits b: the level is then
+floor(level / 2^(8 - b)), one of 2^b, and 255 and 256 are 2^b - 1 and 2^b.
 """
 
 import numpy as np
 import tensorflow as tf
 
+from keras_vae.data.config import MAX_BITS
 from keras_vae.errors import UserError
 
 __all__ = [
@@ -30,6 +34,7 @@ _USES = {
     "order": 3,
     "files": 4,
     "window": 5,
+    "flip": 6,
 }
 
 
@@ -39,21 +44,25 @@ def noise_seed(seed: int, use: str, index: tf.Tensor) -> tf.Tensor:
     Args:
         seed: The run's seed, 0 ... 2**32 - 1.
         use: What the noise is for: "binarization", "dequantization",
-            "order", "files" or "window".
+            "order", "files", "window" or "flip".
         index: int64 scalar; step, epoch or position of the draw.
     """
     first = tf.constant(seed + (_USES[use] << 32), tf.int64)
     return tf.stack([first, tf.cast(index, tf.int64)])
 
 
-def to_unit_interval(images: np.ndarray | tf.Tensor) -> tf.Tensor:
+def to_unit_interval(
+    images: np.ndarray | tf.Tensor, num_bits: int = MAX_BITS
+) -> tf.Tensor:
     """Scales grey levels to [0, 1], as training does.
 
     Args:
         images: uint8, any shape.
+        num_bits: Bits that are kept of each level, 1 ... 8.
 
     Returns:
-        images: float32, the same shape; level / 255.
+        images: float32, the same shape; level / 255, or with b bits
+        floor(level / 2^(8 - b)) / (2^b - 1).
 
     Raises:
         UserError: When `images` are not uint8.
@@ -68,7 +77,14 @@ def to_unit_interval(images: np.ndarray | tf.Tensor) -> tf.Tensor:
             "that are in [0, 1] already need no scaling. "
             f"Received: dtype={images.dtype}"
         )
-    return tf.cast(images, tf.float32) / 255.0
+    return _highest_bits(images, num_bits) / (2.0**num_bits - 1.0)
+
+
+def _highest_bits(images: np.ndarray | tf.Tensor, num_bits: int) -> tf.Tensor:
+    if num_bits < MAX_BITS:
+        lost = tf.constant(MAX_BITS - num_bits, tf.uint8)
+        images = tf.bitwise.right_shift(images, lost)
+    return tf.cast(images, tf.float32)
 
 
 def sample_binary(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
@@ -89,12 +105,15 @@ def sample_binary(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     return uniform < tf.cast(images, tf.int32)
 
 
-def dequantize(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Spreads each level evenly over its bin of width 1 / 256.
+def dequantize(
+    images: tf.Tensor, seed: tf.Tensor, num_bits: int = MAX_BITS
+) -> tf.Tensor:
+    """Spreads each level evenly over its bin of width 1 / 2^num_bits.
 
     Args:
         images: uint8, any shape.
         seed: int64 [2], a stateless seed.
+        num_bits: Bits that are kept of each level, 1 ... 8.
 
     Returns:
         images: float32 in [0, 1], the same shape.
@@ -104,7 +123,7 @@ def dequantize(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         generative models", section 3.1.
     """
     uniform = tf.random.stateless_uniform(tf.shape(images), seed, alg="philox")
-    return (tf.cast(images, tf.float32) + uniform) / 256.0
+    return (_highest_bits(images, num_bits) + uniform) / 2.0**num_bits
 
 
 def binarize_array(

@@ -9,6 +9,7 @@ __all__ = [
     "DATASET_DEFAULTS",
     "DEQUANTIZATIONS",
     "IMAGE_FOLDER",
+    "MAX_BITS",
     "MAX_SEED",
     "DataConfig",
     "default_binarization",
@@ -17,6 +18,7 @@ __all__ = [
 BINARIZATIONS = ("auto", "none", "static", "dynamic")
 DEQUANTIZATIONS = ("auto", "none", "uniform")
 IMAGE_FOLDER = "image_folder"
+MAX_BITS = 8
 # NumPy's RandomState, which makes the fixed draws, takes 32 bits.
 MAX_SEED = 2**32 - 1
 
@@ -73,6 +75,11 @@ class DataConfig:
             a validation split of its own.
         seed: Seeds the choice of the images that are cut from the training
             split; 0 ... 2**32 - 1.
+        num_bits: Bits b of a channel that are kept, 1 ... 8: levels become
+            floor(level / 2^(8 - b)), of 2^b. Fewer than 8 go with
+            `binarization` "none" (or "auto", where it comes to that) alone.
+        horizontal_flip: Whether training sees half of the images, anew at
+            each step, mirrored left to right. Evaluation never does.
 
     Raises:
         UserError: When a value is not one of those above.
@@ -87,6 +94,8 @@ class DataConfig:
     pad: int = 0
     validation_size: int | None = None
     seed: int = 0
+    num_bits: int = MAX_BITS
+    horizontal_flip: bool = False
 
     def __post_init__(self):
         _check_text("dataset", self.dataset, required=True)
@@ -94,6 +103,12 @@ class DataConfig:
         _check_text("manual_dir", self.manual_dir)
         _check_choice("binarization", self.binarization, BINARIZATIONS)
         _check_choice("dequantization", self.dequantization, DEQUANTIZATIONS)
+        _check_integer("num_bits", self.num_bits, 1, MAX_BITS)
+        if not isinstance(self.horizontal_flip, bool):
+            raise UserError(
+                "horizontal_flip must be True or False. "
+                f"Received: horizontal_flip={self.horizontal_flip!r}"
+            )
         _check_resize(self.resize)
         if self.resize is not None:
             object.__setattr__(self, "resize", tuple(self.resize))
@@ -117,6 +132,16 @@ class DataConfig:
                 'dequantization="uniform" adds noise to grey levels, which '
                 'binarization removes; use binarization="none". '
                 f"Received: binarization={self.binarization!r}"
+            )
+        if self.num_bits != MAX_BITS and self.binarization in (
+            "static",
+            "dynamic",
+        ):
+            raise UserError(
+                "num_bits below 8 keeps coarser grey levels, which "
+                'binarization replaces by 0 and 1; use binarization="none". '
+                f"Received: num_bits={self.num_bits}, "
+                f"binarization={self.binarization!r}"
             )
 
 

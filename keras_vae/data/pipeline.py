@@ -9,8 +9,9 @@ from keras_vae.data.binarization import (
     sample_binary,
     to_unit_interval,
 )
-from keras_vae.data.config import MAX_SEED
+from keras_vae.data.config import MAX_BITS, MAX_SEED
 from keras_vae.data.image_dataset import Split
+from keras_vae.data.transforms import flip_half
 from keras_vae.errors import UserError
 
 __all__ = ["evaluation_batches", "steps_per_epoch", "training_batches"]
@@ -41,6 +42,8 @@ def training_batches(
     num_steps: int | None = None,
     binarization: str,
     dequantization: str = "none",
+    num_bits: int = MAX_BITS,
+    horizontal_flip: bool = False,
     with_labels: bool = False,
 ) -> tf.data.Dataset:
     """Returns the batches of training, from a step on.
@@ -53,13 +56,18 @@ def training_batches(
     Args:
         split: Where the images come from.
         batch_size: Images per batch, over all replicas together.
-        seed: Seeds order, binarization and dequantization; 0 ... 2**32 - 1.
+        seed: Seeds order, mirroring, binarization and dequantization;
+            0 ... 2**32 - 1.
         start_step: The first step, counted from 0 over all epochs.
         num_steps: The step at which the dataset ends, counted from step 0
             whatever `start_step`. None: never.
         binarization: "none", "static" (a fixed draw for each image, from
             `seed`) or "dynamic" (a new draw at each step).
         dequantization: "none" or "uniform".
+        num_bits: Bits that are kept of each level, 1 ... 8; fewer than 8 only
+            without binarization.
+        horizontal_flip: Whether to mirror each image, anew at each step, with
+            probability 1 / 2.
         with_labels: Whether to return the labels too.
 
     Returns:
@@ -81,7 +89,7 @@ def training_batches(
         TensorShape([128, 28, 28, 1])
     """
     steps_per_epoch(split, batch_size)
-    _check(seed, binarization, dequantization)
+    _check(seed, binarization, dequantization, num_bits)
     if start_step < 0:
         raise UserError(
             "start_step must not be negative. "
@@ -93,15 +101,16 @@ def training_batches(
 
     def finish(step, batch):
         _, images, labels = batch
+        if horizontal_flip:
+            images = flip_half(images, noise_seed(seed, "flip", step))
         if binarization == "dynamic":
             bits = sample_binary(images, noise_seed(seed, "binarization", step))
             images = tf.cast(bits, tf.float32)
         elif dequantization == "uniform":
-            images = dequantize(
-                images, noise_seed(seed, "dequantization", step)
-            )
+            noise = noise_seed(seed, "dequantization", step)
+            images = dequantize(images, noise, num_bits)
         else:
-            images = to_unit_interval(images)
+            images = to_unit_interval(images, num_bits)
         return (images, labels) if with_labels else images
 
     batches = tf.data.Dataset.zip(
@@ -123,6 +132,7 @@ def evaluation_batches(
     batch_size: int,
     binarization: str,
     dequantization: str = "none",
+    num_bits: int = MAX_BITS,
     seed: int = 0,
     num_images: int | None = None,
     with_labels: bool = False,
@@ -141,6 +151,8 @@ def evaluation_batches(
         binarization: "none", "static" or "dynamic". The last two are the same
             here.
         dequantization: "none" or "uniform".
+        num_bits: Bits that are kept of each level, 1 ... 8; fewer than 8 only
+            without binarization.
         seed: Seeds the draws; 0 ... 2**32 - 1.
         num_images: Evaluate on this many images only: a random subset, seeded
             by `seed`, in the split's order. The first images would not do:
@@ -159,7 +171,7 @@ def evaluation_batches(
         raise UserError(
             f"batch_size must be positive. Received: batch_size={batch_size}"
         )
-    _check(seed, binarization, dequantization)
+    _check(seed, binarization, dequantization, num_bits)
     if binarization != "none":
         split = split.binarized(seed)
 
@@ -171,14 +183,14 @@ def evaluation_batches(
 
     def add_noise(position, image, label):
         noise = noise_seed(seed, "dequantization", position)
-        return position, dequantize(image, noise), label
+        return position, dequantize(image, noise, num_bits), label
 
     if dequantization == "uniform":
         elements = elements.map(add_noise)
 
     def finish(positions, images, labels):
         if dequantization != "uniform":
-            images = to_unit_interval(images)
+            images = to_unit_interval(images, num_bits)
         return (images, labels) if with_labels else images
 
     # What is done to all images alike is done to batches: it is much faster.
@@ -190,7 +202,9 @@ def evaluation_batches(
     return _sharded_by_element(batches).prefetch(tf.data.AUTOTUNE)
 
 
-def _check(seed: int, binarization: str, dequantization: str) -> None:
+def _check(
+    seed: int, binarization: str, dequantization: str, num_bits: int
+) -> None:
     if not 0 <= seed <= MAX_SEED:
         raise UserError(f"seed must be 0 ... {MAX_SEED}. Received: seed={seed}")
     if binarization not in ("none", "static", "dynamic"):
@@ -209,6 +223,16 @@ def _check(seed: int, binarization: str, dequantization: str) -> None:
             'dequantization="uniform" adds noise to grey levels, which '
             'binarization removes; use binarization="none". '
             f"Received: binarization={binarization!r}"
+        )
+    if num_bits not in range(1, MAX_BITS + 1):
+        raise UserError(
+            f"num_bits must be 1 ... {MAX_BITS}. Received: num_bits={num_bits}"
+        )
+    if num_bits != MAX_BITS and binarization != "none":
+        raise UserError(
+            "num_bits below 8 keeps coarser grey levels, which binarization "
+            'replaces by 0 and 1; use binarization="none". '
+            f"Received: num_bits={num_bits}, binarization={binarization!r}"
         )
 
 

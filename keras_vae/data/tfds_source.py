@@ -28,7 +28,7 @@ def open_tfds(config: DataConfig) -> ImageDataset:
 
     Raises:
         UserError: When the dataset does not exist, cannot be prepared, or is
-            not one of images that are all of one size.
+            not one of images of 8 bits that are all of one size.
     """
     builder = find_builder(config)
     # Before a download, which may be long and in vain.
@@ -62,7 +62,7 @@ def open_tfds(config: DataConfig) -> ImageDataset:
 
 
 def _image_key(features: tfds.features.FeaturesDict, config: DataConfig) -> str:
-    """Returns the name of the feature that holds the image."""
+    """Returns the name of the feature that holds the image, of 8 bits."""
     # A LabeledImage is an Image too, but holds classes and not grey levels.
     images = {
         key: feature
@@ -73,6 +73,7 @@ def _image_key(features: tfds.features.FeaturesDict, config: DataConfig) -> str:
     if "image" in usable:
         usable = ["image"]
     if len(usable) == 1:
+        _check_depth(images[usable[0]], config)
         return usable[0]
     found = f"dataset={config.dataset!r} with features {sorted(features)}"
     if not images:
@@ -85,6 +86,15 @@ def _image_key(features: tfds.features.FeaturesDict, config: DataConfig) -> str:
             f"{', '.join(sorted(usable))}."
         )
     raise UserError(f"{problem} Received: {found}")
+
+
+def _check_depth(feature: tfds.features.Image, config: DataConfig) -> None:
+    if feature.np_dtype != np.uint8:
+        raise UserError(
+            "dataset must have images of 8 bits a channel (uint8); deeper ones "
+            f"are not supported. Received: dataset={config.dataset!r} with "
+            f"{np.dtype(feature.np_dtype).name}"
+        )
 
 
 def _label_key(info: tfds.core.DatasetInfo) -> str | None:
@@ -103,11 +113,6 @@ def _label_key(info: tfds.core.DatasetInfo) -> str | None:
 def _image_shape(
     feature: tfds.features.Image, config: DataConfig
 ) -> tuple[int, int, int]:
-    if feature.np_dtype != np.uint8:
-        raise UserError(
-            "dataset must have images of 8 bits (uint8). Received: "
-            f"dataset={config.dataset!r} with {np.dtype(feature.np_dtype).name}"
-        )
     if None in feature.shape and config.resize is None:
         raise UserError(
             f"dataset {config.dataset} has images of several sizes; give all "

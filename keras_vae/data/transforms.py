@@ -1,4 +1,4 @@
-"""What is done to each image once, when it is read."""
+"""What is done to images as such: size, border, mirroring."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from keras_vae.data.config import DataConfig
 
-__all__ = ["final_shape", "make_transform"]
+__all__ = ["final_shape", "flip_half", "make_transform"]
 
 
 def final_shape(
@@ -41,3 +41,20 @@ def make_transform(
         return tf.ensure_shape(image, image_shape)
 
     return transform
+
+
+def flip_half(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Mirrors each image left to right with probability 1 / 2.
+
+    Args:
+        images: [N, H, W, C].
+        seed: int64 [2], a stateless seed.
+
+    Returns:
+        images: [N, H, W, C].
+    """
+    shape = [tf.shape(images)[0], 1, 1, 1]
+    draw = tf.random.stateless_uniform(
+        shape, seed, 0, 2, tf.int32, alg="philox"
+    )
+    return tf.where(draw == 1, tf.reverse(images, axis=[2]), images)

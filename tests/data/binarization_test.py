@@ -21,6 +21,27 @@ def test_unit_interval_is_exact_at_its_ends():
     assert scaled[255] == 1.0
 
 
+@pytest.mark.parametrize("num_bits", range(1, 9))
+def test_fewer_bits_are_the_floor_of_levels(num_bits):
+    levels = np.arange(256, dtype=np.uint8)
+    # In whole numbers: floor(level / 2^(8 - b)).
+    coarse = [level // 2 ** (8 - num_bits) for level in range(256)]
+    expected = np.float32(coarse) / np.float32(2**num_bits - 1)
+    scaled = binarization.to_unit_interval(levels, num_bits).numpy()
+    np.testing.assert_array_equal(scaled, expected)
+    assert len(np.unique(scaled)) == 2**num_bits
+    assert (scaled[0], scaled[255]) == (0.0, 1.0)
+
+
+def test_fewer_bits_are_those_of_nvae():
+    # Its formula in x = level / 255: floor(x 255 / 2^(8 - b)) / (2^b - 1).
+    levels = np.array([0, 7, 8, 100, 247, 248, 255], np.uint8)
+    expected = np.array([0, 0, 1, 12, 30, 31, 31]) / 31
+    np.testing.assert_allclose(
+        binarization.to_unit_interval(levels, 5), expected, rtol=1e-7
+    )
+
+
 def test_unit_interval_rejects_floats():
     with pytest.raises(UserError, match="uint8.*Received: dtype=float32"):
         binarization.to_unit_interval(np.zeros(3, np.float32))
@@ -55,19 +76,33 @@ def test_dequantization_fills_its_bin_evenly():
     assert scipy.stats.kstest(values, uniform.cdf).pvalue > 1e-6
 
 
+def test_dequantization_of_fewer_bits_fills_a_wider_bin():
+    images = np.repeat(np.array([200, 207], np.uint8), 10_000)
+    values = binarization.dequantize(images, _seed(6), 5).numpy()
+    uniform = scipy.stats.uniform(25 / 32, 1 / 32)
+    assert scipy.stats.kstest(values, uniform.cdf).pvalue > 1e-6
+
+
 def test_dequantization_stays_in_the_unit_interval():
     images = np.full(1_000_000, 255, np.uint8)
     assert binarization.dequantize(images, _seed(4)).numpy().max() <= 1.0
 
 
 def test_noise_seeds_of_different_uses_differ():
-    uses = ("binarization", "dequantization", "order", "files", "window")
+    uses = (
+        "binarization",
+        "dequantization",
+        "order",
+        "files",
+        "window",
+        "flip",
+    )
     seeds = {
         tuple(binarization.noise_seed(seed, use, 0).numpy())
         for use in uses
         for seed in (0, 1, 2**32 - 1)
     }
-    assert len(seeds) == 15
+    assert len(seeds) == 18
 
 
 def test_array_is_binarized_as_documented(monkeypatch):

@@ -26,6 +26,13 @@ from keras_vae.errors import UserError
         ({"validation_size": 0}, "validation_size must be"),
         ({"seed": -1}, "seed must be"),
         ({"seed": 2**32}, "seed must be"),
+        ({"num_bits": 0}, "num_bits must be an integer, 1 ... 8"),
+        ({"num_bits": 9}, "num_bits must be an integer, 1 ... 8"),
+        ({"num_bits": 16}, "num_bits must be an integer, 1 ... 8"),
+        ({"num_bits": 5.0}, "num_bits must be an integer"),
+        ({"num_bits": 5, "binarization": "static"}, "num_bits below 8"),
+        ({"num_bits": 5, "binarization": "dynamic"}, "num_bits below 8"),
+        ({"horizontal_flip": 1}, "horizontal_flip must be True or False"),
         ({"dataset": "image_folder"}, "data_dir must name the folder"),
         (
             {"binarization": "static", "dequantization": "uniform"},
@@ -41,6 +48,15 @@ def test_bad_values_are_named(changes, message):
 
 def test_resize_may_be_a_list():
     assert DataConfig(resize=[8, 9]).resize == (8, 9)
+
+
+def test_num_bits_go_with_grey_levels_and_8_of_them_with_all():
+    for binarization in ("auto", "none"):
+        assert DataConfig(num_bits=5, binarization=binarization).num_bits == 5
+    for binarization in ("static", "dynamic"):
+        assert DataConfig(num_bits=8, binarization=binarization).num_bits == 8
+    assert DataConfig().num_bits == 8
+    assert not DataConfig().horizontal_flip
 
 
 def test_config_cannot_be_changed():

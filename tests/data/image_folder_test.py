@@ -163,6 +163,14 @@ def test_truncated_file_read_later_is_named(flat):
         next(iter(batches))
 
 
+@pytest.mark.parametrize("max_bytes", [0, 2**20])
+def test_one_16_bit_image_among_others_is_named(flat, max_bytes):
+    deep = np.full((5, 6), 1000, np.uint16)
+    Image.fromarray(deep).save(flat / "17.png")
+    with pytest.raises(UserError, match=r"8 bits.*Received: .*17\.png"):
+        _load(flat, max_bytes)
+
+
 def test_too_few_images(tmp_path):
     _write(tmp_path / "a.png")
     with pytest.raises(UserError, match="nothing to train on"):

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+import scipy.stats
 import tensorflow as tf
 
 from keras_vae.data.config import DataConfig
 from keras_vae.data.file_split import FileSplit
+from keras_vae.data.image_dataset import ArraySplit
 from keras_vae.data.load import load
 from keras_vae.data.pipeline import (
     evaluation_batches,
@@ -63,20 +65,16 @@ def test_epochs_are_exact(split):
 
 
 @pytest.mark.parametrize(
-    ("binarization", "dequantization"),
+    "settings",
     [
-        ("none", "none"),
-        ("none", "uniform"),
-        ("static", "none"),
-        ("dynamic", "none"),
+        {},
+        {"dequantization": "uniform", "num_bits": 3, "horizontal_flip": True},
+        {"binarization": "static"},
+        {"binarization": "dynamic", "horizontal_flip": True},
     ],
 )
-def test_restart_is_exact(split, binarization, dequantization):
-    settings = {
-        "binarization": binarization,
-        "dequantization": dequantization,
-        "num_steps": 25,
-    }
+def test_restart_is_exact(split, settings):
+    settings = {"num_steps": 25, **settings}
     whole = list(_train(split, **settings).as_numpy_iterator())
     steps = steps_per_epoch(split, 10)
     for start in (1, steps, steps + 3, 25):
@@ -94,6 +92,96 @@ def test_batches_do_not_depend_on_the_global_seed(split):
         settings = {"binarization": "dynamic", "num_steps": 12}
         batches.append(list(_train(split, **settings).as_numpy_iterator()))
     np.testing.assert_array_equal(*batches)
+
+
+def _mirrored(split, num_steps, **settings):
+    """Returns (is as without mirroring, is mirrored) of each image."""
+    plain, other = (
+        np.stack(
+            list(
+                _train(
+                    split, num_steps=num_steps, horizontal_flip=flip, **settings
+                ).as_numpy_iterator()
+            )
+        )
+        for flip in (False, True)
+    )
+    same = np.all(other == plain, axis=(2, 3, 4))
+    return same, np.all(other == plain[:, :, :, ::-1], axis=(2, 3, 4))
+
+
+def test_training_mirrors_half_of_the_images_anew_at_each_step(split):
+    same, mirrored = _mirrored(split, 60)
+    assert np.all(same != mirrored)
+    # Both tests fail with 1e-6.
+    flips = int(mirrored.sum())
+    assert scipy.stats.binomtest(flips, mirrored.size).pvalue > 1e-6
+    changes = int(np.sum(mirrored[1:] != mirrored[:-1]))
+    assert scipy.stats.binomtest(changes, mirrored[1:].size).pvalue > 1e-6
+
+
+def test_mirrored_images_keep_their_static_bits(numbered_split):
+    same, mirrored = _mirrored(numbered_split, 20, binarization="static")
+    assert np.all(same | mirrored)  # Both where the bits are symmetric.
+    assert 0.3 < mirrored.mean() < 0.7
+
+
+def test_mirroring_depends_on_the_seed():
+    # Images with one bright column: the side tells whether it was mirrored.
+    images = np.zeros((64, 2, 2, 1), np.uint8)
+    images[:, :, 0] = 255
+    sides = [
+        next(
+            _train(
+                ArraySplit(images),
+                batch_size=64,
+                seed=seed,
+                horizontal_flip=True,
+            ).as_numpy_iterator()
+        )[:, 0, 0, 0]
+        for seed in (0, 1)
+    ]
+    # Equal with a probability of 2^-64.
+    assert not np.array_equal(*sides)
+
+
+def test_mirroring_keeps_the_shape_known(split):
+    batches = _train(split, horizontal_flip=True, num_bits=4)
+    assert batches.element_spec == tf.TensorSpec((10, 4, 5, 1), tf.float32)
+
+
+def test_levels_are_reduced_for_training_and_evaluation(split):
+    num_bits = 5
+    settings = {"batch_size": 10, "binarization": "none"}
+    for make, extra in (
+        (training_batches, {"seed": 3, "num_steps": 4}),
+        (evaluation_batches, {}),
+    ):
+        whole = make(split, **settings, **extra)
+        coarse = make(split, num_bits=num_bits, **settings, **extra)
+        for images, fewer in zip(
+            whole.as_numpy_iterator(), coarse.as_numpy_iterator(), strict=True
+        ):
+            levels = np.round(images * 255).astype(int)
+            expected = levels // 2 ** (8 - num_bits) / (2**num_bits - 1)
+            np.testing.assert_allclose(fewer, expected, rtol=1e-7)
+
+
+def test_dequantization_of_fewer_bits_stays_within_the_level(numbered_split):
+    settings = {"num_bits": 3, "batch_size": 103, "binarization": "none"}
+    for make, extra in (
+        (training_batches, {"seed": 3, "num_steps": 1}),
+        (evaluation_batches, {}),
+    ):
+        (images,) = make(
+            numbered_split, **settings, **extra
+        ).as_numpy_iterator()
+        (noisy,) = make(
+            numbered_split, dequantization="uniform", **settings, **extra
+        ).as_numpy_iterator()
+        levels = np.round(images * 7)
+        assert np.array_equal(np.floor(noisy * 8), levels)
+        assert len(np.unique(noisy)) > 1000
 
 
 def test_seeds_give_different_batches(split):
@@ -239,6 +327,9 @@ def test_labels_stay_with_their_images(split):
             {"binarization": "static", "dequantization": "uniform"},
             "dequantization",
         ),
+        ({"num_bits": 0}, "num_bits must be 1 ... 8"),
+        ({"num_bits": 9}, "num_bits must be 1 ... 8"),
+        ({"num_bits": 5, "binarization": "dynamic"}, "num_bits below 8"),
     ],
 )
 def test_bad_training_arguments_are_named(numbered_split, changes, message):
@@ -253,6 +344,8 @@ def test_bad_training_arguments_are_named(numbered_split, changes, message):
         ({"num_images": 104}, "num_images must be"),
         ({"num_images": 0}, "num_images must be"),
         ({"seed": 2**32}, "seed must be"),
+        ({"num_bits": 9}, "num_bits must be 1 ... 8"),
+        ({"num_bits": 5, "binarization": "static"}, "num_bits below 8"),
     ],
 )
 def test_bad_evaluation_arguments_are_named(numbered_split, changes, message):

@@ -73,7 +73,7 @@ def test_splits_of_the_dataset_are_used(tmp_path):
     ("name", "message"),
     [
         ("no_images", "must be one of images"),
-        ("deep_images", "8 bits .uint8.*uint16"),
+        ("deep_images", "8 bits a channel .uint8.*uint16"),
         ("ragged_images", "--resize=H,W"),
         ("two_images", "several: left, right"),
     ],
@@ -82,6 +82,12 @@ def test_unfit_datasets_are_named(tmp_path, name, message):
     with pytest.raises(UserError, match=message) as caught:
         _load(name, tmp_path)
     assert "Received: " in str(caught.value)
+
+
+def test_deep_images_are_rejected_before_they_are_prepared(tmp_path):
+    with pytest.raises(UserError, match="deeper ones are not supported"):
+        _load("deep_images", tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_resize_makes_mixed_sizes_fit(tmp_path):

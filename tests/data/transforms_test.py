@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+import scipy.stats
 from PIL import Image
 
+from keras_vae.data.binarization import noise_seed
 from keras_vae.data.config import DataConfig
-from keras_vae.data.transforms import final_shape, make_transform
+from keras_vae.data.transforms import final_shape, flip_half, make_transform
 
 
 def _transform(image, config):
@@ -45,6 +47,20 @@ def test_resize_then_pad():
     result = _transform(image, config)
     assert result[1:-1, 1:-1].min() == 255
     assert result[0].max() == 0
+
+
+def test_half_of_the_images_are_mirrored_as_a_whole():
+    images = np.random.RandomState(0).randint(0, 256, (10_000, 3, 4, 2))
+    images = images.astype(np.uint8)
+    result = flip_half(images, noise_seed(0, "flip", 0)).numpy()
+    assert result.dtype == np.uint8
+    mirrored = np.all(result == images[:, :, ::-1], axis=(1, 2, 3))
+    same = np.all(result == images, axis=(1, 2, 3))
+    assert np.all(mirrored != same)
+    # Both tests fail with 1e-6.
+    assert scipy.stats.binomtest(int(mirrored.sum()), 10_000).pvalue > 1e-6
+    changes = int(np.sum(mirrored[1:] != mirrored[:-1]))
+    assert scipy.stats.binomtest(changes, 9_999).pvalue > 1e-6
 
 
 if __name__ == "__main__":

@@ -27,6 +27,16 @@ def continuous_tensors(px: Any) -> dict[str, tf.Tensor]:
     }
 
 
+def grey_level_tensors(px: Any) -> dict[str, tf.Tensor]:
+    return {"mean": px.mean(), "log_prob": px.log_prob(tf.fill([3, 2, 1], 0.4))}
+
+
+def colour_level_tensors(px: Any) -> dict[str, tf.Tensor]:
+    image = tf.constant([0.0, 1 / 255, 0.4, 0.7, 254 / 255, 1.0])
+    image = tf.reshape(tf.tile(image, [3]), [3, 2, 3])
+    return {"mean": px.mean(), "log_prob": px.log_prob(image)}
+
+
 def point_tensors(code: Any) -> dict[str, tf.Tensor]:
     return {"mean": code.mean(), "sample": code.sample(seed=[0, 1])}
 
@@ -61,6 +71,14 @@ CASES: dict[str, tuple[Callable[[], keras.layers.Layer], Any]] = {
     "normal_per_pixel": (
         lambda: distributions.IndependentNormal(IMAGE, "per_pixel", 0.5, 0.1),
         continuous_tensors,
+    ),
+    "logistic_mixture_grey": (
+        lambda: distributions.DiscretizedLogisticMixture((3, 2, 1), 4, 5),
+        grey_level_tensors,
+    ),
+    "logistic_mixture_colour": (
+        lambda: distributions.DiscretizedLogisticMixture((3, 2, 3), 2),
+        colour_level_tensors,
     ),
     "deterministic": (lambda: distributions.Deterministic(3), point_tensors),
     "diag": (
