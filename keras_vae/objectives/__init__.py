@@ -1,15 +1,25 @@
 """Objectives: what a pass through a model is worth, and schedules."""
 
+from keras_vae.objectives.balancing import balancing_weights, group_scales
 from keras_vae.objectives.inference import Inference, LatentGroup, kl_divergence
 from keras_vae.objectives.objective import ELBO, SquaredError
-from keras_vae.objectives.schedules import LinearWarmup, WarmupCosine
+from keras_vae.objectives.schedules import (
+    EpochCosine,
+    KLWarmup,
+    LinearWarmup,
+    WarmupCosine,
+)
 
 __all__ = [
     "ELBO",
+    "EpochCosine",
     "Inference",
+    "KLWarmup",
     "LatentGroup",
     "LinearWarmup",
     "SquaredError",
     "WarmupCosine",
+    "balancing_weights",
+    "group_scales",
     "kl_divergence",
 ]

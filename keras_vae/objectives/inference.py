@@ -41,23 +41,31 @@ class LatentGroup:
         prior: p(z_l | z_<l).
         sample: z_l drawn from the posterior, `[batch, ...]` or
             `[sample, batch, ...]`.
+        base_sample: Where the posterior is `posterior` followed by a flow that
+            preserves volume: the draw that the flow made `sample` of, whose
+            log-probability is then that of `sample`.
     """
 
     posterior: tfd.Distribution
     prior: tfd.Distribution
     sample: tf.Tensor
+    base_sample: tf.Tensor | None = None
 
     @functools.cached_property
     def kl_divergence(self) -> tf.Tensor:
-        """KL(posterior || prior) `[batch]` or `[sample, batch]`, nats."""
+        """KL(q || p) `[batch]` or `[sample, batch]`, nats.
+
+        With a flow it is the estimate `log q(z|x) - log p(z)`.
+        """
+        if self.base_sample is not None:
+            return -self.log_ratio
         return kl_divergence(self.posterior, self.prior, self.sample)
 
     @functools.cached_property
     def log_ratio(self) -> tf.Tensor:
         """`log p(z) - log q(z|x)` of the sample, nats."""
-        return self.prior.log_prob(self.sample) - self.posterior.log_prob(
-            self.sample
-        )
+        base = self.sample if self.base_sample is None else self.base_sample
+        return self.prior.log_prob(self.sample) - self.posterior.log_prob(base)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """Schedules over a run of a given length: learning rate and KL weight.
 
-Both are Keras `LearningRateSchedule`s, functions of the step, and both know
-the length of the run as `total_steps`: a number, or one `tf.Variable` that
-they share, which the trainer revises while it trains against the clock.
+All are Keras `LearningRateSchedule`s, functions of the step, and all know the
+length of the run as `total_steps`: a number, or one `tf.Variable` that they
+share, which the trainer revises while it trains against the clock.
 """
 
 import math
@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-__all__ = ["LinearWarmup", "WarmupCosine"]
+__all__ = ["EpochCosine", "KLWarmup", "LinearWarmup", "WarmupCosine"]
 
 
 def _progress(step: tf.Tensor, total_steps: Any) -> tf.Tensor:
@@ -139,5 +139,144 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
             "peak": self.peak,
             "warmup_fraction": self.warmup_fraction,
             "final_fraction": self.final_fraction,
+            "total_steps": _as_int(self.total_steps),
+        }
+
+
+@keras.saving.register_keras_serializable(package="keras_vae")
+class KLWarmup(keras.optimizers.schedules.LearningRateSchedule):
+    """The weight of the KL in NVAE's warm-up.
+
+    `final max(min((t - delay T) / (fraction T), 1), floor)` at step t of T.
+
+    Args:
+        final: Value from the end of the warm-up on.
+        fraction: Share of the run in which the value rises, in [0, 1].
+        total_steps: Length T of the run, a number or a `tf.Variable`.
+        delay: Share of the run before the rise, in [0, 1].
+        floor: Least value, as a share of `final`, in [0, 1].
+
+    Raises:
+        ValueError: If an argument is not as said above.
+
+    Example:
+        >>> beta = KLWarmup(1.0, fraction=0.3, total_steps=60_000)
+        >>> round(float(beta(9_000)), 6)
+        0.499667
+
+    References:
+        Vahdat and Kautz (2020), NVAE, appendix A.
+    """
+
+    def __init__(
+        self,
+        final: float,
+        fraction: float,
+        total_steps: int | tf.Variable,
+        delay: float = 1e-4,
+        floor: float = 1e-4,
+    ):
+        for name, value in (
+            ("fraction", fraction),
+            ("delay", delay),
+            ("floor", floor),
+        ):
+            _check(name, value, 0 <= value <= 1, "in [0, 1]")
+        _check_length(total_steps)
+        super().__init__()
+        self.final = final
+        self.fraction = fraction
+        self.total_steps = total_steps
+        self.delay = delay
+        self.floor = floor
+
+    def __call__(self, step: tf.Tensor) -> tf.Tensor:
+        """Returns the value at `step`, a float32 scalar."""
+        if self.fraction == 0:
+            return tf.constant(self.final, tf.float32)
+        total = tf.cast(self.total_steps, tf.float32)
+        risen = tf.cast(step, tf.float32) - self.delay * total
+        share = tf.clip_by_value(risen / (self.fraction * total), 0.0, 1.0)
+        return self.final * tf.maximum(share, self.floor)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "final": self.final,
+            "fraction": self.fraction,
+            "total_steps": _as_int(self.total_steps),
+            "delay": self.delay,
+            "floor": self.floor,
+        }
+
+
+@keras.saving.register_keras_serializable(package="keras_vae")
+class EpochCosine(keras.optimizers.schedules.LearningRateSchedule):
+    """NVAE's learning rate: a rise by steps, then a half cosine by epochs.
+
+    In the first `warmup_epochs` it rises from 0 to `peak` with each step; in
+    epoch e after them it is `final + (peak - final) (1 + cos(pi (e - w) /
+    (E - w - 1))) / 2`, which is the final value in the last epoch, E - 1. An
+    epoch is the E-th part of the run, whatever the length of the run.
+
+    Args:
+        peak: The highest learning rate.
+        warmup_epochs: Epochs w of the rise, at least 0 and below `epochs`.
+        final_fraction: Value in the last epoch, as a share of `peak`.
+        epochs: Epochs E of the run.
+        total_steps: Length of the run in steps, a number or a `tf.Variable`.
+
+    Raises:
+        ValueError: If an argument is not as said above.
+
+    References:
+        Vahdat and Kautz (2020), NVAE, appendix A.
+    """
+
+    def __init__(
+        self,
+        peak: float,
+        warmup_epochs: int,
+        final_fraction: float,
+        epochs: int,
+        total_steps: int | tf.Variable,
+    ):
+        _check("epochs", epochs, epochs >= 1, "at least 1")
+        _check(
+            "warmup_epochs",
+            warmup_epochs,
+            0 <= warmup_epochs < epochs,
+            "at least 0 and below `epochs`",
+        )
+        _check_length(total_steps)
+        super().__init__()
+        self.peak = peak
+        self.warmup_epochs = warmup_epochs
+        self.final_fraction = final_fraction
+        self.epochs = epochs
+        self.total_steps = total_steps
+
+    def __call__(self, step: tf.Tensor) -> tf.Tensor:
+        """Returns the learning rate at `step`, a float32 scalar."""
+        total = tf.cast(self.total_steps, tf.int64)
+        # Integers: a step of float32 may fall short of the epoch it begins.
+        done = tf.minimum(tf.cast(step, tf.int64), total) * self.epochs
+        epoch = tf.minimum(done // total, self.epochs - 1)
+        fallen = tf.maximum(epoch - self.warmup_epochs, 0)
+        length = max(self.epochs - self.warmup_epochs - 1, 1)
+        angle = math.pi * tf.cast(fallen, tf.float32) / length
+        cosine = 0.5 * (1.0 + tf.cos(angle))
+        fall = self.final_fraction + (1.0 - self.final_fraction) * cosine
+        if self.warmup_epochs == 0:
+            return self.peak * fall
+        passed = tf.cast(done, tf.float32) / tf.cast(total, tf.float32)
+        rise = tf.minimum(passed / self.warmup_epochs, 1.0)
+        return self.peak * rise * fall
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "peak": self.peak,
+            "warmup_epochs": self.warmup_epochs,
+            "final_fraction": self.final_fraction,
+            "epochs": self.epochs,
             "total_steps": _as_int(self.total_steps),
         }

@@ -1,8 +1,9 @@
 """Training: strategies, the run folder, callbacks, and `train` itself."""
 
-from keras_vae.training.callbacks import DivergedError
+from keras_vae.training.diagnosis import diagnose
+from keras_vae.training.divergence import DivergedError
 from keras_vae.training.experiment import ExperimentConfig, RunFolder
-from keras_vae.training.optimizer import Adam
+from keras_vae.training.optimizer import Adam, Adamax
 from keras_vae.training.strategy import make_strategy
 from keras_vae.training.trainer import (
     TrainResult,
@@ -13,10 +14,12 @@ from keras_vae.training.trainer import (
 
 __all__ = [
     "Adam",
+    "Adamax",
     "DivergedError",
     "ExperimentConfig",
     "RunFolder",
     "TrainResult",
+    "diagnose",
     "load_trained",
     "make_strategy",
     "resolve_data",

@@ -1,6 +1,5 @@
 """Callbacks that steer a run: its clock, its safety, its checkpoints."""
 
-import math
 import pathlib
 import signal
 import threading
@@ -10,7 +9,14 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_vae.training.state import TrainingState, check_finite
+from keras_vae.training.divergence import (
+    DivergedError,
+    StopOnDivergence,
+    StopOnNonFinite,
+    bad_variables,
+    diverged,
+)
+from keras_vae.training.state import TrainingState
 
 __all__ = [
     "Averages",
@@ -19,12 +25,9 @@ __all__ = [
     "DivergedError",
     "EarlyStopping",
     "Interruption",
+    "StopOnDivergence",
     "StopOnNonFinite",
 ]
-
-
-class DivergedError(RuntimeError):
-    """Training produced numbers that are not finite, and what they were."""
 
 
 class Clock(keras.callbacks.Callback):
@@ -72,39 +75,6 @@ class Clock(keras.callbacks.Callback):
         rate = (step - first_step) / (elapsed - first_elapsed)
         left = max(budget - elapsed, 0.0)
         self.state.total_steps.assign(step + max(int(left * rate), 1))
-
-
-class StopOnNonFinite(keras.callbacks.Callback):
-    """Ends the run with a diagnosis when a loss is NaN or infinite."""
-
-    def __init__(self, state: TrainingState):
-        super().__init__()
-        self.state = state
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        logs = logs or {}
-        if math.isfinite(float(logs.get("loss", 0.0))):
-            return
-        terms = [k for k, v in logs.items() if not math.isfinite(float(v))]
-        raise DivergedError(diagnosis(self.state, terms))
-
-
-def diagnosis(state: TrainingState, terms: list[str]) -> str:
-    """Returns what is not finite, where, and what may help."""
-    variables = check_finite(state)
-    where = "no variable"
-    if variables:
-        where = ", ".join(variables[:3])
-        if len(variables) > 3:
-            where += f" and {len(variables) - 3} more variables"
-    rate = float(tf.convert_to_tensor(state.optimizer.learning_rate))
-    return (
-        f"Training diverged by step {state.step}: not finite are "
-        f"{', '.join(terms) or 'the weights'}; {where} hold NaN or infinity "
-        f"(learning rate {rate:.2g}). The last good checkpoint is kept: start "
-        "again in another --workdir with a lower --config.learning_rate, a "
-        "lower --config.clip_norm or --precision=float32."
-    )
 
 
 class Averages(keras.callbacks.Callback):
@@ -186,8 +156,9 @@ class Checkpoints(keras.callbacks.Callback):
         path = self.manager.latest_checkpoint or ""
         if path.endswith(f"-{self.state.step}"):
             return
-        if check_finite(self.state):
-            raise DivergedError(diagnosis(self.state, []))
+        bad = bad_variables(self.state)
+        if bad:
+            raise diverged(self.state, bad, path or None)
         self.manager.save(checkpoint_number=self.state.step)
         self._last = time.monotonic()
 

@@ -1,83 +1,190 @@
-"""Adam as the trainer uses it: fused, clipped after reduction, averaged."""
+"""The optimizers that the trainer uses: Adam, Adamax, scaling of the loss."""
 
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-__all__ = ["Adam", "LossScale"]
+from keras_vae.training.training_optimizer import TrainingOptimizer
+
+__all__ = ["Adam", "Adamax", "LossScale"]
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
-class Adam(keras.optimizers.Adam):
-    """`keras.optimizers.Adam` with four differences.
-
-    An update is one fused kernel for each variable instead of a dozen
-    elementwise operations; and the gradient's global norm is clipped after the
-    sum over replicas, so that two replicas take the step that one would take
-    with the same global batch (Keras clips each replica's share); and the
-    average of the weights (`use_ema`) has the momentum
-    `min(ema_momentum, (1 + t) / (10 + t))` at step t, so that it forgets the
-    first weights in short runs too; it starts as the weights of the first step;
-    and the end of `fit` leaves the weights as they were trained, where Keras
-    overwrites them with their averages and a run could not go on from there.
+class Adam(TrainingOptimizer):
+    """`keras.optimizers.Adam` with what `TrainingOptimizer` adds to it.
 
     Args:
-        max_norm: Largest global norm of the gradient; 0 turns clipping off.
-        **kwargs: Arguments of `keras.optimizers.Adam`, but for `amsgrad`.
+        learning_rate: A number or a `LearningRateSchedule`.
+        beta_1: Decay of the first moment.
+        beta_2: Decay of the second moment.
+        epsilon: Added to the root of the second moment.
+        amsgrad: Must be False.
+        **kwargs: Arguments of `TrainingOptimizer`; `weight_decay` is decoupled
+            as in Keras.
 
     References:
         Kingma and Ba (2015), Adam, algorithm 1 in the form of section 2.
     """
 
-    def __init__(self, *args: Any, max_norm: float = 0.0, **kwargs: Any):
-        super().__init__(*args, **kwargs)
-        if self.amsgrad:
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        amsgrad: bool = False,
+        **kwargs: Any,
+    ):
+        super().__init__(learning_rate, **kwargs)
+        if amsgrad:
             raise ValueError("`amsgrad` is not supported. Received: True")
-        self.max_norm = max_norm
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.amsgrad = amsgrad
+
+    def add_slots(self, variables: list[Any]) -> None:
+        self._momentums, self._velocities = self.add_optimizer_variables(
+            variables, ["momentum", "velocity"]
+        )
+
+    def scalars(
+        self, accepted: tf.Tensor, learning_rate: tf.Tensor, count: tf.Tensor
+    ) -> dict[str, Any]:
+        return {
+            "beta1_power": tf.pow(tf.constant(self.beta_1, tf.float32), count),
+            "beta2_power": tf.pow(tf.constant(self.beta_2, tf.float32), count),
+            "lr": learning_rate,
+            "beta1": tf.where(accepted, self.beta_1, 1.0),
+            "beta2": tf.where(accepted, self.beta_2, 1.0),
+        }
 
     def update_step(
         self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: Any
     ) -> None:
         index = self._get_variable_index(variable)
-        step = tf.cast(self.iterations + 1, tf.float32)
+        if self.weight_decay and self._use_weight_decay(variable):
+            decay = self.weight_decay * learning_rate["lr"]
+            variable.assign_sub(decay * variable)
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=self._momentums[index].value.handle,
             v=self._velocities[index].value.handle,
-            beta1_power=tf.pow(tf.constant(self.beta_1, tf.float32), step),
-            beta2_power=tf.pow(tf.constant(self.beta_2, tf.float32), step),
-            lr=tf.cast(learning_rate, tf.float32),
-            beta1=self.beta_1,
-            beta2=self.beta_2,
             epsilon=self.epsilon,
             grad=tf.cast(gradient, variable.dtype),
+            **learning_rate,
         )
 
-    def _all_reduce_sum_gradients(self, grads_and_vars: Any) -> Any:
-        pairs = super()._all_reduce_sum_gradients(grads_and_vars)
-        if not self.max_norm:
-            return pairs
-        gradients, variables = zip(*pairs, strict=True)
-        clipped, _ = tf.clip_by_global_norm(gradients, self.max_norm)
-        return list(zip(clipped, variables, strict=True))
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "beta_1": self.beta_1,
+            "beta_2": self.beta_2,
+            "epsilon": self.epsilon,
+            "amsgrad": self.amsgrad,
+        }
 
-    def _update_model_variables_moving_average(self, variables: Any) -> None:
-        step = tf.cast(self.iterations, tf.float32)
-        momentum = tf.minimum(self.ema_momentum, (1.0 + step) / (10.0 + step))
-        # The averages are zeros until then, which must not be averaged in.
-        momentum = tf.where(step > 0, momentum, 0.0)
-        averages = self._model_variables_moving_average
-        for variable, average in zip(variables, averages, strict=True):
-            average.assign(
-                average + (1.0 - momentum) * (variable.value - average.value)
+
+@keras.saving.register_keras_serializable(package="keras_vae")
+class Adamax(TrainingOptimizer):
+    """Adam with the infinity norm, as NVAE is trained with it.
+
+    With g the gradient, clipped, and theta the variable, update t is
+
+        g <- g + weight_decay theta
+        m <- beta_1 m + (1 - beta_1) g
+        u <- max(beta_2 u, |g| + epsilon)
+        theta <- theta - learning_rate / (1 - beta_1^t) m / u
+
+    `keras.optimizers.Adamax` differs twice: epsilon is added to u, outside
+    the maximum, and `weight_decay` is decoupled from the gradient.
+
+    Args:
+        learning_rate: A number or a `LearningRateSchedule`.
+        beta_1: Decay of the first moment.
+        beta_2: Decay of the infinity norm.
+        epsilon: Added to the size of the gradient, above 0. It is in units of
+            the gradient: NVAE's 1e-3 is for a loss in nats per image.
+        weight_decay: L2 penalty, on all variables alike unless
+            `exclude_from_weight_decay` names some.
+        **kwargs: Arguments of `TrainingOptimizer`.
+
+    References:
+        Kingma and Ba (2015), Adam, algorithm 2; Vahdat and Kautz (2020), NVAE,
+        appendix A.
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-3,
+        weight_decay: float = 0.0,
+        **kwargs: Any,
+    ):
+        super().__init__(learning_rate, weight_decay=weight_decay, **kwargs)
+        # Without it a first gradient of 0 is divided by 0.
+        if not epsilon > 0:
+            raise ValueError(
+                f"`epsilon` must be above 0. Received: epsilon={epsilon}"
             )
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
 
-    def finalize_variable_values(self, var_list: Any) -> None:
-        """Does nothing: who wants the averages takes them."""
+    def add_slots(self, variables: list[Any]) -> None:
+        self._momentums, self._norms = self.add_optimizer_variables(
+            variables, ["momentum", "norm"]
+        )
+
+    def scalars(
+        self, accepted: tf.Tensor, learning_rate: tf.Tensor, count: tf.Tensor
+    ) -> dict[str, Any]:
+        return {
+            "beta1_power": tf.pow(tf.constant(self.beta_1, tf.float32), count),
+            "lr": learning_rate,
+            "beta1": tf.where(accepted, self.beta_1, 1.0),
+            "beta2": tf.where(accepted, self.beta_2, 1.0),
+            "floor": tf.where(accepted, self.epsilon, 0.0),
+            "decay": tf.where(accepted, self.weight_decay or 0.0, 0.0),
+            # A skipped first step must not divide 0 by 0.
+            "guard": tf.where(accepted, 0.0, 1.0),
+        }
+
+    def update_step(
+        self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: Any
+    ) -> None:
+        scalars = learning_rate
+        index = self._get_variable_index(variable)
+        norm = self._norms[index].value
+        gradient = tf.cast(gradient, variable.dtype)
+        if self.weight_decay and self._use_weight_decay(variable):
+            gradient += scalars["decay"] * variable
+        size = tf.abs(gradient) + scalars["floor"]
+        norm.assign(tf.maximum(scalars["beta2"] * norm, size))
+        # The kernel knows no epsilon within the maximum: it finds the norm
+        # done, no smaller than the gradient, and leaves it as it is.
+        tf.raw_ops.ResourceApplyAdaMax(
+            var=variable.handle,
+            m=self._momentums[index].value.handle,
+            v=norm.handle,
+            beta1_power=scalars["beta1_power"],
+            lr=scalars["lr"],
+            beta1=scalars["beta1"],
+            beta2=1.0,
+            epsilon=scalars["guard"],
+            grad=gradient,
+        )
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "max_norm": self.max_norm}
+        return {
+            **super().get_config(),
+            "beta_1": self.beta_1,
+            "beta_2": self.beta_2,
+            "epsilon": self.epsilon,
+        }
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -91,4 +198,7 @@ class LossScale(keras.optimizers.LossScaleOptimizer):
 
     def _stateful_handle_non_finite_grads(self) -> None:
         super()._stateful_handle_non_finite_grads()
-        self.inner_optimizer.iterations.assign_add(1)
+        inner = self.inner_optimizer
+        inner.iterations.assign_add(1)
+        if isinstance(inner, TrainingOptimizer):
+            inner.count_skipped_step()

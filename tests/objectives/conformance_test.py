@@ -14,6 +14,9 @@ SCHEDULE = objectives.LinearWarmup(0.25, 1.0, 0.5, 10)
 CASES = {
     "elbo": objectives.ELBO(0.5, free_bits=0.25),
     "elbo_schedule": objectives.ELBO(SCHEDULE),
+    "elbo_balance": objectives.ELBO(SCHEDULE, balance=True),
+    "epoch_cosine": objectives.EpochCosine(0.1, 1, 0.3, 5, 10),
+    "kl_warmup": objectives.KLWarmup(2.0, 0.5, 10, 0.1, 0.01),
     "squared_error": objectives.SquaredError(),
     "linear_warmup": SCHEDULE,
     "warmup_cosine": objectives.WarmupCosine(0.1, 0.2, 0.3, 10),

@@ -6,9 +6,21 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_probability as tfp
 
-from keras_vae.objectives import ELBO, Inference, LinearWarmup, SquaredError
+from keras_vae.objectives import (
+    ELBO,
+    Inference,
+    KLWarmup,
+    LatentGroup,
+    LinearWarmup,
+    SquaredError,
+    balancing_weights,
+    group_scales,
+)
 from tests.objectives.inference_test import two_groups
+
+tfd = tfp.distributions
 
 STEP = 3
 
@@ -86,6 +98,121 @@ def test_bad_weights_are_named(name, value):
         ValueError, match=rf"`{name}`.*Received: {name}={value}"
     ):
         ELBO(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("shapes", "expected"),
+    [
+        # MNIST, CelebA 64, FFHQ, one scale, vectors.
+        ([(4, 4, 20)] * 5 + [(8, 8, 20)] * 10, [1] * 5 + [2] * 10),
+        (
+            [(8, 8, 20)] * 5 + [(16, 16, 20)] * 10 + [(32, 32, 20)] * 20,
+            [1] * 5 + [2] * 10 + [4] * 20,
+        ),
+        (
+            [(8, 8, 20)] * 4
+            + [(16, 16, 20)] * 4
+            + [(32, 32, 20)] * 4
+            + [(64, 64, 20)] * 8
+            + [(128, 128, 20)] * 16,
+            [1] * 4 + [4] * 4 + [16] * 4 + [32] * 8 + [64] * 16,
+        ),
+        ([(16, 16, 20)] * 30, [1] * 30),
+        ([(3,), (3,)], [1, 1]),
+    ],
+)
+def test_group_scales(shapes, expected):
+    np.testing.assert_allclose(group_scales(shapes), expected, rtol=1e-12)
+
+
+def test_balancing_weights():
+    kl = tf.constant([1.99, 1.99, 1.99])
+    with tf.GradientTape() as tape:
+        tape.watch(kl)
+        gamma = balancing_weights(kl, [1.0, 2.0, 2.0])
+        loss = tf.reduce_sum(gamma)
+    np.testing.assert_allclose(gamma, [1.5, 0.75, 0.75], rtol=1e-6)
+    assert tape.gradient(loss, kl) is None
+    equal = balancing_weights(tf.constant([0.99, 1.99]), [1.0, 2.0])
+    np.testing.assert_allclose(equal, [1.0, 1.0], rtol=1e-6)
+    random = np.random.default_rng(0).uniform(0, 50, size=7)
+    gamma = balancing_weights(tf.constant(random, tf.float32), [1.0] * 7)
+    assert np.mean(gamma) == pytest.approx(1.0, rel=1e-6)
+
+
+def _hierarchy(loc):
+    """Returns a pass of one group of 1x1x2 and two groups of 2x2x2."""
+    groups = []
+    for shift, shape in ((1.5, (1, 1, 2)), (0.5, (2, 2, 2)), (0.1, (2, 2, 2))):
+        mean = loc + shift * tf.reshape(tf.range(3.0), [3, 1, 1, 1])
+        posterior = tfd.Independent(
+            tfd.Normal(mean + tf.zeros(shape), 1.0),
+            reinterpreted_batch_ndims=3,
+        )
+        prior = tfd.Independent(
+            tfd.Normal(tf.zeros(shape), 1.0), reinterpreted_batch_ndims=3
+        )
+        groups.append(LatentGroup(posterior, prior, posterior.mean()))
+    image = tf.zeros([3, 2, 2, 1])
+    likelihood = tfd.Independent(
+        tfd.Normal(loc * tf.ones([3, 2, 2, 1]), 1.0),
+        reinterpreted_batch_ndims=3,
+    )
+    return Inference(image, likelihood, tuple(groups))
+
+
+def test_balance_weights_the_groups_in_the_warmup():
+    loc = tf.constant(0.3)
+    objective = ELBO(LinearWarmup(0.0, 2.0, 0.5, 20), balance=True)
+    with tf.GradientTape() as tape:
+        tape.watch(loc)
+        inference = _hierarchy(loc)
+        loss = objective(inference, STEP)
+        total = tf.reduce_mean(loss)
+    # KL = loc^2 / 2 for each dimension of unit variance.
+    means = 0.3 + np.outer([1.5, 0.5, 0.1], np.arange(3.0))
+    dimensions = np.array([[2.0], [8.0], [8.0]])
+    kl = dimensions * means**2 / 2
+    # One group of one position, two of four: 1 / 1 and 4 / 2.
+    share = (kl.mean(axis=1) + 0.01) / np.array([1.0, 2.0, 2.0])
+    gamma = share / share.mean()
+    expected = 0.6 * gamma @ kl - inference.log_likelihood
+    np.testing.assert_allclose(loss, expected, rtol=1e-5)
+    # The derivative with gamma held: 4 pixels of -log N(0; 0.3, 1).
+    slope = 0.6 * gamma @ (dimensions * means).mean(axis=1) + 4 * 0.3
+    assert float(tape.gradient(total, loc)) == pytest.approx(slope, rel=1e-5)
+
+
+def test_balance_is_over_with_the_warmup():
+    inference = _hierarchy(tf.constant(0.3))
+    schedule = KLWarmup(1.0, 0.3, 100)
+    balanced, plain = ELBO(schedule, balance=True), ELBO(schedule)
+    assert not np.allclose(balanced(inference, 29), plain(inference, 29))
+    for step in (31, 2**62):
+        step = tf.constant(step, tf.int64)
+        np.testing.assert_allclose(
+            balanced(inference, step), -inference.elbo, rtol=1e-6
+        )
+    # Without a schedule there is no warm-up to balance.
+    constant = ELBO(0.5, balance=True)
+    np.testing.assert_array_equal(
+        constant(inference, 0), ELBO(0.5)(inference, 0)
+    )
+
+
+def test_balance_and_free_bits():
+    inference = _hierarchy(tf.constant(0.3))
+    schedule = LinearWarmup(0.5, 1.0, 0.5, 100)
+    objective = ELBO(schedule, free_bits=3.0, balance=True)
+    kl = np.array(mean_kl(inference))
+    assert kl.min() < 3.0 < kl.max()
+    share = (kl + 0.01) / np.array([1.0, 2.0, 2.0])
+    paid = np.sum(share / share.mean() * np.maximum(kl, 3.0))
+    np.testing.assert_allclose(
+        objective(inference, 0),
+        0.5 * paid - inference.log_likelihood,
+        rtol=1e-5,
+    )
 
 
 def test_squared_error_equals_numpy():

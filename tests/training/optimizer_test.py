@@ -1,11 +1,11 @@
-"""Tests of Adam against Keras's own, and of what it does differently."""
+"""Tests of Adam against Keras's own, and of what all optimizers add."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_vae.training import Adam, make_strategy
+from keras_vae.training import Adam, Adamax, make_strategy
 from keras_vae.training.optimizer import LossScale
 
 _SHAPES = ((3, 4), (4,))
@@ -134,11 +134,20 @@ def test_end_of_fit_leaves_the_weights():
 
 
 def test_config_round_trip():
-    optimizer = Adam(0.01, beta_2=0.99, max_norm=3.0, use_ema=True)
+    optimizer = Adam(
+        0.01,
+        beta_2=0.99,
+        max_norm=3.0,
+        skip_factor=5.0,
+        max_consecutive_skips=4,
+        use_ema=True,
+    )
     config = keras.saving.serialize_keras_object(optimizer)
     restored = keras.saving.deserialize_keras_object(config)
     assert isinstance(restored, Adam)
     assert restored.max_norm == 3.0
+    assert restored.skip_factor == 5.0
+    assert restored.max_consecutive_skips == 4
     assert restored.get_config() == optimizer.get_config()
 
 
@@ -170,6 +179,20 @@ def test_loss_scale_counts_a_skipped_step():
         np.testing.assert_array_equal(weights[0], before[0])
     assert int(optimizer.iterations.numpy()) == 2
     assert float(optimizer.dynamic_scale.numpy()) == 256.0
+    inner = optimizer.inner_optimizer
+    assert int(inner.skipped_steps.numpy()) == 2
+    assert int(inner.consecutive_skips.numpy()) == 2
+
+
+def test_loss_scale_does_not_average_what_was_not_there():
+    variables = _variables()
+    inner = Adam(0.1, use_ema=True)
+    optimizer = _build(LossScale(inner, initial_scale=1024.0), variables)
+    list(_apply(optimizer, variables, 2, factor=np.inf))
+    next(_apply(optimizer, variables, 1, factor=256.0))
+    # The average begins with the first update, not with the zeros before it.
+    for a, b in zip(inner._model_variables_moving_average, variables):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-6)
 
 
 def test_loss_scale_config_round_trip():
@@ -178,6 +201,214 @@ def test_loss_scale_config_round_trip():
     restored = keras.saving.deserialize_keras_object(config)
     assert isinstance(restored, LossScale)
     assert restored.inner_optimizer.max_norm == 3.0
+
+
+OPTIMIZERS = {
+    "adam": lambda **kwargs: Adam(0.1, **kwargs),
+    "adam_decay": lambda **kwargs: Adam(0.1, weight_decay=0.1, **kwargs),
+    "adamax": lambda **kwargs: Adamax(0.1, weight_decay=0.1, **kwargs),
+}
+
+
+def _stepper(optimizer, variables):
+    @tf.function
+    def step(gradients):
+        optimizer.apply_gradients(zip(gradients, variables))
+
+    return step
+
+
+def _moments(optimizer):
+    """Returns everything that an update changes, by the variable's path."""
+    names = ("momentum", "velocity", "norm", "average")
+    return {
+        v.path: v.numpy()
+        for v in optimizer.variables
+        if v.path.endswith(tuple(f"_{name}" for name in names))
+    }
+
+
+def _spoiled(step, value, index=1):
+    gradients = _gradients(step)
+    mask = tf.one_hot(0, _SHAPES[index][0])
+    mask = tf.reshape(mask, [-1] + [1] * (len(_SHAPES[index]) - 1))
+    gradients[index] = tf.where(mask > 0, value, gradients[index])
+    return gradients
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("spoiled_step", [0, 3])
+@pytest.mark.parametrize("value", [np.nan, -np.inf, 1e30])
+def test_a_gradient_that_is_not_finite_leaves_everything_as_it_was(
+    name, spoiled_step, value
+):
+    """The steps that are left are those of a run without the bad batch."""
+    ours, theirs = _variables(), _variables()
+    arguments = {"use_ema": True, "max_norm": 2.0}
+    optimizer = _build(OPTIMIZERS[name](**arguments), ours)
+    other = _build(OPTIMIZERS[name](**arguments), theirs)
+    step, reference = _stepper(optimizer, ours), _stepper(other, theirs)
+    for number in range(6):
+        if number != spoiled_step:
+            step(_gradients(number))
+            reference(_gradients(number))
+            continue
+        before = [v.numpy() for v in ours]
+        moments = _moments(optimizer)
+        step(_spoiled(number, value))
+        for variable, old in zip(ours, before):
+            np.testing.assert_array_equal(variable.numpy(), old)
+        assert len(moments) == 3 * len(ours)
+        for path, new in _moments(optimizer).items():
+            np.testing.assert_array_equal(new, moments[path])
+        assert int(optimizer.consecutive_skips.numpy()) == 1
+    assert int(optimizer.iterations.numpy()) == 6
+    assert int(optimizer.skipped_steps.numpy()) == 1
+    assert int(optimizer.consecutive_skips.numpy()) == 0
+    assert list(optimizer.nonfinite_counts.numpy()) == [0, 1]
+    for a, b in zip(ours, theirs):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-6)
+    averages = optimizer._model_variables_moving_average
+    for a, b in zip(averages, other._model_variables_moving_average):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-6)
+
+
+def test_survives_in_xla_too():
+    variables = _variables()
+    optimizer = _build(Adamax(0.1, use_ema=True, skip_factor=3.0), variables)
+
+    @tf.function(jit_compile=True)
+    def step(gradients):
+        optimizer.apply_gradients(zip(gradients, variables))
+
+    for gradients in (_spoiled(0, np.nan), _gradients(1), _spoiled(2, np.inf)):
+        step(gradients)
+    assert int(optimizer.skipped_steps.numpy()) == 2
+    # Adamax's first step has the length of the learning rate nearly.
+    for variable, start in zip(variables, _variables()):
+        change = np.abs(variable.numpy() - start.numpy())
+        assert np.all((change > 0.09) & (change < 0.1))
+
+
+def _unit_gradient(norm):
+    return [tf.fill(s, norm / np.sqrt(16.0)) for s in _SHAPES]
+
+
+def _apply_norms(optimizer, step, norms):
+    """Applies gradients of such norms; returns which were skipped."""
+    skipped = []
+    for norm in norms:
+        before = int(optimizer.skipped_steps.numpy())
+        step(_unit_gradient(tf.cast(norm, tf.float32)))
+        skipped.append(int(optimizer.skipped_steps.numpy()) > before)
+    return skipped
+
+
+def _norms(optimizer):
+    return optimizer.accepted_norms.numpy()
+
+
+def test_a_norm_far_above_the_running_median_is_skipped():
+    variables = _variables()
+    optimizer = _build(Adam(0.1, skip_factor=4.0), variables)
+    step = _stepper(optimizer, variables)
+    # Nothing is known of a run's beginning, when norms are wild.
+    start = np.r_[1e4, 1e-3, np.linspace(1.0, 3.0, 30)]
+    assert not any(_apply_norms(optimizer, step, start))
+    np.testing.assert_allclose(_norms(optimizer)[-32:], start, rtol=1e-5)
+    limit = 4.0 * np.sort(start)[::-1][16]
+    assert 7 < limit < 9
+    norms = [0.99 * limit, 1.2 * limit, np.inf, 1e-6]
+    assert _apply_norms(optimizer, step, norms) == [False, True, True, False]
+    # Only what was applied is remembered, and overflow of no variable's
+    # gradient is counted but where it was.
+    assert _norms(optimizer)[-2:] == pytest.approx([0.99 * limit, 1e-6])
+    assert list(optimizer.nonfinite_counts.numpy()) == [1, 1]
+
+
+def test_a_norm_that_has_grown_for_good_does_not_deadlock():
+    variables = _variables()
+    optimizer = _build(
+        Adam(0.1, beta_1=0.0, skip_factor=4.0, max_consecutive_skips=3),
+        variables,
+    )
+    step = _stepper(optimizer, variables)
+    _apply_norms(optimizer, step, [2.0] * 64)
+    skipped = _apply_norms(optimizer, step, [50.0] * 4)
+    assert skipped == [True, True, True, False]
+    # It was clipped to the threshold, and remembered as it was.
+    moment = [m.numpy() for m in optimizer._momentums]
+    assert np.sqrt(sum(np.sum(m**2) for m in moment)) == pytest.approx(8.0)
+    assert _norms(optimizer)[-1] == pytest.approx(50.0)
+    # From when half of the window holds the new norms, none is skipped.
+    skipped = _apply_norms(optimizer, step, [50.0] * 4 * 33)
+    assert skipped.count(False) > 33
+    assert not any(skipped[-4:])
+
+
+def test_replicas_skip_together(tmp_path):
+    strategy = make_strategy("mirrored")
+
+    def make():
+        with strategy.scope():
+            variable = keras.Variable(np.ones(2), dtype="float32")
+            optimizer = Adamax(0.1, use_ema=True, weight_decay=0.1)
+            optimizer.build([variable])
+        return variable, optimizer
+
+    variable, optimizer = make()
+    shares = tf.Variable([[3.0, 0.0], [0.0, 4.0]])
+
+    @tf.function
+    def step():
+        def replica():
+            index = tf.distribute.get_replica_context().replica_id_in_sync_group
+            optimizer.apply_gradients([(tf.gather(shares, index), variable)])
+
+        strategy.run(replica)
+
+    def copies(variable):
+        values = strategy.experimental_local_results(variable.value)
+        return np.stack([value.numpy() for value in values])
+
+    step()
+    before = [copies(v) for v in (variable, *optimizer.variables)]
+    # The second replica alone has seen it.
+    shares.assign([[3.0, 0.0], [np.nan, 4.0]])
+    step()
+    step()
+    counters = ("iteration", "skips", "steps", "counts")
+    for v, old in zip((variable, *optimizer.variables), before):
+        if not v.path.endswith(counters):
+            np.testing.assert_array_equal(copies(v), old, err_msg=v.path)
+    np.testing.assert_array_equal(copies(optimizer.skipped_steps), [2, 2])
+    np.testing.assert_array_equal(copies(optimizer.iterations), [3, 3])
+    np.testing.assert_array_equal(
+        copies(optimizer.nonfinite_counts), [[2], [2]]
+    )
+
+    path = tf.train.Checkpoint(optimizer=optimizer).save(str(tmp_path / "c"))
+    _, fresh = make()
+    checkpoint = tf.train.Checkpoint(optimizer=fresh)
+    checkpoint.restore(path).assert_consumed()
+    np.testing.assert_array_equal(copies(fresh.consecutive_skips), [2, 2])
+    for a, b in zip(fresh.variables, optimizer.variables):
+        np.testing.assert_array_equal(copies(a), copies(b), err_msg=a.path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("max_norm", -1.0),
+        ("max_norm", np.nan),
+        ("skip_factor", 1.0),
+        ("skip_factor", np.inf),
+        ("max_consecutive_skips", 0),
+    ],
+)
+def test_bad_arguments_are_named(name, value):
+    with pytest.raises(ValueError, match=rf"`{name}`.*Received: {name}="):
+        Adam(0.1, **{name: value})
 
 
 if __name__ == "__main__":

@@ -1,0 +1,183 @@
+"""What was not finite in a training step, found by computing it again."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from keras_vae import seeds
+from keras_vae.models import GenerativeModel
+from keras_vae.objectives import Inference
+
+__all__ = ["diagnose", "name_some"]
+
+_NAMED = 3
+
+
+def name_some(names: Sequence[str], things: str) -> str:
+    """Returns "a, b, c and 4 more variables" of many `things`."""
+    text = ", ".join(names[:_NAMED])
+    if len(names) > _NAMED:
+        text += f" and {len(names) - _NAMED} more {things}"
+    return text
+
+
+def diagnose(model: GenerativeModel, image: tf.Tensor, step: int) -> str:
+    """Computes a training step again and says what is not finite in it.
+
+    Order and noise are functions of seed and step, and a step that was
+    skipped has changed no weight: run eagerly, with as many replicas, this is
+    the same step. It changes nothing in the model.
+
+    Args:
+        model: The compiled model, as the step left it.
+        image: Its batch over all replicas, `[batch, height, width, channels]`.
+        step: Its number, from 0 on.
+
+    Returns:
+        Three lines at most: the terms of the loss and the latent groups, the
+        top group being number 1; the first layer whose output is not finite;
+        the variables whose gradient is not.
+    """
+    image = tf.cast(image, tf.float32)
+    kept = [(v, v.numpy()) for v in model.non_trainable_variables]
+    try:
+        with _watched_layers(model) as layers:
+            replicas = _replay(model, image, tf.constant(step, tf.int64))
+    finally:
+        # A step in training moves batch statistics and the like.
+        for variable, value in kept:
+            variable.assign(value)
+    terms = [name for name in replicas[0][0] if _bad(name, replicas)]
+    paths = [
+        variable.path
+        for index, variable in enumerate(model.trainable_variables)
+        if any(gradients[index] for _, gradients in replicas)
+    ]
+    if not (terms or layers or paths):
+        return f"Computed again without compilation, step {step} is finite."
+    lines = [
+        f"In step {step} not finite are: {', '.join(terms) or 'no terms'}."
+    ]
+    if layers:
+        lines.append(f"First so is the output of layer {layers[0]}.")
+    if paths:
+        count, total = len(paths), len(model.trainable_variables)
+        lines.append(
+            f"So are the gradients of {count} of {total} variables: "
+            f"{name_some(paths, 'variables')}."
+        )
+    return "\n".join(lines)
+
+
+_Replica = tuple[dict[str, bool], list[bool]]
+
+
+def _bad(name: str, replicas: Sequence[_Replica]) -> bool:
+    return any(terms[name] for terms, _ in replicas)
+
+
+def _replay(
+    model: GenerativeModel, image: tf.Tensor, step: tf.Tensor
+) -> list[_Replica]:
+    """Returns, for each replica, which terms and gradients are not finite."""
+    strategy = model.distribute_strategy
+    count = strategy.num_replicas_in_sync
+    if count == 1:
+        return [_replay_replica(model, image, step)]
+    shares = tf.split(image, count)
+
+    def share(context: Any) -> tf.Tensor:
+        return shares[context.replica_id_in_sync_group]
+
+    results: dict[int, _Replica] = {}
+
+    def run(share: tf.Tensor) -> None:
+        context = tf.distribute.get_replica_context()
+        index = int(context.replica_id_in_sync_group)
+        results[index] = _replay_replica(model, share, step)
+
+    values = strategy.experimental_distribute_values_from_function(share)
+    strategy.run(run, args=(values,))
+    return [results[index] for index in sorted(results)]
+
+
+def _replay_replica(
+    model: GenerativeModel, image: tf.Tensor, step: tf.Tensor
+) -> _Replica:
+    # As `GenerativeModel.train_step` does it.
+    seed = seeds.replica(seeds.fold_in(seeds.from_int(model.seed), step))
+    with tf.GradientTape() as tape:
+        encoding = model.encode(image, training=True)
+        inference = model.infer(image, encoding, seed, training=True)
+        losses = model.objective(inference, step)
+        regularization = tf.convert_to_tensor(
+            model.regularization(step), tf.float32
+        )
+        loss = tf.reduce_mean(losses) + regularization
+        loss /= model.distribute_strategy.num_replicas_in_sync
+        scaled = model.optimizer.scale_loss(loss)
+    variables = [v.value for v in model.trainable_variables]
+    gradients = [_not_finite(g) for g in tape.gradient(scaled, variables)]
+    values = {"the images": image, **_terms(model, inference)}
+    values |= {"the regularisation": regularization, "the loss": losses}
+    return {name: _not_finite(x) for name, x in values.items()}, gradients
+
+
+def _terms(model: GenerativeModel, inference: Inference) -> dict[str, Any]:
+    count = len(inference.groups)
+    if not count:
+        return {
+            f"the {name.replace('_', ' ')}": value
+            for name, value in model.metric_values(inference).items()
+        }
+    return {
+        "the log-likelihood": inference.log_likelihood,
+        **{
+            f"the KL of latent group {index} of {count}": group.kl_divergence
+            for index, group in enumerate(inference.groups, start=1)
+        },
+    }
+
+
+def _not_finite(value: Any) -> bool:
+    """Whether a floating-point tensor holds NaN or infinity."""
+    if isinstance(value, tf.IndexedSlices):
+        value = value.values
+    if not tf.is_tensor(value) or not value.dtype.is_floating:
+        return False
+    return not bool(tf.reduce_all(tf.math.is_finite(value)))
+
+
+@contextlib.contextmanager
+def _watched_layers(model: keras.Model) -> Iterator[list[str]]:
+    """Yields a list of the layers whose output was not finite, in order.
+
+    Inner layers come before those that they are part of.
+    """
+    found: list[str] = []
+    watched = []
+
+    def watch(layer: keras.layers.Layer) -> None:
+        call = layer.call
+
+        def watched_call(*args: Any, **kwargs: Any) -> Any:
+            output = call(*args, **kwargs)
+            if any(_not_finite(x) for x in tf.nest.flatten(output)):
+                found.append(layer.path)
+            return output
+
+        # The instance's, before the class's; Keras need not know of it.
+        layer.__dict__["call"] = watched_call
+        watched.append(layer)
+
+    try:
+        for layer in model._flatten_layers(include_self=False):
+            if "call" not in layer.__dict__:
+                watch(layer)
+        yield found
+    finally:
+        for layer in watched:
+            del layer.__dict__["call"]

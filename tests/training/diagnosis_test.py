@@ -1,0 +1,162 @@
+"""Tests that a step is computed again as it was, and described."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from keras_vae import seeds
+from keras_vae.models import VAE
+from keras_vae.objectives import Inference, LatentGroup
+from keras_vae.training import Adam, diagnose, make_strategy
+from keras_vae.training.diagnosis import name_some
+from tests.models.cases import binary_images, make_model
+
+tfd = tfp.distributions
+
+
+class _Groups(VAE):
+    """A VAE with two more groups, each of one dimension and one weight.
+
+    With `noisy`, the first of them is finite where a draw of noise is above 0.
+    """
+
+    def __init__(self, encoder, decoder, noisy=False):
+        super().__init__(encoder, decoder)
+        self.noisy = noisy
+        self.scales = [
+            self.add_weight(name=f"scale_{i}", shape=(), initializer="ones")
+            for i in range(2)
+        ]
+        self.steps = self.add_weight(
+            name="steps", shape=(), initializer="zeros", trainable=False
+        )
+
+    def infer(self, image, encoding, seed, num_samples=None, training=False):
+        inference = super().infer(image, encoding, seed)
+        if training:
+            self.steps.assign_add(1.0)
+        noise = _noise(seed) if self.noisy else tf.constant(1.0)
+        prior = tfd.MultivariateNormalDiag(tf.zeros([1]), tf.ones([1]))
+        groups = []
+        for weight, factor in zip(self.scales, (noise, 1.0)):
+            scale = tf.sqrt(weight * factor) * tf.ones([tf.shape(image)[0], 1])
+            posterior = tfd.MultivariateNormalDiag(tf.zeros([1]), scale)
+            groups.append(LatentGroup(posterior, prior, posterior.mean()))
+        return Inference(
+            image, inference.likelihood, (*inference.groups, *groups)
+        )
+
+
+def _noise(seed):
+    return tf.random.stateless_normal([], seed)
+
+
+def _make(noisy=False):
+    base = make_model()
+    model = _Groups(base.encoder, base.decoder, noisy)
+    model.build()
+    model.compile(optimizer=Adam(1e-3), jit_compile=False)
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def test_names_the_latent_group_and_its_variable():
+    model = _make()
+    model.scales[1].assign(-1.0)
+    lines = diagnose(model, binary_images(), 3).splitlines()
+    assert lines == [
+        "In step 3 not finite are: the KL of latent group 3 of 3, the loss.",
+        f"So are the gradients of 1 of {len(model.trainable_variables)} "
+        f"variables: {model.scales[1].path}.",
+    ]
+
+
+def test_names_the_first_layer():
+    model = _make()
+    dense = [
+        layer
+        for layer in model.decoder._flatten_layers(include_self=False)
+        if isinstance(layer, keras.layers.Dense)
+    ]
+    kernel = dense[0].kernel
+    kernel.assign(tf.fill(kernel.shape, np.inf))
+    lines = diagnose(model, binary_images(), 0).splitlines()
+    assert lines[0] == (
+        "In step 0 not finite are: the log-likelihood, the loss."
+    )
+    assert lines[1] == f"First so is the output of layer {dense[0].path}."
+    assert kernel.path in lines[2] or "more variables" in lines[2]
+
+
+def test_names_the_images():
+    image = binary_images()
+    image[2, 1] = np.nan
+    lines = diagnose(_make(), image, 0).splitlines()
+    assert lines[0].startswith("In step 0 not finite are: the images, the log")
+
+
+def test_changes_nothing():
+    model = _make()
+    model.scales[0].assign(np.nan)
+    variables = [*model.variables, *model.optimizer.variables]
+    before = [variable.numpy() for variable in variables]
+    diagnose(model, binary_images(), 3)
+    for variable, value in zip(variables, before):
+        np.testing.assert_array_equal(variable.numpy(), value)
+    layers = model._flatten_layers()
+    assert not any("call" in layer.__dict__ for layer in layers)
+
+
+def _is_finite(model, step, replica):
+    seed = seeds.fold_in(seeds.from_int(model.seed), step)
+    return float(_noise(seeds.fold_in(seed, replica))) > 0
+
+
+class _Skips(keras.callbacks.Callback):
+    """Notes which steps the optimizer skips."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        skips = self.model.optimizer.consecutive_skips
+        self.found.append(int(skips.numpy()) > 0)
+
+
+def test_has_the_noise_of_the_step():
+    model, skips = _make(noisy=True), _Skips()
+    images = binary_images(48)
+    dataset = tf.data.Dataset.from_tensor_slices(images).batch(8)
+    model.fit(dataset, shuffle=False, verbose=0, callbacks=[skips])
+    expected = [not _is_finite(model, step, 0) for step in range(6)]
+    assert skips.found == expected
+    assert {*expected} == {True, False}
+    for step in range(6):
+        text = diagnose(model, images[8 * step :][:8], step)
+        assert ("KL of latent group 2 of 3" in text) == expected[step]
+        assert ("is finite" in text) != expected[step]
+
+
+def test_replays_all_replicas():
+    with make_strategy("mirrored").scope():
+        model = _make(noisy=True)
+    bad = [
+        [not _is_finite(model, step, replica) for replica in range(2)]
+        for step in range(8)
+    ]
+    assert [False, True] in bad and [False, False] in bad
+    for step in range(8):
+        text = diagnose(model, binary_images(), step)
+        assert ("KL of latent group 2 of 3" in text) == any(bad[step])
+
+
+def test_many_names_are_counted():
+    assert name_some(["a", "b", "c"], "layers") == "a, b, c"
+    assert name_some(list("abcde"), "layers") == "a, b, c and 2 more layers"
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))
