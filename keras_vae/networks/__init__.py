@@ -5,14 +5,21 @@ from keras_vae.networks.convolutional import (
     ConvolutionalEncoder,
 )
 from keras_vae.networks.dense import DenseDecoder, DenseEncoder
+from keras_vae.networks.hierarchy import BottomUpEncoder, TopDownDecoder
 from keras_vae.networks.network import Decoder, Encoder
 from keras_vae.networks.residual import (
     ResidualBlock,
     ResidualDecoder,
     ResidualEncoder,
 )
+from keras_vae.networks.residual_hierarchy import (
+    ResidualBottomUp,
+    ResidualTopDown,
+    TopDownBlock,
+)
 
 __all__ = [
+    "BottomUpEncoder",
     "ConvolutionalDecoder",
     "ConvolutionalEncoder",
     "Decoder",
@@ -20,6 +27,10 @@ __all__ = [
     "DenseEncoder",
     "Encoder",
     "ResidualBlock",
+    "ResidualBottomUp",
     "ResidualDecoder",
     "ResidualEncoder",
+    "ResidualTopDown",
+    "TopDownBlock",
+    "TopDownDecoder",
 ]

@@ -11,7 +11,7 @@ from tensorflow_probability import distributions as tfd
 
 from keras_vae.distributions import DistributionLayer
 
-__all__ = ["Decoder", "Encoder"]
+__all__ = ["Decoder", "Encoder", "check_image_shape"]
 
 
 class _Network(keras.Model):
@@ -41,6 +41,10 @@ class _Network(keras.Model):
             if not layer.built:
                 layer.build(shape)
             shape = layer.compute_output_shape(shape)
+        self.build_distribution(shape)
+
+    def build_distribution(self, shape: tuple[int | None, ...]) -> None:
+        """Builds the distribution, the last of the network to be built."""
         # It is built already where it comes from a file.
         if not self.distribution.built:
             self.distribution.build(shape)
@@ -62,7 +66,8 @@ class _Network(keras.Model):
         return config
 
 
-def _check_image_shape(name: str, shape: Sequence[int]) -> None:
+def check_image_shape(name: str, shape: Sequence[int]) -> None:
+    """Raises ValueError unless `shape` is (height, width, channels)."""
     if len(shape) != 3:
         raise ValueError(
             f"`{name}` must be (height, width, channels). "
@@ -91,7 +96,7 @@ class Encoder(_Network):
         **kwargs: Any,
     ):
         super().__init__(distribution, **kwargs)
-        _check_image_shape("image_shape", image_shape)
+        check_image_shape("image_shape", image_shape)
         self.image_shape = tuple(image_shape)
 
     @property
@@ -130,7 +135,7 @@ class Decoder(_Network):
         self, distribution: DistributionLayer, latent_dim: int, **kwargs: Any
     ):
         super().__init__(distribution, **kwargs)
-        _check_image_shape("distribution.event_shape", distribution.event_shape)
+        check_image_shape("distribution.event_shape", distribution.event_shape)
         self.latent_dim = latent_dim
 
     @property
@@ -141,13 +146,16 @@ class Decoder(_Network):
 
     @property
     def output_shape_per_image(self) -> tuple[int, int, int]:
-        """Shape of the parameters of one image, (H, W, C * n)."""
-        height, width, channels = self.image_shape
-        num_values = height * width * channels
-        params_per_value = self.distribution.num_params // num_values
-        return height, width, channels * params_per_value
+        """Shape of the parameters of one image, (H, W, n)."""
+        height, width, _ = self.image_shape
+        return height, width, self.distribution.num_params // (height * width)
 
     def build(self, input_shape: Any = None) -> None:
+        self.build_output_bias()
+        self.build_layers(self.stack, (None, self.latent_dim))
+
+    def build_output_bias(self) -> None:
+        """Adds the bias of the likelihood's parameters."""
         self.output_bias = self.add_weight(
             name="output_bias",
             shape=self.output_shape_per_image,
@@ -155,7 +163,6 @@ class Decoder(_Network):
             dtype="float32",
             autocast=False,  # The likelihood's parameters are float32.
         )
-        self.build_layers(self.stack, (None, self.latent_dim))
 
     def call(self, z: tf.Tensor) -> tfd.Distribution:
         """Returns p(x|z) for latents of shape `[..., latent_dim]`.
@@ -163,9 +170,20 @@ class Decoder(_Network):
         Leading axes, such as `[sample, batch]`, become the batch shape.
         """
         params = self.run(self.stack, tf.reshape(z, [-1, self.latent_dim]))
+        leading = None if z.shape.rank == 2 else tf.shape(z)[:-1]
+        return self.likelihood(params, leading)
+
+    def likelihood(
+        self, params: tf.Tensor, leading: tf.Tensor | None = None
+    ) -> tfd.Distribution:
+        """Returns p(x|z) with what the network gave for it.
+
+        Args:
+            params: `[rows, H, W, C * n]`.
+            leading: Batch shape whose product is `rows`; `[rows]` unless given.
+        """
         params = tf.cast(params, tf.float32) + self.output_bias
-        if z.shape.rank != 2:
-            leading = tf.shape(z)[:-1]
+        if leading is not None:
             params = tf.reshape(
                 params, tf.concat([leading, self.output_shape_per_image], 0)
             )

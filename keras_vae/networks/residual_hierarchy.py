@@ -1,0 +1,507 @@
+"""A deep hierarchy of dense convolutions: for CPUs and small GPUs.
+
+Bottleneck residual blocks without normalisation and without depthwise
+convolutions, all at half the image's resolution and below. The encoder shares
+one feature per resolution among the latent groups at it. Each group adds to the
+stream what its prior path has worked out and its latent, drawn white and scaled
+by the prior path: the same as a Gaussian prior with a learned scale, and a KL
+against N(0, I).
+
+References:
+    Child (2021), Very Deep VAEs Generalize Autoregressive Models; Hazami et al.
+    (2022), Efficient-VDVAE; Sonderby et al. (2016), Ladder Variational
+    Autoencoders.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from keras_vae.distributions import DistributionLayer
+from keras_vae.networks.convolutional import check_divisible
+from keras_vae.networks.hierarchy import (
+    BottomUpEncoder,
+    Choose,
+    LocScale,
+    TopDownDecoder,
+)
+from keras_vae.networks.residual import (
+    DepthToSpace,
+    ResidualBlock,
+    SpaceToDepth,
+)
+
+__all__ = ["ResidualBottomUp", "ResidualTopDown", "TopDownBlock"]
+
+_TO_DENSE_CHANNELS = 16
+_GAIN = 0.7
+_LOG_SCALE_RANGE = (-6.0, 1.5)
+UPSAMPLING = ("nearest", "depth_to_space")
+
+
+def _conv(filters: int, size: int, layer: Any, **kwargs: Any) -> Any:
+    """Returns a convolution with the precision of the network it is in."""
+    return keras.layers.Conv2D(
+        filters, size, padding="same", dtype=layer.dtype_policy, **kwargs
+    )
+
+
+def _scaled(gain: float) -> keras.initializers.Initializer:
+    """Returns Glorot's initializer with the weights times `gain`."""
+    return keras.initializers.VarianceScaling(gain**2, "fan_avg", "uniform")
+
+
+def _loc_scale(params: tf.Tensor) -> LocScale:
+    """Splits the last axis into loc and log scale, in float32."""
+    loc, log_scale = tf.split(tf.cast(params, tf.float32), 2, axis=-1)
+    return loc, tf.exp(tf.clip_by_value(log_scale, *_LOG_SCALE_RANGE))
+
+
+def _standard(like: tf.Tensor) -> LocScale:
+    return tf.zeros_like(like), tf.ones_like(like)
+
+
+def _check_scales(**sizes: Sequence[int]) -> None:
+    if len({len(values) for values in sizes.values()}) > 1:
+        names = ", ".join(f"`{name}`" for name in sizes)
+        received = ", ".join(f"{k}={tuple(v)}" for k, v in sizes.items())
+        raise ValueError(
+            f"{names} must have one entry for each scale. Received: {received}"
+        )
+
+
+@keras.saving.register_keras_serializable(package="keras_vae")
+class TopDownBlock(keras.layers.Layer):
+    """One latent group in the residual stream x.
+
+        u, v = split(1x1(x))
+        loc, log_scale = 1x1(act(3x3(act(u + feature))))    the posterior
+        h = act(3x3(act(v)))                                the prior's path
+        x + 1x1([h, w * (1 + 1x1(h))]),  w ~ N(loc, scale), prior N(0, I)
+
+    Args:
+        filters: Channels of the stream.
+        bottleneck: Channels of the 3x3 convolutions and of the feature.
+        latent_channels: Channels of w.
+        activation: Name of a Keras activation.
+        gain: Scale of the last convolution's initial weights.
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        bottleneck: int,
+        latent_channels: int,
+        activation: str = "elu",
+        gain: float = 1.0,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.bottleneck = bottleneck
+        self.latent_channels = latent_channels
+        self.activation = activation
+        self.gain = gain
+        self._act = keras.activations.get(activation)
+        self.reduce = _conv(2 * bottleneck, 1, self)
+        self.posterior_mix = _conv(bottleneck, 3, self, activation=activation)
+        self.posterior_head = _conv(2 * latent_channels, 1, self)
+        self.prior_mix = _conv(bottleneck, 3, self, activation=activation)
+        self.prior_scale = _conv(latent_channels, 1, self)
+        self.expand = _conv(filters, 1, self, kernel_initializer=_scaled(gain))
+
+    def build(self, input_shape: Any) -> None:
+        inner = (*input_shape[:-1], self.bottleneck)
+        self.reduce.build(input_shape)
+        for layer in (
+            self.posterior_mix,
+            self.posterior_head,
+            self.prior_mix,
+            self.prior_scale,
+        ):
+            layer.build(inner)
+        merged = self.bottleneck + self.latent_channels
+        self.expand.build((*input_shape[:-1], merged))
+        self.built = True
+
+    def call(self, x: tf.Tensor, choose: Any) -> tf.Tensor:
+        """Returns the stream after the group.
+
+        Args:
+            x: The stream, `[rows, h, w, filters]`.
+            choose: `choose(prior, posterior)` returns w; see
+                `TopDownDecoder.descend`.
+        """
+        for_posterior, for_prior = tf.split(self.reduce(x), 2, axis=-1)
+        h = self.prior_mix(self._act(for_prior))
+        scale = 1.0 + self.prior_scale(h)
+
+        def posterior(feature: tf.Tensor) -> LocScale:
+            mixed = self.posterior_mix(self._act(for_posterior + feature))
+            return _loc_scale(self.posterior_head(mixed))
+
+        w = choose(_standard(tf.cast(scale, tf.float32)), posterior)
+        w = tf.cast(w, scale.dtype)
+        return x + self.expand(tf.concat([h, w * scale], axis=-1))
+
+    def compute_output_shape(self, input_shape: Any, **kwargs: Any) -> Any:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "bottleneck": self.bottleneck,
+            "latent_channels": self.latent_channels,
+            "activation": self.activation,
+            "gain": self.gain,
+        }
+
+
+@keras.saving.register_keras_serializable(package="keras_vae")
+class ResidualBottomUp(BottomUpEncoder):
+    """Residual blocks at 1/2, 1/4, ... of the resolution, features for groups.
+
+    Args:
+        image_shape: (height, width, channels); height and width divide by 2
+            to the power of the number of scales.
+        filters: Channels at each scale, the highest resolution first.
+        bottlenecks: Channels of the 3x3 convolutions at each scale.
+        num_blocks: Residual blocks at each scale.
+        num_groups: Convolutional latent groups at each scale.
+        dense_units: Size of the top group's feature.
+        activation: Name of a Keras activation.
+
+    Raises:
+        ValueError: If the image does not divide, or the lists differ in length.
+    """
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        filters: Sequence[int] = (32, 64),
+        bottlenecks: Sequence[int] = (16, 32),
+        num_blocks: Sequence[int] = (1, 2),
+        num_groups: Sequence[int] = (0, 4),
+        dense_units: int = 256,
+        activation: str = "elu",
+        **kwargs: Any,
+    ):
+        _check_scales(
+            filters=filters,
+            bottlenecks=bottlenecks,
+            num_blocks=num_blocks,
+            num_groups=num_groups,
+        )
+        super().__init__(image_shape, **kwargs)
+        check_divisible(image_shape, len(filters))
+        self.filters = tuple(filters)
+        self.bottlenecks = tuple(bottlenecks)
+        self.num_blocks = tuple(num_blocks)
+        self.num_groups = tuple(num_groups)
+        self.dense_units = dense_units
+        self.activation = activation
+        self._to_depth = SpaceToDepth(dtype=self.dtype_policy)
+        gain = _GAIN / math.sqrt(max(sum(self.num_blocks), 1))
+        self._scales = [self._scale(s, gain) for s in range(len(filters))]
+        self._features = [
+            _conv(count * bottleneck, 1, self) if count else None
+            for count, bottleneck in zip(num_groups, bottlenecks, strict=True)
+        ]
+        dtype = self.dtype_policy
+        self._top = [
+            _conv(_TO_DENSE_CHANNELS, 1, self),
+            keras.layers.Flatten(dtype=dtype),
+            keras.layers.Dense(dense_units, activation=activation, dtype=dtype),
+        ]
+
+    def _scale(self, scale: int, gain: float) -> list[keras.layers.Layer]:
+        filters = self.filters[scale]
+        size, strides = (3, 1) if scale == 0 else (2, 2)
+        first = _conv(
+            filters, size, self, strides=strides, activation=self.activation
+        )
+        return [
+            first,
+            *(
+                ResidualBlock(
+                    filters,
+                    self.bottlenecks[scale],
+                    self.activation,
+                    gain,
+                    dtype=self.dtype_policy,
+                )
+                for _ in range(self.num_blocks[scale])
+            ),
+        ]
+
+    def build(self, input_shape: Any = None) -> None:
+        shape: Any = (None, *self.image_shape)
+        shape = self._to_depth.compute_output_shape(shape)
+        for layers, feature in zip(self._scales, self._features, strict=True):
+            shape = _build(layers, shape)
+            if feature is not None:
+                feature.build(shape)
+        _build(self._top, shape)
+        self.built = True
+
+    def call(self, image: tf.Tensor, training: bool = False) -> list[tf.Tensor]:
+        """Returns the feature of each group, the top group first.
+
+        Args:
+            image: `[batch, H, W, C]` in [0, 1].
+            training: Unused; no layer depends on it.
+
+        Returns:
+            `[batch, dense_units]` for the top group, then for each
+            convolutional group `[batch, h, w, bottleneck]`.
+        """
+        del training
+        x = self._to_depth(2.0 * image - 1.0)
+        features: list[tf.Tensor] = []
+        for scale, layers in enumerate(self._scales):
+            x = _run(layers, x)
+            feature, count = self._features[scale], self.num_groups[scale]
+            if feature is not None:
+                features = [*tf.split(feature(x), count, axis=-1), *features]
+        return [_run(self._top, x), *features]
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "bottlenecks": self.bottlenecks,
+            "num_blocks": self.num_blocks,
+            "num_groups": self.num_groups,
+            "dense_units": self.dense_units,
+            "activation": self.activation,
+        }
+
+
+@keras.saving.register_keras_serializable(package="keras_vae")
+class ResidualTopDown(TopDownDecoder):
+    """A dense latent on top, then `TopDownBlock`s up to half the resolution.
+
+    Args:
+        distribution: Turns the last output into p(x|z).
+        filters: Channels at each scale, the highest resolution first, as in
+            the encoder: the decoder runs through them from the last.
+        bottlenecks: Channels of the 3x3 convolutions, in the same order.
+        num_blocks: Residual blocks after the groups of each scale.
+        num_groups: Latent groups at each scale.
+        latent_channels: Channels of each of these groups.
+        top_latent_dim: Size of the dense latent on top.
+        dense_units: Width of the dense layer after it; as in the encoder.
+        activation: Name of a Keras activation.
+        upsampling: `nearest` (with a learned bias for each position) or
+            `depth_to_space`.
+
+    Raises:
+        ValueError: If the image does not divide, or the lists differ in length.
+    """
+
+    def __init__(
+        self,
+        distribution: DistributionLayer,
+        filters: Sequence[int] = (32, 64),
+        bottlenecks: Sequence[int] = (16, 32),
+        num_blocks: Sequence[int] = (1, 0),
+        num_groups: Sequence[int] = (0, 4),
+        latent_channels: int = 8,
+        top_latent_dim: int = 32,
+        dense_units: int = 256,
+        activation: str = "elu",
+        upsampling: str = "depth_to_space",
+        **kwargs: Any,
+    ):
+        _check_scales(
+            filters=filters,
+            bottlenecks=bottlenecks,
+            num_blocks=num_blocks,
+            num_groups=num_groups,
+        )
+        if upsampling not in UPSAMPLING:
+            raise ValueError(
+                f"`upsampling` must be one of {UPSAMPLING}. "
+                f"Received: upsampling={upsampling!r}"
+            )
+        height, width, _ = distribution.event_shape
+        check_divisible(distribution.event_shape, len(filters))
+        sizes = [
+            (height // 2 ** (s + 1), width // 2 ** (s + 1))
+            for s in range(len(filters))
+        ]
+        shapes: list[tuple[int, ...]] = [(top_latent_dim,)]
+        for scale in reversed(range(len(filters))):
+            shapes += [(*sizes[scale], latent_channels)] * num_groups[scale]
+        super().__init__(distribution, tuple(shapes), **kwargs)
+        self.filters = tuple(filters)
+        self.bottlenecks = tuple(bottlenecks)
+        self.num_blocks = tuple(num_blocks)
+        self.num_groups = tuple(num_groups)
+        self.latent_channels = latent_channels
+        self.top_latent_dim = top_latent_dim
+        self.dense_units = dense_units
+        self.activation = activation
+        self.upsampling = upsampling
+        self._sizes = sizes
+        self._make_layers()
+
+    def _make_layers(self) -> None:
+        dtype = self.dtype_policy
+        small = (*self._sizes[-1], _TO_DENSE_CHANNELS)
+        self._top_posterior = keras.layers.Dense(
+            2 * self.top_latent_dim, dtype=dtype
+        )
+        self._top = [
+            keras.layers.Dense(
+                self.dense_units, activation=self.activation, dtype=dtype
+            ),
+            keras.layers.Dense(
+                math.prod(small), activation=self.activation, dtype=dtype
+            ),
+            keras.layers.Reshape(small, dtype=dtype),
+            _conv(self.filters[-1], 1, self),
+        ]
+        count = max(sum(self.num_blocks) + sum(self.num_groups), 1)
+        gain = _GAIN / math.sqrt(count)
+        scales = range(len(self.filters))
+        self._groups = [self._scale_groups(s, gain) for s in scales]
+        self._blocks = [self._scale_blocks(s, gain) for s in scales]
+        self._up = [self._upsampling(s) for s in scales[:-1]]
+        self._output = [
+            keras.layers.Activation(self.activation, dtype=dtype),
+            _conv(4 * self.output_shape_per_image[-1], 3, self),
+            DepthToSpace(dtype=dtype),
+        ]
+
+    def _scale_groups(self, scale: int, gain: float) -> list[TopDownBlock]:
+        return [
+            TopDownBlock(
+                self.filters[scale],
+                self.bottlenecks[scale],
+                self.latent_channels,
+                self.activation,
+                gain,
+                dtype=self.dtype_policy,
+            )
+            for _ in range(self.num_groups[scale])
+        ]
+
+    def _scale_blocks(self, scale: int, gain: float) -> list[ResidualBlock]:
+        return [
+            ResidualBlock(
+                self.filters[scale],
+                self.bottlenecks[scale],
+                self.activation,
+                gain,
+                dtype=self.dtype_policy,
+            )
+            for _ in range(self.num_blocks[scale])
+        ]
+
+    def _upsampling(self, scale: int) -> list[keras.layers.Layer]:
+        """Returns what leads from the scale below to this one."""
+        filters, dtype = self.filters[scale], self.dtype_policy
+        if self.upsampling == "depth_to_space":
+            return [_conv(4 * filters, 1, self), DepthToSpace(dtype=dtype)]
+        return [
+            _conv(filters, 1, self),
+            keras.layers.UpSampling2D(2, dtype=dtype),
+        ]
+
+    def build(self, input_shape: Any = None) -> None:
+        self.build_output_bias()
+        self._bias_maps = [
+            self.add_weight(
+                name=f"bias_map_{scale}",
+                shape=(*self._sizes[scale], self.filters[scale]),
+                initializer="zeros",
+            )
+            for scale in self._scales_with_bias()
+        ]
+        self._top_posterior.build((None, self.dense_units))
+        _build(self._top, (None, self.top_latent_dim))
+        for scale in reversed(range(len(self.filters))):
+            shape = (None, *self._sizes[scale], self.filters[scale])
+            if scale < len(self.filters) - 1:
+                below = (None, *self._sizes[scale + 1], self.filters[scale + 1])
+                _build(self._up[scale], below)
+            layers: list[keras.layers.Layer] = [
+                *self._groups[scale],
+                *self._blocks[scale],
+            ]
+            for layer in layers:
+                layer.build(shape)
+        _build(self._output, shape)
+        self.build_distribution((None, *self.output_shape_per_image))
+
+    def _scales_with_bias(self) -> list[int]:
+        last = len(self.filters) - 1
+        return list(range(last + 1)) if self.upsampling == "nearest" else [last]
+
+    def descend(
+        self, rows: tf.Tensor, choose: Choose, training: bool = False
+    ) -> tf.Tensor:
+        del training  # No layer depends on it.
+        x = self._run_top(rows, choose)
+        index = 1
+        for scale in reversed(range(len(self.filters))):
+            if scale < len(self.filters) - 1:
+                x = _run(self._up[scale], x)
+            if scale in self._scales_with_bias():
+                position = self._scales_with_bias().index(scale)
+                x += tf.cast(self._bias_maps[position], x.dtype)
+            for group in self._groups[scale]:
+                x = group(x, choose=_at(choose, index))
+                index += 1
+            x = _run(self._blocks[scale], x)
+        return _run(self._output, x)
+
+    def _run_top(self, rows: tf.Tensor, choose: Choose) -> tf.Tensor:
+        prior = _standard(tf.zeros([rows, self.top_latent_dim]))
+
+        def posterior(feature: tf.Tensor) -> LocScale:
+            return _loc_scale(self._top_posterior(feature))
+
+        return _run(self._top, choose(0, prior, posterior))
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        names = (
+            "filters",
+            "bottlenecks",
+            "num_blocks",
+            "num_groups",
+            "latent_channels",
+            "top_latent_dim",
+            "dense_units",
+            "activation",
+            "upsampling",
+        )
+        return {**config, **{name: getattr(self, name) for name in names}}
+
+
+def _at(choose: Choose, index: int) -> Any:
+    """Returns `choose` for one group."""
+
+    def choose_here(prior: LocScale, posterior: Any) -> tf.Tensor:
+        return choose(index, prior, posterior)
+
+    return choose_here
+
+
+def _run(layers: Sequence[keras.layers.Layer], x: tf.Tensor) -> tf.Tensor:
+    for layer in layers:
+        x = layer(x)
+    return x
+
+
+def _build(layers: Sequence[keras.layers.Layer], shape: Any) -> Any:
+    for layer in layers:
+        layer.build(shape)
+        shape = layer.compute_output_shape(shape)
+    return shape

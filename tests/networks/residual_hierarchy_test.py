@@ -1,0 +1,200 @@
+"""Tests of the hierarchy of dense convolutions."""
+
+import math
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_vae.distributions import IndependentBernoulli
+from keras_vae.networks import (
+    ResidualBottomUp,
+    ResidualTopDown,
+    TopDownBlock,
+)
+from tests.networks.cases import seeded
+
+_IMAGE = (8, 8, 1)
+_SIZES = {
+    "filters": (4, 6),
+    "bottlenecks": (3, 4),
+    "num_blocks": (1, 1),
+    "num_groups": (1, 2),
+    "dense_units": 8,
+}
+
+
+def _networks(**kwargs):
+    encoder = seeded(ResidualBottomUp, _IMAGE, **_SIZES)
+    decoder = seeded(
+        ResidualTopDown,
+        IndependentBernoulli(_IMAGE),
+        **{**_SIZES, "latent_channels": 2, "top_latent_dim": 3, **kwargs},
+    )
+    encoder.build()
+    decoder.build()
+    return encoder, decoder
+
+
+def _images(count: int = 4) -> np.ndarray:
+    random = np.random.default_rng(0)
+    return random.uniform(size=(count, *_IMAGE)).astype(np.float32)
+
+
+def test_features_fit_the_groups_from_the_top_down():
+    encoder, decoder = _networks()
+    assert decoder.group_shapes == ((3,), (2, 2, 2), (2, 2, 2), (4, 4, 2))
+    shapes = [tuple(feature.shape[1:]) for feature in encoder(_images())]
+    assert shapes == [(8,), (2, 2, 4), (2, 2, 4), (4, 4, 3)]
+
+
+def test_the_default_has_the_size_that_its_parts_add_up_to():
+    """Counted by hand: k * k * in * out + out for each convolution."""
+
+    def conv(size, inputs, outputs):
+        return size * size * inputs * outputs + outputs
+
+    def block(filters, inner):
+        mix = conv(3, inner, inner)
+        return conv(1, filters, inner) + mix + conv(1, inner, filters)
+
+    group = (
+        conv(1, 64, 64)
+        + 2 * conv(3, 32, 32)
+        + conv(1, 32, 16)
+        + conv(1, 32, 8)
+        + conv(1, 40, 64)
+    )
+    encoder = (
+        conv(3, 4, 32)
+        + block(32, 16)
+        + conv(2, 32, 64)
+        + 2 * block(64, 32)
+        + conv(1, 64, 128)
+        + conv(1, 64, 16)
+        + conv(1, 784, 256)
+    )
+    decoder = (
+        conv(1, 256, 64)
+        + conv(1, 32, 256)
+        + conv(1, 256, 784)
+        + conv(1, 16, 64)
+        + 7 * 7 * 64
+        + 4 * group
+        + conv(1, 64, 128)
+        + block(32, 16)
+        + conv(3, 32, 4)
+        + 784
+    )
+    shape = (28, 28, 1)
+    bottom_up = ResidualBottomUp(shape)
+    bottom_up.build()
+    top_down = ResidualTopDown(IndependentBernoulli(shape))
+    top_down.build()
+    assert bottom_up.count_params() == encoder
+    assert top_down.count_params() == decoder
+
+
+def test_a_latent_is_white_and_scaled_by_its_prior():
+    """x + W [h, w g]: twice the latent is twice the step from w = 0."""
+    block = seeded(TopDownBlock, 4, 3, 2, activation="tanh")
+    x = np.random.default_rng(0).normal(size=(1, 2, 2, 4)).astype(np.float32)
+    seen = []
+
+    def at(value):
+        def choose(prior, posterior):
+            seen.append(prior)
+            return tf.fill([1, 2, 2, 2], value)
+
+        return block(x, choose=choose).numpy()
+
+    zero, one, two = at(0.0), at(1.0), at(2.0)
+    np.testing.assert_allclose(two - zero, 2 * (one - zero), atol=1e-5)
+    loc, scale = seen[0]
+    np.testing.assert_array_equal(loc, np.zeros([1, 2, 2, 2]))
+    np.testing.assert_array_equal(scale, np.ones([1, 2, 2, 2]))
+
+
+def test_the_scale_of_a_posterior_is_bounded():
+    encoder, decoder = _networks()
+    features = [1e4 * feature for feature in encoder(_images())]
+    scales = []
+
+    def choose(index, prior, posterior):
+        loc, scale = posterior(features[index])
+        scales.append(scale.numpy())
+        return tf.zeros_like(loc)
+
+    decoder.descend(4, choose)
+    for scale in scales:
+        assert scale.min() >= math.exp(-6.0) * (1 - 1e-6)
+        assert scale.max() <= math.exp(1.5) * (1 + 1e-6)
+
+
+@pytest.mark.parametrize("upsampling", ["nearest", "depth_to_space"])
+def test_the_groups_come_in_their_order(upsampling):
+    _, decoder = _networks(upsampling=upsampling)
+    asked = []
+
+    def choose(index, prior, posterior):
+        asked.append((index, tuple(prior[0].shape)))
+        return prior[0]
+
+    params = decoder.descend(2, choose)
+    assert params.shape == (2, *_IMAGE)
+    assert asked == [
+        (index, (2, *shape)) for index, shape in enumerate(decoder.group_shapes)
+    ]
+
+
+def test_leading_axes_of_latents_become_the_batch_shape():
+    _, decoder = _networks()
+    z = np.random.default_rng(0).normal(size=(2, 3, decoder.latent_dim))
+    z = z.astype(np.float32)
+    joint = decoder(z)
+    assert joint.batch_shape == (2, 3)
+    np.testing.assert_allclose(
+        joint.mean()[1], decoder(z[1]).mean(), rtol=1e-5, atol=1e-6
+    )
+
+
+def test_bfloat16_networks_have_float32_latents():
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        encoder, decoder = _networks()
+    finally:
+        keras.config.set_dtype_policy(before)
+    features = encoder(_images())
+    assert features[1].dtype == tf.bfloat16
+
+    def choose(index, prior, posterior):
+        loc, scale = posterior(features[index])
+        assert {x.dtype for x in (*prior, loc, scale)} == {tf.float32}
+        return loc
+
+    assert decoder.descend(4, choose).dtype == tf.bfloat16
+
+
+@pytest.mark.parametrize(
+    "sizes, message",
+    [
+        ({"num_groups": (1,)}, "must have one entry for each scale"),
+        ({"upsampling": "bicubic"}, "`upsampling` must be one of"),
+        (
+            dict.fromkeys(
+                ("filters", "bottlenecks", "num_blocks", "num_groups"),
+                (4, 4, 4, 4),
+            ),
+            "must be divisible by 16",
+        ),
+    ],
+)
+def test_sizes_that_do_not_fit_are_named(sizes, message):
+    with pytest.raises(ValueError, match=message):
+        ResidualTopDown(IndependentBernoulli(_IMAGE), **{**_SIZES, **sizes})
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))
