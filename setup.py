@@ -26,6 +26,7 @@ setup(
         "absl-py>=2.3",
         "importlib_resources>=6",  # tensorflow-datasets imports it undeclared.
         "keras>=3.15,<3.16",
+        "matplotlib>=3.9",
         "numpy>=2.0",
         "pillow>=11",
         "scipy>=1.13",

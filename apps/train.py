@@ -24,6 +24,8 @@ _DATA = (
     "dequantization",
     "pad",
     "validation_size",
+    "num_bits",
+    "horizontal_flip",
     "seed",
 )
 _TRAINING = (
@@ -68,6 +70,10 @@ def _define_data_flags() -> None:
     flags.DEFINE_integer("pad", 0, "Black pixels added on every side.")
     flags.DEFINE_integer(
         "validation_size", None, "Images cut from train for validation."
+    )
+    flags.DEFINE_integer("num_bits", 8, "Bits of each value that are kept.")
+    flags.DEFINE_boolean(
+        "horizontal_flip", False, "Mirror half of the training images."
     )
 
 

@@ -18,7 +18,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 
-from keras_vae.config import ModelConfig, TrainingConfig
+from keras_vae.config import TrainingConfig
+from keras_vae.model_configs import VAEConfig
 from keras_vae.data import ArraySplit, DataConfig, ImageDataset
 from keras_vae.training import ExperimentConfig, train
 
@@ -42,7 +43,7 @@ class Timer(keras.callbacks.Callback):
         self.end = self._now()
 
 
-DENSE = ModelConfig(
+DENSE = VAEConfig(
     architecture="dense",
     hidden_units=(512,),
     latent_dim=16,
@@ -56,7 +57,7 @@ def measure(
     epochs: int,
     precision: str,
     jit_compile: str = "auto",
-    model: ModelConfig = DENSE,
+    model: VAEConfig = DENSE,
 ) -> dict[str, Any]:
     """Trains and measures.
 
@@ -118,7 +119,7 @@ def main() -> None:
     flags = parser.parse_args()
     with np.load(flags.data, allow_pickle=False) as arrays:
         images = arrays["images"]
-    model = DENSE if flags.model == "dense" else ModelConfig()
+    model = DENSE if flags.model == "dense" else VAEConfig()
     result = measure(
         images, flags.epochs, flags.precision, flags.jit_compile, model
     )

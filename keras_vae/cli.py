@@ -14,6 +14,11 @@ from absl import app, flags, logging
 
 from keras_vae.config import ModelConfig
 from keras_vae.errors import UserError, did_you_mean
+from keras_vae.model_configs import (
+    MODEL_CONFIGS,
+    NVAEConfig,
+    model_config_from_dict,
+)
 
 __all__ = [
     "UserError",
@@ -111,11 +116,18 @@ def define_model_flags(configs: pathlib.Path) -> None:
     if name not in names:
         near = did_you_mean(name, names)
         _fail(f"Unknown model. {near} Received: --model={name}")
-    _define_settings(_load_config(configs / f"{name}.py"))
+    config = _load_config(configs / f"{name}.py")
+    preset = _early_value("config.preset", "")
+    if preset and isinstance(config, NVAEConfig):
+        try:
+            config = NVAEConfig.from_preset(preset)
+        except UserError as error:
+            _fail(str(error))
+    _define_settings(config)
 
 
 def _define_settings(config: ModelConfig) -> None:
-    descriptions = _descriptions(ModelConfig)
+    descriptions = _descriptions(ModelConfig) | _descriptions(type(config))
     for field in dataclasses.fields(config):
         if field.name == "model":
             continue
@@ -126,6 +138,7 @@ def _define_settings(config: ModelConfig) -> None:
             flags.DEFINE_string(name, text, help_text)
         else:
             define: Any = {
+                bool: flags.DEFINE_boolean,
                 int: flags.DEFINE_integer,
                 float: flags.DEFINE_float,
                 str: flags.DEFINE_string,
@@ -174,14 +187,14 @@ def model_config() -> ModelConfig:
         UserError: If a value is not possible.
     """
     values: dict[str, Any] = {"model": flags.FLAGS.model}
-    for field in dataclasses.fields(ModelConfig):
+    for field in dataclasses.fields(MODEL_CONFIGS[flags.FLAGS.model]):
         if field.name == "model":
             continue
         value = flags.FLAGS[f"config.{field.name}"].value
         if isinstance(field.default, tuple):
             value = _sizes(field.name, str(value))
         values[field.name] = value
-    return ModelConfig(**values)
+    return model_config_from_dict(values)
 
 
 def _sizes(name: str, text: str) -> tuple[int, ...]:

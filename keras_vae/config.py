@@ -1,19 +1,23 @@
-"""The configuration of a model and of its training, as plain data.
+"""The configuration of a training and what all models share, as plain data.
 
 Nothing here imports TensorFlow: the apps read these to answer `--help`.
 """
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from keras_vae.errors import UserError, did_you_mean
 
-__all__ = ["ModelConfig", "TrainingConfig", "check_choice", "differences"]
+__all__ = [
+    "ModelConfig",
+    "TrainingConfig",
+    "check_choice",
+    "check_number",
+    "differences",
+]
 
-ARCHITECTURES = ("residual", "convolutional", "dense")
-MODELS = ("vae", "autoencoder")
-POSTERIORS = ("diagonal", "full")
 LIKELIHOODS = (
     "auto",
     "bernoulli",
@@ -21,7 +25,9 @@ LIKELIHOODS = (
     "normal_fixed",
     "normal_shared",
     "normal_per_pixel",
+    "discretized_logistic_mixture",
 )
+OPTIMIZERS = ("adam", "adamax")
 DISTRIBUTIONS = ("auto", "one_device", "mirrored")
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 
@@ -35,7 +41,7 @@ def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
         )
 
 
-def _check_number(
+def check_number(
     name: str,
     value: Any,
     low: float,
@@ -65,63 +71,121 @@ def _check_number(
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
-    """What is trained, and the optimizer that suits it.
+    """What every model has: its likelihood, its objective, its optimizer.
+
+    The networks are settings of the sub-classes in `keras_vae.model_configs`.
 
     Attributes:
-        model: `vae` or `autoencoder`.
-        architecture: `residual`, `convolutional` or `dense` networks.
-        latent_dim: Size of the latent vector.
-        hidden_units: Widths of the layers of the dense networks, from the
-            image on; the decoder mirrors them.
-        filters: Channels at each scale of the other networks, the highest
-            resolution first.
-        num_blocks: Residual blocks at each scale.
-        dense_units: Width of the dense layer beside the latent.
-        activation: Name of a Keras activation.
-        posterior: `diagonal` or `full` covariance of q(z|x).
-        likelihood: p(x|z); `auto` is Bernoulli for binarized images and a
-            Gaussian with one learned scale otherwise.
+        model: Name of the model.
+        likelihood: p(x|z); `auto` is Bernoulli for binarized images, and else
+            a discretized logistic mixture for the hierarchical models and a
+            Gaussian with one learned scale for the others.
         likelihood_scale: Standard deviation of a Gaussian likelihood (its
             first value where it is learned), in units of the [0, 1] range.
+        num_mixtures: Components of a discretized logistic mixture.
         beta: Weight of the KL after its warm-up.
         beta_initial: Weight of the KL at the first step, as a share of `beta`.
         beta_warmup: Share of the run in which the weight rises.
         free_bits: Nats of KL for each latent group that cost nothing.
+        kl_balancing: Whether the groups' KLs are balanced in the warm-up.
         batch_size: Images in a step, over all replicas.
-        learning_rate: Peak learning rate of Adam.
+        optimizer: `adam` or `adamax`.
+        learning_rate: Peak learning rate.
         learning_rate_warmup: Share of the run in which it rises.
         learning_rate_final: Its last value, as a share of the peak.
-        beta_2: Decay of Adam's second moment.
+        beta_2: Decay of the optimizer's second moment.
+        optimizer_epsilon: What keeps its divisor above 0.
+        weight_decay: L2 decay, added to the gradient; of Adamax alone.
         clip_norm: Largest norm of the gradient; 0 turns clipping off.
+        skip_factor: A step is left out if the gradient's norm is above so many
+            times what it was of late; 0 leaves out only what is not finite.
         ema_momentum: Momentum of the average of the weights that is
             evaluated and exported; 0 turns averaging off.
     """
 
     model: str = "vae"
-    architecture: str = "residual"
-    latent_dim: int = 32
-    hidden_units: tuple[int, ...] = (512, 512)
-    filters: tuple[int, ...] = (16, 64)
-    num_blocks: tuple[int, ...] = (1, 2)
-    dense_units: int = 256
-    activation: str = "elu"
-    posterior: str = "diagonal"
     likelihood: str = "auto"
     likelihood_scale: float = 0.1
+    num_mixtures: int = 10
     beta: float = 1.0
     beta_initial: float = 0.1
     beta_warmup: float = 0.08
     free_bits: float = 0.0
+    kl_balancing: bool = False
     batch_size: int = 128
+    optimizer: str = "adam"
     learning_rate: float = 4e-3
     learning_rate_warmup: float = 0.04
     learning_rate_final: float = 0.01
     beta_2: float = 0.995
+    optimizer_epsilon: float = 1e-7
+    weight_decay: float = 0.0
     clip_norm: float = 200.0
+    skip_factor: float = 0.0
     ema_momentum: float = 0.999
 
     def __post_init__(self) -> None:
-        for name in ("hidden_units", "filters", "num_blocks"):
+        check_choice("config.likelihood", self.likelihood, LIKELIHOODS)
+        check_choice("config.optimizer", self.optimizer, OPTIMIZERS)
+        self.check_numbers(["num_mixtures", "batch_size"], 1, whole=True)
+        self.check_numbers(
+            ["likelihood_scale", "learning_rate", "optimizer_epsilon"],
+            0,
+            strict=True,
+        )
+        self.check_numbers(
+            ["beta", "free_bits", "clip_norm", "skip_factor", "weight_decay"], 0
+        )
+        self.check_numbers(
+            [
+                "beta_initial",
+                "beta_warmup",
+                "learning_rate_warmup",
+                "learning_rate_final",
+                "beta_2",
+                "ema_momentum",
+            ],
+            0,
+            high=1,
+        )
+        for name in ("learning_rate_warmup", "beta_2", "ema_momentum"):
+            if getattr(self, name) == 1:
+                raise UserError(
+                    f"config.{name} must be below 1. Received: config.{name}=1"
+                )
+        if self.weight_decay and self.optimizer != "adamax":
+            raise UserError(
+                "config.weight_decay is a setting of Adamax: add "
+                "--config.optimizer=adamax, or leave it at 0. "
+                f"Received: config.weight_decay={self.weight_decay}"
+            )
+        if 0 < self.skip_factor <= 1:
+            raise UserError(
+                "config.skip_factor must be above 1, or 0 for no such limit. "
+                f"Received: config.skip_factor={self.skip_factor}"
+            )
+
+    def check_numbers(
+        self,
+        names: Sequence[str],
+        low: float,
+        **rules: Any,
+    ) -> None:
+        """Raises UserError unless each of these settings is a number >= low.
+
+        Args:
+            names: Attributes; of a tuple each entry is checked.
+            low: The least value.
+            **rules: `strict`, `whole` and `high` of `check_number`.
+        """
+        for name in names:
+            value = getattr(self, name)
+            for number in value if isinstance(value, tuple) else (value,):
+                check_number(f"config.{name}", number, low, **rules)
+
+    def check_sizes(self, names: Sequence[str]) -> None:
+        """Raises UserError unless these are lists of the same length."""
+        for name in names:
             sizes = getattr(self, name)
             if not isinstance(sizes, (tuple, list)) or not sizes:
                 raise UserError(
@@ -129,38 +193,13 @@ class ModelConfig:
                     f"(32,64). Received: config.{name}={sizes}"
                 )
             object.__setattr__(self, name, tuple(sizes))
-            for size in sizes:
-                low = 0 if name == "num_blocks" else 1
-                _check_number(f"config.{name}", size, low, whole=True)
-        check_choice("model", self.model, MODELS)
-        check_choice("config.architecture", self.architecture, ARCHITECTURES)
-        check_choice("config.posterior", self.posterior, POSTERIORS)
-        check_choice("config.likelihood", self.likelihood, LIKELIHOODS)
-        for name in ("latent_dim", "dense_units", "batch_size"):
-            value = getattr(self, name)
-            _check_number(f"config.{name}", value, 1, whole=True)
-        for name in ("likelihood_scale", "learning_rate"):
-            _check_number(f"config.{name}", getattr(self, name), 0, strict=True)
-        for name in ("beta", "free_bits", "clip_norm"):
-            _check_number(f"config.{name}", getattr(self, name), 0)
-        for name in (
-            "beta_initial",
-            "beta_warmup",
-            "learning_rate_warmup",
-            "learning_rate_final",
-            "beta_2",
-            "ema_momentum",
-        ):
-            _check_number(f"config.{name}", getattr(self, name), 0, high=1)
-        for name in ("learning_rate_warmup", "beta_2", "ema_momentum"):
-            if getattr(self, name) == 1:
-                raise UserError(
-                    f"config.{name} must be below 1. Received: config.{name}=1"
-                )
-        if len(self.filters) != len(self.num_blocks):
+        lengths = {len(getattr(self, name)) for name in names}
+        if len(lengths) > 1:
+            words = " and ".join(f"config.{name}" for name in names)
+            values = " and ".join(str(getattr(self, name)) for name in names)
             raise UserError(
-                "config.filters and config.num_blocks must have one entry for "
-                f"each scale. Received: {self.filters} and {self.num_blocks}"
+                f"{words} must have one entry for each scale. "
+                f"Received: {values}"
             )
 
 
@@ -196,16 +235,16 @@ class TrainingConfig:
     checkpoint_seconds: float = 30.0
 
     def __post_init__(self) -> None:
-        _check_number("epochs", self.epochs, 1, whole=True)
+        check_number("epochs", self.epochs, 1, whole=True)
         if self.max_minutes is not None:
-            _check_number("max_minutes", self.max_minutes, 0, strict=True)
-        _check_number("seed", self.seed, 0, whole=True, high=2**31 - 1)
+            check_number("max_minutes", self.max_minutes, 0, strict=True)
+        check_number("seed", self.seed, 0, whole=True, high=2**31 - 1)
         check_choice("distribution", self.distribution, DISTRIBUTIONS)
         check_choice("precision", self.precision, PRECISIONS)
         check_choice("jit_compile", self.jit_compile, ("auto", "true", "false"))
-        _check_number("patience", self.patience, 0, whole=True)
-        _check_number("keep_checkpoints", self.keep_checkpoints, 1, whole=True)
-        _check_number("checkpoint_seconds", self.checkpoint_seconds, 0)
+        check_number("patience", self.patience, 0, whole=True)
+        check_number("keep_checkpoints", self.keep_checkpoints, 1, whole=True)
+        check_number("checkpoint_seconds", self.checkpoint_seconds, 0)
 
 
 def differences(

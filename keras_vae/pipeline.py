@@ -10,7 +10,14 @@ import tensorflow as tf
 from keras_vae import plotting, seeds
 from keras_vae.data import ImageDataset, evaluation_batches, load
 from keras_vae.evaluation import EvaluationConfig, evaluate, format_table
-from keras_vae.models import VAE, GenerativeModel, latent_statistics, traverse
+from keras_vae.models import (
+    VAE,
+    GenerativeModel,
+    HierarchicalVAE,
+    latent_statistics,
+    resampled,
+    traverse,
+)
 from keras_vae.serving.export import check_writable, export
 from keras_vae.training import (
     ExperimentConfig,
@@ -24,6 +31,7 @@ from keras_vae.training import (
 __all__ = ["draw_pictures", "run"]
 
 _ROWS = 4
+_TEMPERATURES = (0.4, 0.6, 0.7, 0.8, 0.9, 1.0)
 _COLUMNS = 8
 
 
@@ -73,8 +81,10 @@ def draw_pictures(
     """Draws what a trained model does into the run's `pictures` folder.
 
     Reconstructions beside test images; of a VAE also samples from the prior
-    and traversals of the most informative latent dimensions. `test_images`
-    gets some test images as files, to try the exported model on.
+    and traversals of the most informative latent dimensions; of a hierarchical
+    one samples, also by temperature and with one group at a time colder, what
+    each group decides, and the KL of each group. `test_images` gets some test
+    images as files, to try the exported model on.
 
     Args:
         workdir: The run folder.
@@ -93,15 +103,19 @@ def draw_pictures(
         binarization=resolved["binarization"],
         dequantization="none",
         num_images=min(500, dataset.splits["test"].num_images),
+        num_bits=experiment.data.num_bits,
     )
     images = next(iter(batches))
     for index, image in enumerate(images[:_COLUMNS]):
         path = folder / "test_images" / f"{index:03d}.png"
         plotting.save_png(path, image.numpy())
     paths = [_reconstructions(model, images, folder)]
-    if isinstance(model, VAE):
+    if model.group_shapes:
         paths.append(_samples(model, folder))
+    if isinstance(model, VAE):
         paths.append(_traversals(model, images, folder))
+    if isinstance(model, HierarchicalVAE):
+        paths += _hierarchy(model, images, folder)
     return paths
 
 
@@ -120,7 +134,7 @@ def _reconstructions(
     return _save(folder / "reconstructions.png", pairs, 2 * _COLUMNS)
 
 
-def _samples(model: VAE, folder: pathlib.Path) -> pathlib.Path:
+def _samples(model: GenerativeModel, folder: pathlib.Path) -> pathlib.Path:
     seed = seeds.from_int(model.seed)
     samples = model.sample([_COLUMNS * _COLUMNS], seed)
     return _save(folder / "samples.png", samples, _COLUMNS)
@@ -135,3 +149,60 @@ def _traversals(
     columns = traversal.shape[1]
     flat = traversal.reshape([-1, *model.image_shape])
     return _save(folder / "traversals.png", flat, columns)
+
+
+def _hierarchy(
+    model: HierarchicalVAE, images: tf.Tensor, folder: pathlib.Path
+) -> list[pathlib.Path]:
+    decided = resampled(model, images[:1], _COLUMNS)
+    columns = decided.shape[1]
+    decided = decided.reshape([-1, *model.image_shape])
+    batches = tf.data.Dataset.from_tensors(images)
+    statistics = latent_statistics(model, batches)
+    chart = folder / "kl_by_group.png"
+    plotting.save_bar_chart(
+        chart,
+        statistics.kl_by_group,
+        [
+            f"{index}: {'x'.join(map(str, shape))}"
+            for index, shape in enumerate(model.group_shapes)
+        ],
+        title="KL divergence of each latent group, from the top down",
+        value_label=f"nats per image, {images.shape[0]} test images",
+        marked=statistics.collapsed_groups,
+        mark_label="collapsed: below 0.1 nats",
+    )
+    return [
+        _save(folder / "resampled_from_group.png", decided, columns),
+        _save(
+            folder / "samples_by_temperature.png",
+            _by_temperature(model, [[t] for t in _TEMPERATURES]),
+            _COLUMNS,
+        ),
+        _save(
+            folder / "samples_one_group_colder.png",
+            _by_temperature(model, _one_colder(len(model.group_shapes))),
+            _COLUMNS,
+        ),
+        chart,
+    ]
+
+
+def _one_colder(num_groups: int) -> list[list[float]]:
+    """Returns a temperature for each group: one of them at 0, then the next."""
+    return [
+        [float(other != group) for other in range(num_groups)]
+        for group in range(num_groups)
+    ]
+
+
+def _by_temperature(
+    model: HierarchicalVAE, temperatures: list[list[float]]
+) -> np.ndarray:
+    """Returns a row of the same draws for each entry."""
+    seed = seeds.from_int(model.seed)
+    rows = [
+        model.sample([_COLUMNS], seed, t if len(t) > 1 else t[0]).numpy()
+        for t in temperatures
+    ]
+    return np.concatenate(rows)

@@ -1,13 +1,18 @@
-"""Grids of images as arrays and as PNG files."""
+"""Grids of images as arrays, and grids and charts as PNG files."""
 
 import math
 import os
 import pathlib
+from collections.abc import Collection, Sequence
 
 import numpy as np
+from matplotlib.figure import Figure
 from PIL import Image
 
-__all__ = ["image_grid", "save_png", "to_uint8"]
+__all__ = ["image_grid", "save_bar_chart", "save_png", "to_uint8"]
+
+_BLUE = "#4477aa"
+_RED = "#ee6677"
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:
@@ -61,3 +66,44 @@ def save_png(
     grey = pixels.shape[-1] == 1
     picture = Image.fromarray(pixels[..., 0] if grey else pixels)
     picture.save(path, format="PNG")
+
+
+def save_bar_chart(
+    path: str | os.PathLike[str],
+    values: Sequence[float] | np.ndarray,
+    labels: Sequence[str],
+    *,
+    title: str,
+    value_label: str,
+    marked: Collection[int] = (),
+    mark_label: str = "",
+) -> None:
+    """Writes a chart of horizontal bars, the first on top, as PNG.
+
+    Args:
+        path: Where to; the folder is made if it is missing.
+        values: Length of each bar.
+        labels: Name of each bar.
+        title: Above the chart.
+        value_label: What the lengths are, with their unit.
+        marked: Indices of bars in another colour.
+        mark_label: What that colour means; shown if there are such bars.
+    """
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure = Figure(figsize=(7, 1.2 + 0.3 * len(values)), layout="constrained")
+    axes = figure.add_subplot()
+    positions = np.arange(len(values))
+    colors = [_RED if i in marked else _BLUE for i in range(len(values))]
+    bars = axes.barh(positions, values, color=colors)
+    axes.bar_label(bars, fmt="%.2f", padding=3)
+    axes.set_yticks(positions, labels)
+    axes.invert_yaxis()
+    axes.margins(x=0.12)
+    axes.set_xlabel(value_label)
+    axes.set_title(title)
+    axes.spines[["top", "right"]].set_visible(False)
+    if marked:
+        first = min(marked)
+        axes.legend([bars[first]], [mark_label], loc="lower right")
+    figure.savefig(path, dpi=120)

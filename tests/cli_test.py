@@ -10,8 +10,8 @@ import pytest
 from absl import flags
 
 from keras_vae import cli
-from keras_vae.config import ModelConfig
 from keras_vae.errors import UserError
+from keras_vae.model_configs import VAEConfig
 from tests.apps import app
 
 _CONFIGS = app.ROOT / "apps" / "configs"
@@ -25,7 +25,12 @@ def parsed(monkeypatch):
         values = flags.FlagValues()
         monkeypatch.setattr(flags, "FLAGS", values)
         monkeypatch.setattr(sys, "argv", ["app.py", *arguments])
-        for name in ("DEFINE_string", "DEFINE_integer", "DEFINE_float"):
+        for name in (
+            "DEFINE_string",
+            "DEFINE_integer",
+            "DEFINE_float",
+            "DEFINE_boolean",
+        ):
             define = getattr(flags, name)
             monkeypatch.setattr(
                 flags,
@@ -43,7 +48,7 @@ def parsed(monkeypatch):
 
 def test_model_config_without_flags_is_the_default(parsed):
     parsed()
-    assert cli.model_config() == ModelConfig()
+    assert cli.model_config() == VAEConfig()
 
 
 def test_flags_override_the_configuration_of_the_model(parsed):

@@ -6,16 +6,16 @@ import math
 import pytest
 
 from keras_vae.config import (
-    ModelConfig,
     TrainingConfig,
     check_choice,
     differences,
 )
 from keras_vae.errors import UserError
+from keras_vae.model_configs import VAEConfig
 
 
 def test_defaults_are_valid():
-    ModelConfig()
+    VAEConfig()
     TrainingConfig()
 
 
@@ -55,7 +55,7 @@ def test_defaults_are_valid():
 )
 def test_bad_model_settings_are_named(name, value):
     with pytest.raises(UserError, match=rf"config\.{name}.*Received: "):
-        ModelConfig(**{name: value})
+        VAEConfig(**{name: value})
 
 
 @pytest.mark.parametrize(
@@ -83,11 +83,11 @@ def test_bad_training_settings_are_named(name, value):
 
 def test_scales_and_blocks_must_agree():
     with pytest.raises(UserError, match=r"filters.*num_blocks.*Received: "):
-        ModelConfig(filters=(8, 16), num_blocks=(1,))
+        VAEConfig(filters=(8, 16), num_blocks=(1,))
 
 
 def test_lists_become_tuples():
-    config = ModelConfig(hidden_units=[4, 5], filters=[8], num_blocks=[0])
+    config = VAEConfig(hidden_units=[4, 5], filters=[8], num_blocks=[0])
     assert config.hidden_units == (4, 5)
     assert config == dataclasses.replace(config)
     assert hash(config) == hash(dataclasses.replace(config))

@@ -7,10 +7,11 @@ import PIL.Image
 import pytest
 
 from keras_vae import pipeline
-from keras_vae.config import ModelConfig, TrainingConfig
+from keras_vae.config import TrainingConfig
 from keras_vae.data import DataConfig
 from keras_vae.errors import UserError
 from keras_vae.evaluation import EvaluationConfig
+from keras_vae.model_configs import VAEConfig
 from keras_vae.training import ExperimentConfig, TrainResult
 
 _GROUND = 60
@@ -37,7 +38,7 @@ def _experiment(images, **config):
     }
     return ExperimentConfig(
         DataConfig("image_folder", data_dir=str(images)),
-        ModelConfig(**values),
+        VAEConfig(**values),
         TrainingConfig(epochs=1),
     )
 

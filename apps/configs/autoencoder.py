@@ -1,11 +1,11 @@
 """The plain autoencoder: convolutions and max-pooling, squared error."""
 
-from keras_vae.config import ModelConfig
+from keras_vae.model_configs import VAEConfig
 
 
-def get_config() -> ModelConfig:
+def get_config() -> VAEConfig:
     """Returns the configuration; `--config.NAME=VALUE` overrides it."""
-    return ModelConfig(
+    return VAEConfig(
         model="autoencoder",
         architecture="convolutional",
         activation="relu",

@@ -1,8 +1,8 @@
 """The variational autoencoder with residual networks: the default."""
 
-from keras_vae.config import ModelConfig
+from keras_vae.model_configs import VAEConfig
 
 
-def get_config() -> ModelConfig:
+def get_config() -> VAEConfig:
     """Returns the configuration; `--config.NAME=VALUE` overrides it."""
-    return ModelConfig(model="vae")
+    return VAEConfig(model="vae")

@@ -12,7 +12,7 @@ import tensorflow as tf
 from keras_vae.data import ImageDataset, Split, evaluation_batches, load
 from keras_vae.errors import UserError
 from keras_vae.evaluation.likelihood import likelihood_bounds
-from keras_vae.models import VAE, GenerativeModel, latent_statistics
+from keras_vae.models import GenerativeModel, latent_statistics
 from keras_vae.training import (
     ExperimentConfig,
     RunFolder,
@@ -94,9 +94,10 @@ def evaluate(
         dequantization=resolved["dequantization"],
         seed=config.seed,
         num_images=config.num_images,
+        num_bits=experiment.data.num_bits,
     )
     protocol = _protocol(experiment, config, split, resolved)
-    if isinstance(model, VAE):
+    if model.group_shapes:
         show = _Shown(protocol["num_images"], stream or sys.stderr)
         figures = _bounds(model, batches, config, protocol, show)
         figures["latent"] = _latent(model, batches)
@@ -121,6 +122,7 @@ def _protocol(
         "binarization": resolved["binarization"],
         "dequantization": resolved["dequantization"],
         "likelihood": resolved["likelihood"],
+        "num_bits": experiment.data.num_bits,
         "num_dimensions": height * width * channels,
         "padding": experiment.data.pad,
         "seed": config.seed,
@@ -128,7 +130,7 @@ def _protocol(
 
 
 def _bounds(
-    model: VAE,
+    model: GenerativeModel,
     batches: tf.data.Dataset,
     config: EvaluationConfig,
     protocol: dict[str, Any],
@@ -165,16 +167,18 @@ def _figure(values: np.ndarray, protocol: dict[str, Any]) -> dict[str, float]:
     """Returns the mean over images, its standard error, and bits/dimension.
 
     The density of dequantized images is one on [0, 1]; minus its logarithm
-    becomes a code length for the 256 levels by adding log 256 a dimension.
-    Without dequantization a density is no code length, and there are no bits.
+    becomes a code length for the levels, 256 of 8 bits, by adding log 256 a
+    dimension. Without dequantization a density is no code length, and there
+    are no bits; the probability of binary or of discrete levels is one.
     """
     dimensions = protocol["num_dimensions"]
     dequantized = protocol["dequantization"] == "uniform"
     if dequantized:
-        values = values + dimensions * math.log(256)
+        values = values + dimensions * protocol["num_bits"] * math.log(2)
     mean = float(values.mean())
     figure = {"nats_per_image": mean, "standard_error": _standard_error(values)}
-    if dequantized or protocol["binarization"] != "none":
+    levels = protocol["likelihood"] == "discretized_logistic_mixture"
+    if dequantized or levels or protocol["binarization"] != "none":
         figure["bits_per_dimension"] = mean / dimensions / math.log(2)
     return figure
 
@@ -185,15 +189,24 @@ def _standard_error(values: np.ndarray) -> float:
     return float(values.std(ddof=1) / math.sqrt(len(values)))
 
 
-def _latent(model: VAE, batches: tf.data.Dataset) -> dict[str, Any]:
+def _latent(model: GenerativeModel, batches: tf.data.Dataset) -> dict[str, Any]:
     statistics = latent_statistics(model, batches)
-    return {
+    figures: dict[str, Any] = {
         "active_units": statistics.active_units,
+        "num_units": statistics.num_units,
         "latent_dim": model.latent_dim,
-        "kl_by_dimension": [
-            round(float(v), 4) for v in statistics.kl_by_dimension
-        ],
     }
+    if len(model.group_shapes) == 1:
+        kl = statistics.kl_by_dimension
+        figures["kl_by_dimension"] = [round(float(v), 4) for v in kl]
+        return figures
+    groups = zip(model.group_shapes, statistics.kl_by_group, strict=True)
+    figures["groups"] = [
+        {"shape": list(shape), "kl_divergence": round(float(kl), 4)}
+        for shape, kl in groups
+    ]
+    figures["collapsed_groups"] = statistics.collapsed_groups
+    return figures
 
 
 def _squared_error(
@@ -232,9 +245,26 @@ def format_table(results: dict[str, Any]) -> str:
             elif "active_units" in figure:
                 lines.append(
                     f"{split:<11}{'active units':<21}"
-                    f"{figure['active_units']:>10} of {figure['latent_dim']}"
+                    f"{figure['active_units']:>10} of {figure['num_units']}"
                 )
+                lines += _group_lines(split, figure)
     return "\n".join(lines)
+
+
+def _group_lines(split: str, figure: dict[str, Any]) -> list[str]:
+    """Returns the KL of each latent group, the collapsed ones marked."""
+    lines = []
+    for index, group in enumerate(figure.get("groups", [])):
+        label = f"KL of group {index}"
+        shape = "x".join(map(str, group["shape"]))
+        note = ""
+        if index in figure["collapsed_groups"]:
+            note = "  collapsed: it says nothing about an image"
+        lines.append(
+            f"{split:<11}{label:<21}{group['kl_divergence']:>10.3f} nats/image"
+            f"  ({shape}){note}"
+        )
+    return lines
 
 
 def _line(split: str, name: str, figure: dict[str, Any]) -> str:
@@ -244,7 +274,10 @@ def _line(split: str, name: str, figure: dict[str, Any]) -> str:
     images = f"{figure['num_images']:,} images of {figure['dataset']}"
     how = f"{figure['binarization']} binarization, seed {figure['seed']}"
     if figure["binarization"] == "none":
-        how = f"8-bit, dequantization {figure['dequantization']}"
+        how = (
+            f"{figure['num_bits']}-bit, dequantization "
+            f"{figure['dequantization']}"
+        )
     bits = ""
     if "bits_per_dimension" in figure:
         bits = f"{figure['bits_per_dimension']:.4f} bits/dim  "

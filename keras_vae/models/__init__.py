@@ -3,20 +3,25 @@
 from keras_vae.models.autoencoder import Autoencoder
 from keras_vae.models.factory import build_model, resolve_likelihood
 from keras_vae.models.generative_model import GenerativeModel
+from keras_vae.models.hierarchical_vae import HierarchicalVAE
 from keras_vae.models.latent_statistics import (
     LatentStatistics,
     latent_statistics,
 )
-from keras_vae.models.traversal import traverse
+from keras_vae.models.nvae import NVAE
+from keras_vae.models.traversal import resampled, traverse
 from keras_vae.models.vae import VAE
 
 __all__ = [
+    "NVAE",
     "VAE",
     "Autoencoder",
     "GenerativeModel",
+    "HierarchicalVAE",
     "LatentStatistics",
     "build_model",
     "latent_statistics",
+    "resampled",
     "resolve_likelihood",
     "traverse",
 ]

@@ -1,6 +1,7 @@
 """From a configuration to a model."""
 
 import contextlib
+import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +10,7 @@ import keras
 from keras_vae.config import ModelConfig
 from keras_vae.distributions import (
     Deterministic,
+    DiscretizedLogisticMixture,
     DistributionLayer,
     IndependentBernoulli,
     IndependentContinuousBernoulli,
@@ -17,8 +19,11 @@ from keras_vae.distributions import (
     MultivariateNormalTriL,
 )
 from keras_vae.errors import UserError
+from keras_vae.model_configs import HierarchicalConfig, NVAEConfig, VAEConfig
 from keras_vae.models.autoencoder import Autoencoder
 from keras_vae.models.generative_model import GenerativeModel
+from keras_vae.models.hierarchical_vae import HierarchicalVAE
+from keras_vae.models.nvae import NVAE
 from keras_vae.models.vae import VAE
 from keras_vae.networks import (
     ConvolutionalDecoder,
@@ -27,10 +32,13 @@ from keras_vae.networks import (
     DenseDecoder,
     DenseEncoder,
     Encoder,
+    ResidualBottomUp,
     ResidualDecoder,
     ResidualEncoder,
+    ResidualTopDown,
 )
-from keras_vae.objectives import ELBO, LinearWarmup, SquaredError
+from keras_vae.networks.nvae import NVAEArchitecture, NVAEDecoder, NVAEEncoder
+from keras_vae.objectives import ELBO, KLWarmup, LinearWarmup, SquaredError
 
 __all__ = ["build_model", "resolve_likelihood"]
 
@@ -50,7 +58,10 @@ def resolve_likelihood(config: ModelConfig, binarization: str) -> str:
     if config.likelihood == "auto":
         if config.model == "autoencoder":
             return "normal_fixed"
-        return "bernoulli" if binary else "normal_shared"
+        if binary:
+            return "bernoulli"
+        single = isinstance(config, VAEConfig)
+        return "normal_shared" if single else "discretized_logistic_mixture"
     if config.likelihood == "bernoulli" and not binary:
         raise UserError(
             "A Bernoulli likelihood is for binary images, and these are not "
@@ -79,6 +90,7 @@ def build_model(
     total_steps: Any = 1,
     seed: int = 0,
     precision: str = "float32",
+    num_bits: int = 8,
 ) -> GenerativeModel:
     """Builds the model of a configuration, with its variables.
 
@@ -91,6 +103,8 @@ def build_model(
         seed: Base of the model's noise and of its initial weights.
         precision: Keras dtype policy of the networks. Variables, the posterior
             and the likelihood are float32 in any case.
+        num_bits: Bits of each value of the images, for the likelihoods that
+            are probabilities of levels.
 
     Raises:
         UserError: If the configuration does not fit the images.
@@ -98,15 +112,8 @@ def build_model(
     keras.utils.set_random_seed(seed)
     try:
         with _dtype_policy(precision):
-            encoder = _encoder(config, image_shape)
-            decoder = _decoder(
-                config, _likelihood(config, likelihood, image_shape)
-            )
-            model: GenerativeModel
-            if config.model == "autoencoder":
-                model = Autoencoder(encoder, decoder, SquaredError(), seed)
-            else:
-                model = VAE(encoder, decoder, _elbo(config, total_steps), seed)
+            layer = _likelihood(config, likelihood, image_shape, num_bits)
+            model = _model(config, image_shape, layer, total_steps, seed)
     except ValueError as error:
         raise UserError(str(error)) from error
     # A symbolic call rather than `build`: `export` asks for one.
@@ -114,19 +121,113 @@ def build_model(
     return model
 
 
+def _model(
+    config: ModelConfig,
+    shape: tuple[int, int, int],
+    likelihood: DistributionLayer,
+    total_steps: Any,
+    seed: int,
+) -> GenerativeModel:
+    if isinstance(config, HierarchicalConfig):
+        return _hierarchical(config, shape, likelihood, total_steps, seed)
+    if isinstance(config, NVAEConfig):
+        return _nvae(config, shape, likelihood, total_steps, seed)
+    assert isinstance(config, VAEConfig)
+    encoder = _encoder(config, shape)
+    decoder = _decoder(config, likelihood)
+    if config.model == "autoencoder":
+        return Autoencoder(encoder, decoder, SquaredError(), seed)
+    return VAE(encoder, decoder, _elbo(config, total_steps), seed)
+
+
+def _hierarchical(
+    config: HierarchicalConfig,
+    shape: tuple[int, int, int],
+    likelihood: DistributionLayer,
+    total_steps: Any,
+    seed: int,
+) -> HierarchicalVAE:
+    common: dict[str, Any] = {
+        "filters": config.filters,
+        "bottlenecks": config.bottlenecks,
+        "num_groups": config.num_groups,
+        "dense_units": config.dense_units,
+        "activation": config.activation,
+    }
+    encoder = ResidualBottomUp(
+        shape, num_blocks=config.encoder_blocks, **common
+    )
+    decoder = ResidualTopDown(
+        likelihood,
+        num_blocks=config.decoder_blocks,
+        latent_channels=config.latent_channels,
+        top_latent_dim=config.top_latent_dim,
+        upsampling=config.upsampling,
+        **common,
+    )
+    return HierarchicalVAE(encoder, decoder, _elbo(config, total_steps), seed)
+
+
+def _nvae(
+    config: NVAEConfig,
+    shape: tuple[int, int, int],
+    likelihood: DistributionLayer,
+    total_steps: Any,
+    seed: int,
+) -> NVAE:
+    sizes: dict[str, Any] = {
+        field.name: getattr(config, field.name)
+        for field in dataclasses.fields(NVAEArchitecture)
+        if field.name != "image_shape"
+    }
+    architecture = NVAEArchitecture(shape, **sizes)
+    options: dict[str, Any] = {
+        "depth_scaled_init": config.depth_scaled_init,
+        "recompute": config.recompute,
+    }
+    encoder = NVAEEncoder(**architecture.encoder_arguments(), **options)
+    decoder = NVAEDecoder(
+        likelihood,
+        **architecture.decoder_arguments(),
+        **options,
+        smooth_scale=config.smooth_scale,
+        residual_prior=config.residual_prior,
+    )
+    return NVAE(
+        encoder,
+        decoder,
+        _elbo(config, total_steps),
+        seed,
+        regularization_weight=config.regularization_weight,
+        initial_regularization_weight=config.regularization_initial or None,
+    )
+
+
 def _elbo(config: ModelConfig, total_steps: Any) -> ELBO:
+    return ELBO(
+        _beta(config, total_steps), config.free_bits, config.kl_balancing
+    )
+
+
+def _beta(config: ModelConfig, total_steps: Any) -> Any:
     if config.beta_warmup == 0:
-        return ELBO(config.beta, config.free_bits)
-    beta = LinearWarmup(
+        return config.beta
+    if config.model == "nvae":
+        return KLWarmup(
+            config.beta,
+            config.beta_warmup,
+            total_steps,
+            floor=config.beta_initial,
+        )
+    return LinearWarmup(
         config.beta * config.beta_initial,
         config.beta,
         config.beta_warmup,
         total_steps,
     )
-    return ELBO(beta, config.free_bits)
 
 
-def _posterior(config: ModelConfig) -> DistributionLayer:
+def _posterior(config: VAEConfig) -> DistributionLayer:
     if config.model == "autoencoder":
         return Deterministic(config.latent_dim)
     if config.posterior == "full":
@@ -135,18 +236,25 @@ def _posterior(config: ModelConfig) -> DistributionLayer:
 
 
 def _likelihood(
-    config: ModelConfig, name: str, image_shape: tuple[int, int, int]
+    config: ModelConfig,
+    name: str,
+    image_shape: tuple[int, int, int],
+    num_bits: int,
 ) -> DistributionLayer:
     if name == "bernoulli":
         return IndependentBernoulli(image_shape)
     if name == "continuous_bernoulli":
         return IndependentContinuousBernoulli(image_shape)
+    if name == "discretized_logistic_mixture":
+        return DiscretizedLogisticMixture(
+            image_shape, config.num_mixtures, num_bits
+        )
     return IndependentNormal(
         image_shape, name.removeprefix("normal_"), config.likelihood_scale
     )
 
 
-def _encoder(config: ModelConfig, shape: tuple[int, int, int]) -> Encoder:
+def _encoder(config: VAEConfig, shape: tuple[int, int, int]) -> Encoder:
     posterior = _posterior(config)
     if config.architecture == "dense":
         return DenseEncoder(
@@ -170,7 +278,7 @@ def _encoder(config: ModelConfig, shape: tuple[int, int, int]) -> Encoder:
     )
 
 
-def _decoder(config: ModelConfig, likelihood: DistributionLayer) -> Decoder:
+def _decoder(config: VAEConfig, likelihood: DistributionLayer) -> Decoder:
     latent_dim = config.latent_dim
     if config.architecture == "dense":
         return DenseDecoder(

@@ -22,9 +22,10 @@ class GenerativeModel(keras.Model):
     alone or as the first element of a tuple.
 
     Sub-classes implement `encode`, `infer`, `reconstruct` and `metric_values`,
-    and name what `metric_values` returns in `METRICS`. The noise of a training
-    step is a function of `seed`, the step and the replica, so that a resumed
-    run repeats an uninterrupted one.
+    and name what `metric_values` returns in `METRICS`; those that have a prior
+    also `group_shapes`, `latent_moments`, `generate` and `infer_with_noise`.
+    The noise of a training step is a function of `seed`, the step and the
+    replica, so that a resumed run repeats an uninterrupted one.
 
     Args:
         encoder: Images to q(z|x).
@@ -44,10 +45,12 @@ class GenerativeModel(keras.Model):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        if encoder.latent_dim != decoder.latent_dim:
+        # An encoder of a hierarchical model gives features, not latents.
+        latent_dim = getattr(encoder, "latent_dim", decoder.latent_dim)
+        if latent_dim != decoder.latent_dim:
             raise ValueError(
                 "`encoder` and `decoder` must have the same latent_dim. "
-                f"Received: {encoder.latent_dim} and {decoder.latent_dim}"
+                f"Received: {latent_dim} and {decoder.latent_dim}"
             )
         if encoder.image_shape != decoder.image_shape:
             raise ValueError(
@@ -100,6 +103,37 @@ class GenerativeModel(keras.Model):
         """Returns what is logged, `[batch]` each, by the names in `METRICS`."""
         raise NotImplementedError
 
+    def latent_moments(self, image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns mean and standard deviation of q(z|x), `[batch, D]` each."""
+        raise NotImplementedError
+
+    def generate(self, noise: tf.Tensor, temperature: tf.Tensor) -> tf.Tensor:
+        """Returns p(x|z)'s mean for a draw from the prior made of noise.
+
+        Args:
+            noise: Standard normal, `[batch, D]`.
+            temperature: Multiplies the prior's standard deviation, `[batch]`.
+        """
+        raise NotImplementedError
+
+    def infer_with_noise(
+        self, image: tf.Tensor, encoding: Any, noise: tf.Tensor
+    ) -> Inference:
+        """Does as `infer` with standard normal noise `[batch, D]`."""
+        raise NotImplementedError
+
+    # What sub-classes may change.
+
+    @property
+    def group_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Event shape of each latent group; empty without a prior on them."""
+        return ()
+
+    def regularization(self, step: tf.Tensor) -> Any:
+        """Returns what training adds to the mean loss, a scalar."""
+        del step
+        return sum(self.losses)
+
     # What Keras calls.
 
     @property
@@ -110,7 +144,7 @@ class GenerativeModel(keras.Model):
     @property
     def latent_dim(self) -> int:
         """Size D of a latent vector."""
-        return self.encoder.latent_dim
+        return self.decoder.latent_dim
 
     def build(self, input_shape: Any = None) -> None:
         if not self.encoder.built:
@@ -140,13 +174,15 @@ class GenerativeModel(keras.Model):
             )
             losses = self.objective(inference, step)
             # The optimizer sums gradients over the replicas.
-            loss = tf.reduce_mean(losses) + sum(self.losses)
+            loss = tf.reduce_mean(losses) + self.regularization(step)
             loss /= self.distribute_strategy.num_replicas_in_sync
             scaled = self.optimizer.scale_loss(loss)
         variables = self.trainable_variables
         gradients = tape.gradient(scaled, [v.value for v in variables])
+        # A loss can be NaN where its gradient is not: the optimizer must see.
+        gradients[0] += 0.0 * scaled
         self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
-        return self._update(losses, inference)
+        return self._update(losses, inference, skip_non_finite=True)
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         image = _image(data)
@@ -168,13 +204,29 @@ class GenerativeModel(keras.Model):
         return self.objective(inference, tf.constant(_LAST_STEP, tf.int64))
 
     def _update(
-        self, losses: tf.Tensor, inference: Inference
+        self,
+        losses: tf.Tensor,
+        inference: Inference,
+        skip_non_finite: bool = False,
     ) -> dict[str, tf.Tensor]:
+        """Adds a batch to the metrics.
+
+        Args:
+            losses: Loss of each image, `[batch]` or a scalar.
+            inference: The pass.
+            skip_non_finite: Whether values that are not finite are left out,
+                as the optimizer leaves out their step; else one of them would
+                hide the rest of an epoch.
+        """
         batch = tf.shape(inference.image)[0]
         values = {"loss": tf.broadcast_to(losses, [batch])}
         values |= self.metric_values(inference)
         for name, tracker in self._trackers.items():
-            tracker.update_state(values[name])
+            value, weight = values[name], None
+            if skip_non_finite:
+                weight = tf.cast(tf.math.is_finite(value), tf.float32)
+                value = tf.math.multiply_no_nan(value, weight)
+            tracker.update_state(value, sample_weight=weight)
         return self.get_metrics_result()
 
     def get_config(self) -> dict[str, Any]:

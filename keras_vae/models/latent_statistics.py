@@ -1,16 +1,21 @@
-"""How much each latent dimension says about the images."""
+"""How much each latent dimension, and each group of them, says about images."""
 
 import dataclasses
+import math
 
 import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from keras_vae.models.vae import VAE
+from keras_vae import seeds
+from keras_vae.models.generative_model import GenerativeModel
+from keras_vae.objectives import LatentGroup
 
 __all__ = ["LatentStatistics", "latent_statistics"]
 
 _ACTIVE_VARIANCE = 0.01
+_ACTIVE_CHANNEL_KL = 0.1
+_COLLAPSED_KL = 0.1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,42 +27,100 @@ class LatentStatistics:
         kl_by_dimension: KL(q(z_d|x) || p(z_d)) averaged over images, `[D]`,
             nats. The marginal of a full-covariance posterior is used, so that
             these add up to the whole KL for a diagonal posterior only.
+        group_shapes: Event shape of each latent group, the top group first.
     """
 
     mean_variance: np.ndarray
     kl_by_dimension: np.ndarray
+    group_shapes: tuple[tuple[int, ...], ...]
 
     @property
     def active_units(self) -> int:
-        """Dimensions whose `mean_variance` is above 0.01.
+        """Dimensions of a single vector whose `mean_variance` is above 0.01.
 
-        Burda et al. (2016), Importance Weighted Autoencoders, section 5.2.
+        In a hierarchy the channels of all groups whose KL, summed over the
+        positions, is above 0.1 nats: there a mean varies with the prior's.
+
+        References:
+            Burda et al. (2016), Importance Weighted Autoencoders, section 5.2;
+            Vahdat and Kautz (2020), NVAE, section 4.
         """
-        return int(np.sum(self.mean_variance > _ACTIVE_VARIANCE))
+        if len(self.group_shapes) == 1:
+            return int(np.sum(self.mean_variance > _ACTIVE_VARIANCE))
+        return sum(
+            int(np.sum(self._by_channel(kl, shape) > _ACTIVE_CHANNEL_KL))
+            for kl, shape in zip(self._groups(), self.group_shapes, strict=True)
+        )
+
+    @property
+    def num_units(self) -> int:
+        """What `active_units` is out of."""
+        if len(self.group_shapes) == 1:
+            return len(self.kl_by_dimension)
+        return sum(shape[-1] for shape in self.group_shapes)
+
+    @property
+    def kl_by_group(self) -> np.ndarray:
+        """KL of each group, `[group]`, nats per image."""
+        return np.array([kl.sum() for kl in self._groups()])
+
+    @property
+    def collapsed_groups(self) -> list[int]:
+        """Groups with a KL below 0.1 nats: they say nothing about an image."""
+        return [
+            int(i) for i in np.flatnonzero(self.kl_by_group < _COLLAPSED_KL)
+        ]
 
     @property
     def order(self) -> np.ndarray:
         """Dimensions from the most to the least informative, `[D]`."""
         return np.argsort(-self.kl_by_dimension)
 
+    def _groups(self) -> list[np.ndarray]:
+        sizes = [math.prod(shape) for shape in self.group_shapes]
+        return np.split(self.kl_by_dimension, np.cumsum(sizes)[:-1])
 
-def latent_statistics(model: VAE, batches: tf.data.Dataset) -> LatentStatistics:
+    @staticmethod
+    def _by_channel(kl: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        return kl.reshape([-1, shape[-1]]).sum(axis=0)
+
+
+def latent_statistics(
+    model: GenerativeModel, batches: tf.data.Dataset
+) -> LatentStatistics:
     """Encodes all images once and returns the statistics of their posteriors.
 
+    In a hierarchy the posterior of a group is given a draw of those above it.
+
     Args:
-        model: A model whose `encode` returns q(z|x).
+        model: A model with latent groups.
         batches: Images `[batch, height, width, channels]` in [0, 1].
     """
-
     count = 0
     sums = np.zeros([3, model.latent_dim])
     # Eager, not a tf.function: one is traced anew in each call of this.
-    for image in batches:
-        posterior = model.encode(image)
-        mean, stddev = posterior.mean(), posterior.stddev()
-        kl = tfd.Normal(mean, stddev).kl_divergence(tfd.Normal(0.0, 1.0))
+    for index, image in enumerate(batches):
+        seed = seeds.fold_in(seeds.from_int(model.seed), index)
+        groups = model.infer(image, model.encode(image), seed).groups
+        mean = _flatten([group.posterior.mean() for group in groups])
+        kl = _flatten([_kl_by_dimension(group) for group in groups])
         terms = tf.stack([mean, tf.square(mean), kl])
         sums += tf.reduce_sum(terms, axis=1).numpy()
         count += int(image.shape[0])
     mean, square, kl = sums / count
-    return LatentStatistics(square - mean**2, kl)
+    return LatentStatistics(square - mean**2, kl, model.group_shapes)
+
+
+def _flatten(parts: list[tf.Tensor]) -> tf.Tensor:
+    rows = [tf.reshape(part, [part.shape[0], -1]) for part in parts]
+    return tf.concat(rows, axis=-1)
+
+
+def _kl_by_dimension(group: LatentGroup) -> tf.Tensor:
+    """Returns the KL of each latent, as `group.sample`, nats."""
+    posterior = tfd.Normal(group.posterior.mean(), group.posterior.stddev())
+    prior = tfd.Normal(group.prior.mean(), group.prior.stddev())
+    if group.base_sample is None:
+        return posterior.kl_divergence(prior)
+    log_q = posterior.log_prob(group.base_sample)
+    return log_q - prior.log_prob(group.sample)

@@ -1,13 +1,15 @@
-"""What one latent dimension changes in an image."""
+"""What one latent dimension, or one latent group, changes in an image."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 
+from keras_vae import seeds
+from keras_vae.models.hierarchical_vae import HierarchicalVAE
 from keras_vae.models.vae import VAE
 
-__all__ = ["traverse"]
+__all__ = ["resampled", "traverse"]
 
 
 def traverse(
@@ -29,7 +31,7 @@ def traverse(
     Returns:
         Images `[dimension, step, height, width, channels]`.
     """
-    code = model.encode(image).mean().numpy()[0]
+    code = model.latent_moments(image)[0].numpy()[0]
     values = np.linspace(-limit, limit, num_steps)
     codes = np.tile(code, [len(dimensions), num_steps, 1])
     for row, dimension in enumerate(dimensions):
@@ -37,3 +39,35 @@ def traverse(
     flat = tf.constant(codes.reshape([-1, model.latent_dim]), tf.float32)
     images = model.decode(flat).numpy()
     return images.reshape([len(dimensions), num_steps, *model.image_shape])
+
+
+def resampled(
+    model: HierarchicalVAE,
+    image: tf.Tensor,
+    num_draws: int = 8,
+    temperature: float = 1.0,
+) -> np.ndarray:
+    """Draws an image's lower groups anew: what does each group decide?
+
+    Row k keeps the first k groups and draws the others from their priors. Row 0
+    is samples that have nothing of the image; the last row is its
+    reconstruction. What all images of a row share, the groups kept decide.
+
+    Args:
+        model: The model.
+        image: `[1, height, width, channels]` in [0, 1].
+        num_draws: Draws in a row.
+        temperature: Of the draws.
+
+    Returns:
+        Images `[group + 1, 1 + num_draws, height, width, channels]`; the first
+        of each row is the image itself.
+    """
+    copies = tf.repeat(image, num_draws, axis=0)
+    rows = []
+    for kept in range(len(model.group_shapes) + 1):
+        draws = model.resample(
+            copies, kept, seeds.from_int(model.seed), temperature
+        )
+        rows.append(np.concatenate([np.asarray(image), draws.numpy()]))
+    return np.stack(rows)

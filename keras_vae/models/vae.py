@@ -63,6 +63,10 @@ class VAE(GenerativeModel):
             scale_diag=tf.ones([self.latent_dim]),
         )
 
+    @property
+    def group_shapes(self) -> tuple[tuple[int, ...], ...]:
+        return ((self.latent_dim,),)
+
     def encode(
         self, image: tf.Tensor, training: bool = False
     ) -> tfd.Distribution:
@@ -80,9 +84,26 @@ class VAE(GenerativeModel):
     ) -> Inference:
         del training
         shape = () if num_samples is None else (num_samples,)
-        z = encoding.sample(shape, seed=seed)
-        group = LatentGroup(posterior=encoding, prior=self.prior, sample=z)
+        return self._pass(image, encoding, encoding.sample(shape, seed=seed))
+
+    def infer_with_noise(
+        self, image: tf.Tensor, encoding: tfd.Distribution, noise: tf.Tensor
+    ) -> Inference:
+        z = encoding.loc + encoding.scale.matvec(noise)
+        return self._pass(image, encoding, z)
+
+    def _pass(
+        self, image: tf.Tensor, posterior: tfd.Distribution, z: tf.Tensor
+    ) -> Inference:
+        group = LatentGroup(posterior=posterior, prior=self.prior, sample=z)
         return Inference(image, self.decoder(z), (group,))
+
+    def latent_moments(self, image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        posterior = self.encode(image)
+        return posterior.mean(), posterior.stddev()
+
+    def generate(self, noise: tf.Tensor, temperature: tf.Tensor) -> tf.Tensor:
+        return self.decode(temperature[:, tf.newaxis] * noise)
 
     def reconstruct(self, image: tf.Tensor) -> tf.Tensor:
         return self.decoder(self.encoder(image).mean()).mean()

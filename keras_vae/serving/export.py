@@ -14,7 +14,7 @@ import tensorflow as tf
 
 import keras_vae
 from keras_vae.errors import UserError
-from keras_vae.models import VAE, GenerativeModel
+from keras_vae.models import GenerativeModel
 from keras_vae.serving.signatures import make_endpoints
 from keras_vae.training import ExperimentConfig, load_trained, resolve_data
 
@@ -64,7 +64,8 @@ def export_model(
     base = pathlib.Path(export_dir)
     resolved = resolve_data(experiment.data, experiment.model)
     with _partial_folder(base) as partial:
-        signatures = _write(model, resolved, partial)
+        num_bits = experiment.data.num_bits
+        signatures = _write(model, resolved, num_bits, partial)
         metadata = partial / METADATA
         metadata.parent.mkdir()
         content = _metadata(model, experiment, resolved, signatures)
@@ -127,11 +128,14 @@ def next_version(base: pathlib.Path) -> int:
 
 
 def _write(
-    model: GenerativeModel, resolved: dict[str, str], folder: pathlib.Path
+    model: GenerativeModel,
+    resolved: dict[str, str],
+    num_bits: int,
+    folder: pathlib.Path,
 ) -> list[str]:
     archive = keras.export.ExportArchive()
     archive.track(model)
-    endpoints = make_endpoints(model, resolved)
+    endpoints = make_endpoints(model, resolved, num_bits)
     for name, (function, specs) in endpoints.items():
         # Keras makes the first one `serving_default` too.
         archive.add_endpoint(name, function, input_signature=specs)
@@ -151,7 +155,7 @@ def _metadata(
         "image_shape": list(model.image_shape),
         "image_range": [0.0, 1.0],
         "latent_dim": model.latent_dim,
-        "groups": [model.latent_dim] if isinstance(model, VAE) else [],
+        "groups": [list(shape) for shape in model.group_shapes],
         "signatures": signatures,
         **resolved,
         "experiment": experiment.to_dict(),

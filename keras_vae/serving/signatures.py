@@ -4,14 +4,15 @@ Every input and output shares its first dimension, the batch, so that a server
 may join requests; a row's answer depends on that row alone, its seed included.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
 from keras_vae import seeds
-from keras_vae.models import VAE, GenerativeModel
-from keras_vae.objectives import Inference, LatentGroup
+from keras_vae.data import MAX_BITS, to_unit_interval
+from keras_vae.models import GenerativeModel
 
 __all__ = ["Endpoint", "make_endpoints"]
 
@@ -19,13 +20,14 @@ Endpoint = tuple[Callable[..., dict[str, tf.Tensor]], list[tf.TensorSpec]]
 
 
 def make_endpoints(
-    model: GenerativeModel, resolved: dict[str, str]
+    model: GenerativeModel, resolved: dict[str, str], num_bits: int = MAX_BITS
 ) -> dict[str, Endpoint]:
     """Returns the signatures that a model can have; `reconstruct` is first.
 
     Args:
         model: The model, in float32.
         resolved: How its images were prepared, from `resolve_data`.
+        num_bits: Bits of their levels.
 
     Returns:
         Name to (function, input specs). A plain autoencoder has no `sample`
@@ -42,7 +44,7 @@ def make_endpoints(
         "decode": (lambda z: {"image": model.decode(z)}, [z]),
         "reconstruct_bytes": (_reconstruct_bytes(model), [data]),
     }
-    if not isinstance(model, VAE):
+    if not model.group_shapes:
         endpoints["encode"] = (
             lambda image: {"z": model.encode(image)},
             [image],
@@ -52,28 +54,28 @@ def make_endpoints(
     temperature = tf.TensorSpec([None], tf.float32, name="temperature")
     endpoints["encode"] = (_encode(model), [image])
     endpoints["sample"] = (_sample(model), [seed, temperature])
-    endpoints["score"] = (_score(model, resolved), [image, seed])
+    endpoints["score"] = (_score(model, resolved, num_bits), [image, seed])
     return endpoints
 
 
-def _encode(model: VAE) -> Callable[..., dict[str, tf.Tensor]]:
+def _encode(model: GenerativeModel) -> Callable[..., dict[str, tf.Tensor]]:
     def encode(image: tf.Tensor) -> dict[str, tf.Tensor]:
-        posterior = model.encode(image)
-        return {"mean": posterior.mean(), "stddev": posterior.stddev()}
+        mean, stddev = model.latent_moments(image)
+        return {"mean": mean, "stddev": stddev}
 
     return encode
 
 
-def _sample(model: VAE) -> Callable[..., dict[str, tf.Tensor]]:
+def _sample(model: GenerativeModel) -> Callable[..., dict[str, tf.Tensor]]:
     def sample(seed: tf.Tensor, temperature: tf.Tensor) -> dict[str, Any]:
         noise = _row_normal(seed, model.latent_dim)
-        return {"image": model.decode(temperature[:, tf.newaxis] * noise)}
+        return {"image": model.generate(noise, temperature)}
 
     return sample
 
 
 def _score(
-    model: VAE, resolved: dict[str, str]
+    model: GenerativeModel, resolved: dict[str, str], num_bits: int
 ) -> Callable[..., dict[str, tf.Tensor]]:
     """Scores images as the model was trained and evaluated on them.
 
@@ -89,14 +91,14 @@ def _score(
             image = tf.cast(noise < image, tf.float32)
         elif resolved["dequantization"] == "uniform":
             noise = _row_uniform(noise_seed, model.image_shape)
-            image = (tf.round(image * 255.0) + noise) / 256.0
-            num_values = tf.size(image[0], out_type=tf.int32)
-            offset = tf.cast(num_values, tf.float32) * tf.math.log(256.0)
-        posterior = model.encode(image)
+            top = 2.0**num_bits - 1.0
+            levels = tf.round(to_unit_interval(_levels(image), num_bits) * top)
+            image = (levels + noise) / 2.0**num_bits
+            offset = math.prod(model.image_shape) * num_bits * math.log(2)
+        elif num_bits < MAX_BITS:
+            image = to_unit_interval(_levels(image), num_bits)
         noise = _row_normal(latent_seed, model.latent_dim)
-        z = posterior.loc + posterior.scale.matvec(noise)
-        group = LatentGroup(posterior, model.prior, z)
-        inference = Inference(image, model.decoder(z), (group,))
+        inference = model.infer_with_noise(image, model.encode(image), noise)
         log_likelihood = inference.log_likelihood - offset
         kl_divergence = inference.kl_divergence
         return {
@@ -106,6 +108,13 @@ def _score(
         }
 
     return score
+
+
+def _levels(image: tf.Tensor) -> tf.Tensor:
+    """Returns images in [0, 1] as 8-bit levels, uint8."""
+    return tf.cast(
+        tf.round(tf.clip_by_value(image, 0.0, 1.0) * 255.0), tf.uint8
+    )
 
 
 def _reconstruct_bytes(
@@ -122,8 +131,7 @@ def _reconstruct_bytes(
         return tf.ensure_shape(pixels, model.image_shape)
 
     def encode(image: tf.Tensor) -> tf.Tensor:
-        pixels = tf.round(tf.clip_by_value(image, 0.0, 1.0) * 255.0)
-        return tf.io.encode_png(tf.cast(pixels, tf.uint8))
+        return tf.io.encode_png(_levels(image))
 
     def reconstruct(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         pixels = tf.map_fn(decode, image_bytes, fn_output_signature=tf.uint8)

@@ -9,6 +9,7 @@ from typing import Any
 from keras_vae.config import ModelConfig, TrainingConfig, differences
 from keras_vae.data import DataConfig
 from keras_vae.errors import UserError
+from keras_vae.model_configs import model_config_from_dict
 
 __all__ = ["ExperimentConfig", "RunFolder"]
 
@@ -45,7 +46,7 @@ class ExperimentConfig:
             data["resize"] = tuple(data["resize"])
         return cls(
             DataConfig(**data),
-            ModelConfig(**config["model"]),
+            model_config_from_dict(config["model"]),
             TrainingConfig(**config["training"]),
         )
 

@@ -19,6 +19,7 @@ from keras_vae.training.callbacks import (
     Clock,
     EarlyStopping,
     Interruption,
+    StopOnDivergence,
     StopOnNonFinite,
 )
 from keras_vae.training.experiment import ExperimentConfig, RunFolder
@@ -112,16 +113,24 @@ class Run:
             return float(state.elapsed.numpy()) >= 60 * length.max_minutes
         return state.step >= self.epoch * length.epochs
 
-    def _batches(self) -> tf.data.Dataset:
+    def _batches(self, start_step: int | None = None) -> tf.data.Dataset:
+        data = self.experiment.data
         return training_batches(
             self.dataset.splits["train"],
             batch_size=self.experiment.model.batch_size,
             seed=self.experiment.training.seed,
-            start_step=self.state.step,
+            start_step=self.state.step if start_step is None else start_step,
             num_steps=self._total_steps(),
             binarization=self.resolved["binarization"],
             dequantization=self.resolved["dequantization"],
+            num_bits=data.num_bits,
+            horizontal_flip=data.horizontal_flip,
         )
+
+    def _batch_at(self, step: int) -> tf.Tensor:
+        """Returns the images of a training step once more."""
+        images, *_ = tf.nest.flatten(next(iter(self._batches(step))))
+        return images
 
     def _validation(self) -> tf.data.Dataset:
         return evaluation_batches(
@@ -130,6 +139,7 @@ class Run:
             binarization=self.resolved["binarization"],
             dequantization=self.resolved["dequantization"],
             seed=self.experiment.training.seed,
+            num_bits=self.experiment.data.num_bits,
         )
 
     def _callbacks(
@@ -156,8 +166,13 @@ class Run:
                 **self.resolved,
             },
         )
+
+        def last_checkpoint() -> str | None:
+            return checkpoints.manager.latest_checkpoint
+
         callbacks = [
-            StopOnNonFinite(state),
+            StopOnNonFinite(state, self._batch_at, last_checkpoint),
+            StopOnDivergence(state, last_checkpoint),
             Clock(state, length.max_minutes),
             progress,
             board,

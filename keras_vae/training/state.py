@@ -2,14 +2,15 @@
 
 import dataclasses
 import math
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from keras_vae.config import ModelConfig
 from keras_vae.models import GenerativeModel, build_model
-from keras_vae.objectives import WarmupCosine
-from keras_vae.training.optimizer import Adam, LossScale
+from keras_vae.objectives import EpochCosine, WarmupCosine
+from keras_vae.training.optimizer import Adam, Adamax, LossScale
 
 __all__ = ["TrainingState", "check_finite", "make_state"]
 
@@ -82,6 +83,8 @@ def make_state(
     total_steps: int | None,
     seed: int,
     precision: str,
+    num_epochs: int = 1,
+    num_bits: int = 8,
 ) -> TrainingState:
     """Builds a model and its optimizer. Call it in the strategy's scope.
 
@@ -92,6 +95,8 @@ def make_state(
         total_steps: Length of the run, or None where only the clock knows.
         seed: Base of initial weights and noise.
         precision: Keras dtype policy of the networks.
+        num_epochs: Epochs of the run, where `total_steps` is known.
+        num_bits: As in `build_model`.
     """
     total = _counter(total_steps or _UNKNOWN_LENGTH, tf.int64)
     model = build_model(
@@ -101,20 +106,10 @@ def make_state(
         total_steps=total,
         seed=seed,
         precision=precision,
+        num_bits=num_bits,
     )
-    rate = WarmupCosine(
-        config.learning_rate,
-        config.learning_rate_warmup,
-        config.learning_rate_final,
-        total,
-    )
-    optimizer: keras.optimizers.Optimizer = Adam(
-        rate,
-        beta_2=config.beta_2,
-        max_norm=config.clip_norm,
-        use_ema=config.ema_momentum > 0,
-        ema_momentum=config.ema_momentum,
-    )
+    rate = _learning_rate(config, total, num_epochs if total_steps else None)
+    optimizer = _optimizer(config, rate)
     if precision == "mixed_float16":
         optimizer = LossScale(optimizer)
     optimizer.build(model.trainable_variables)
@@ -126,6 +121,38 @@ def make_state(
         best_loss=_counter(math.inf, tf.float64),
         epochs_waited=_counter(0, tf.int64),
     )
+
+
+def _learning_rate(
+    config: ModelConfig, total_steps: tf.Variable, num_epochs: int | None
+) -> Any:
+    """Returns the schedule; NVAE's goes by epochs where they are known."""
+    warmup = config.learning_rate_warmup
+    if config.model == "nvae" and num_epochs is not None:
+        return EpochCosine(
+            config.learning_rate,
+            round(warmup * num_epochs),
+            config.learning_rate_final,
+            num_epochs,
+            total_steps,
+        )
+    return WarmupCosine(
+        config.learning_rate, warmup, config.learning_rate_final, total_steps
+    )
+
+
+def _optimizer(config: ModelConfig, rate: Any) -> keras.optimizers.Optimizer:
+    common: dict[str, Any] = {
+        "beta_2": config.beta_2,
+        "epsilon": config.optimizer_epsilon,
+        "max_norm": config.clip_norm,
+        "skip_factor": config.skip_factor,
+        "use_ema": config.ema_momentum > 0,
+        "ema_momentum": config.ema_momentum or 0.99,  # Keras checks it.
+    }
+    if config.optimizer == "adamax":
+        return Adamax(rate, weight_decay=config.weight_decay, **common)
+    return Adam(rate, **common)
 
 
 def _counter(value: float, dtype: tf.DType) -> tf.Variable:

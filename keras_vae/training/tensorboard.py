@@ -10,7 +10,12 @@ import tensorflow as tf
 from tensorboard.plugins.hparams import api as hparams
 
 from keras_vae import plotting, seeds
-from keras_vae.models import VAE, latent_statistics, traverse
+from keras_vae.models import (
+    HierarchicalVAE,
+    latent_statistics,
+    resampled,
+    traverse,
+)
 from keras_vae.training.progress import Progress
 from keras_vae.training.state import TrainingState
 
@@ -28,7 +33,10 @@ class TensorBoard(keras.callbacks.Callback):
     `train` and `validation`), `beta`, `learning_rate`, `images_per_second`
     and `active_units`; pictures are reconstructions beside their inputs,
     samples and latent traversals; `kl_by_dimension` is a histogram; HParams
-    shows the configuration beside the last validation scalars.
+    shows the configuration beside the last validation scalars. A hierarchical
+    model also has the KL of each group, as scalars and as a histogram, the
+    number of collapsed groups, and what each group decides in place of
+    traversals.
 
     It must come before `Averages`, so that it sees the averaged weights.
 
@@ -117,7 +125,7 @@ class TensorBoard(keras.callbacks.Callback):
         pairs = np.stack([self._images, reconstructions], axis=1)
         pairs = pairs.reshape([-1, *model.image_shape])
         _picture("reconstructions", pairs, 8, step)
-        if not isinstance(model, VAE):
+        if not model.group_shapes:
             return
         statistics = latent_statistics(model, self.validation)
         tf.summary.scalar("active_units", statistics.active_units, step)
@@ -126,6 +134,17 @@ class TensorBoard(keras.callbacks.Callback):
         )
         samples = model.sample([_NUM_SAMPLES], seeds.from_int(model.seed))
         _picture("samples", samples.numpy(), 8, step)
+        if isinstance(model, HierarchicalVAE):
+            for index, kl in enumerate(statistics.kl_by_group):
+                tf.summary.scalar(f"kl_by_group/{index:02d}", kl, step)
+            tf.summary.histogram("kl_by_group", statistics.kl_by_group, step)
+            collapsed = len(statistics.collapsed_groups)
+            tf.summary.scalar("collapsed_groups", collapsed, step)
+            images = resampled(model, self._images[:1], 8)
+            columns = images.shape[1]
+            images = images.reshape([-1, *model.image_shape])
+            _picture("resampled_from_group", images, columns, step)
+            return
         dimensions = statistics.order[:_TRAVERSED]
         traversal = traverse(model, self._images[:1], dimensions)
         columns = traversal.shape[1]

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from keras_vae.config import ModelConfig
 from keras_vae.data import (
+    MAX_BITS,
     DataConfig,
     ImageDataset,
     Split,
@@ -62,24 +63,38 @@ def resolve_data(config: DataConfig, model: ModelConfig) -> dict[str, str]:
         binarized are dequantized with uniform noise where the likelihood is a
         density, so that a bound on it is one on the 8-bit images (Theis et al.
         2016, section 3.1); not for a plain autoencoder.
+
+    Raises:
+        UserError: If the likelihood and the preparation exclude each other.
     """
     binarization = config.binarization
     if binarization == "auto":
         binarization = default_binarization(config.dataset)
-        if model.model == "autoencoder" or model.likelihood not in (
-            "auto",
-            "bernoulli",
-        ):
+        coarser = config.num_bits < MAX_BITS
+        grey = model.likelihood not in ("auto", "bernoulli")
+        if model.model == "autoencoder" or grey or coarser:
             binarization = "none"
+    likelihood = resolve_likelihood(model, binarization)
+    levels = likelihood == "discretized_logistic_mixture"
     dequantization = config.dequantization
     if dequantization == "auto":
         density = binarization == "none" and model.model != "autoencoder"
-        dequantization = "uniform" if density else "none"
+        dequantization = "uniform" if density and not levels else "none"
+    if levels and (binarization, dequantization) != ("none", "none"):
+        raise _not_levels(binarization, dequantization)
     return {
         "binarization": binarization,
         "dequantization": dequantization,
-        "likelihood": resolve_likelihood(model, binarization),
+        "likelihood": likelihood,
     }
+
+
+def _not_levels(binarization: str, dequantization: str) -> UserError:
+    return UserError(
+        "A discretized logistic mixture is for images as their levels are: "
+        "use --binarization=none --dequantization=none. Received: "
+        f"--binarization={binarization} --dequantization={dequantization}"
+    )
 
 
 def train(
@@ -126,7 +141,7 @@ def train(
         length.checkpoint_seconds,
     )
     if not checkpoints.restore():
-        mean = _mean_image(dataset.splits["train"])
+        mean = _mean_image(dataset.splits["train"], experiment.data.num_bits)
         state.model.decoder.set_output_mean(mean)
     run = Run(experiment, resolved, dataset, state, folder, epoch)
     received = run.fit(checkpoints, callbacks)
@@ -165,6 +180,7 @@ def load_trained(
         total_steps=None,
         seed=experiment.training.seed,
         precision="float32",
+        num_bits=experiment.data.num_bits,
     )
     path = None
     if experiment.training.patience:
@@ -196,6 +212,8 @@ def _compiled_state(
         total_steps=None if timed else epoch * length.epochs,
         seed=length.seed,
         precision=precision,
+        num_epochs=length.epochs,
+        num_bits=experiment.data.num_bits,
     )
     state.model.compile(
         optimizer=state.optimizer,
@@ -219,13 +237,14 @@ def _steps_per_execution(epoch: int, num_replicas: int) -> int:
     return math.ceil(epoch / math.ceil(epoch / _STEPS_PER_EXECUTION))
 
 
-def _mean_image(split: Split) -> np.ndarray:
+def _mean_image(split: Split, num_bits: int) -> np.ndarray:
     """Returns the mean of (some of) the images in [0, 1], `[H, W, C]`."""
     batches = evaluation_batches(
         split,
         batch_size=EVALUATION_BATCH_SIZE,
         binarization="none",
         num_images=min(split.num_images, _IMAGES_FOR_MEAN),
+        num_bits=num_bits,
     )
     total = sum(tf.reduce_sum(batch, axis=0) for batch in batches)
     return (total / min(split.num_images, _IMAGES_FOR_MEAN)).numpy()

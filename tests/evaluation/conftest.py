@@ -2,8 +2,9 @@
 
 import pytest
 
-from keras_vae.config import ModelConfig, TrainingConfig
+from keras_vae.config import TrainingConfig
 from keras_vae.data import DataConfig
+from keras_vae.model_configs import VAEConfig
 from keras_vae.training import ExperimentConfig, train
 
 
@@ -21,7 +22,7 @@ def make_run(data_dir, tmp_path_factory):
         sizes = {"architecture": "dense", "hidden_units": (16,)}
         experiment = ExperimentConfig(
             DataConfig("mnist_5k", data_dir=str(data_dir)),
-            ModelConfig(**sizes, latent_dim=3, **config),
+            VAEConfig(**sizes, latent_dim=3, **config),
             TrainingConfig(
                 epochs=1, distribution="one_device", precision="float32"
             ),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_vae.config import ModelConfig, TrainingConfig
+from keras_vae.config import TrainingConfig
 from keras_vae.data import (
     ArraySplit,
     DataConfig,
@@ -24,6 +24,7 @@ from keras_vae.evaluation import (
     likelihood_bounds,
 )
 from keras_vae.evaluation import evaluate as evaluate_function
+from keras_vae.model_configs import VAEConfig
 from keras_vae.training import ExperimentConfig, load_trained
 from tests.models.cases import IMAGE, make_model
 
@@ -147,7 +148,7 @@ def test_a_uniform_density_takes_8_bits_a_dimension(tmp_path, monkeypatch):
         variable.assign(tf.zeros(variable.shape))
     experiment = ExperimentConfig(
         DataConfig("fashion_mnist"),
-        ModelConfig(likelihood="continuous_bernoulli"),
+        VAEConfig(likelihood="continuous_bernoulli"),
         TrainingConfig(),
     )
     levels = np.random.default_rng(0).integers(256, size=(20, *IMAGE))

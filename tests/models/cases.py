@@ -5,9 +5,17 @@ from typing import Any
 import numpy as np
 
 from keras_vae.config import ModelConfig
+from keras_vae.model_configs import HierarchicalConfig, NVAEConfig, VAEConfig
 from keras_vae.models import GenerativeModel, build_model
 
-__all__ = ["IMAGE", "binary_images", "grey_images", "make_model"]
+__all__ = [
+    "IMAGE",
+    "binary_images",
+    "grey_images",
+    "make_hierarchical",
+    "make_model",
+    "make_nvae",
+]
 
 IMAGE = (4, 4, 1)
 
@@ -31,14 +39,54 @@ def make_model(
         "activation": "tanh",
         "beta_warmup": 0,
     }
-    return build_model(
-        ModelConfig(**{**sizes, **config}),
-        IMAGE,
-        likelihood=likelihood,
+    return _build(
+        VAEConfig(**{**sizes, **config}),
+        likelihood,
         seed=seed,
         precision=precision,
         total_steps=total_steps,
     )
+
+
+def make_hierarchical(
+    likelihood: str = "bernoulli", *, seed: int = 0, **config: Any
+) -> GenerativeModel:
+    """Returns a `HierarchicalVAE` with three groups, the same each time."""
+    sizes: dict[str, Any] = {
+        "filters": (4, 6),
+        "bottlenecks": (3, 4),
+        "encoder_blocks": (1, 1),
+        "decoder_blocks": (1, 1),
+        "num_groups": (1, 1),
+        "latent_channels": 2,
+        "top_latent_dim": 3,
+        "dense_units": 8,
+        "activation": "tanh",
+        "beta_warmup": 0,
+    }
+    return _build(
+        HierarchicalConfig(**{**sizes, **config}), likelihood, seed=seed
+    )
+
+
+def make_nvae(
+    likelihood: str = "bernoulli", *, seed: int = 0, **config: Any
+) -> GenerativeModel:
+    """Returns an `NVAE` with two scales of a group, the same each time."""
+    sizes: dict[str, Any] = {
+        "channels": 4,
+        "num_groups": 1,
+        "latent_channels": 2,
+        "num_blocks": 0,
+        "beta_warmup": 0,
+    }
+    return _build(NVAEConfig(**{**sizes, **config}), likelihood, seed=seed)
+
+
+def _build(
+    config: ModelConfig, likelihood: str, **arguments: Any
+) -> GenerativeModel:
+    return build_model(config, IMAGE, likelihood=likelihood, **arguments)
 
 
 def grey_images(num_images: int = 8, seed: int = 0) -> np.ndarray:

@@ -9,7 +9,12 @@ import tensorflow as tf
 from keras_vae import models
 from keras_vae.objectives import Inference, LatentGroup
 from tests.conformance import run_model_conformance
-from tests.models.cases import binary_images, make_model
+from tests.models.cases import (
+    binary_images,
+    make_hierarchical,
+    make_model,
+    make_nvae,
+)
 
 
 def vae_tensors(model: keras.Model, image: Any) -> dict[str, tf.Tensor]:
@@ -38,12 +43,37 @@ def autoencoder_tensors(model: keras.Model, image: Any) -> dict[str, tf.Tensor]:
     }
 
 
+def hierarchical_tensors(
+    model: keras.Model, image: Any
+) -> dict[str, tf.Tensor]:
+    # Noise of its own for each row, the same in each half of a batch.
+    noise = tf.sin(tf.range(model.latent_dim, dtype=tf.float32))
+    noise = tf.reduce_mean(image, [1, 2, 3])[:, tf.newaxis] * noise
+    inference = model.infer_with_noise(image, model.encode(image), noise)
+    mean, stddev = model.latent_moments(image)
+    return {
+        "reconstruction": model(image),
+        "mean": mean,
+        "stddev": stddev,
+        "elbo": inference.elbo,
+        "log_weight": inference.log_weight,
+        "decoded": model.decode(mean),
+        "sample": model.generate(noise, tf.ones_like(noise[:, 0])),
+    }
+
+
 CASES = {
     "vae": (lambda: make_model(), vae_tensors),
     "vae_full": (
         lambda: make_model("normal_shared", posterior="full"),
         vae_tensors,
     ),
+    "hierarchical": (make_hierarchical, hierarchical_tensors),
+    "hierarchical_nearest": (
+        lambda: make_hierarchical("normal_shared", upsampling="nearest"),
+        hierarchical_tensors,
+    ),
+    "nvae": (make_nvae, hierarchical_tensors),
     "autoencoder": (
         lambda: make_model("normal_fixed", model="autoencoder"),
         autoencoder_tensors,

@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 
 from keras_vae import distributions, networks
-from keras_vae.config import ModelConfig
 from keras_vae.errors import UserError
+from keras_vae.model_configs import VAEConfig
 from keras_vae.models import VAE, Autoencoder, build_model, resolve_likelihood
 from keras_vae.objectives import LinearWarmup, SquaredError
 from tests.models.cases import make_model
@@ -27,13 +27,13 @@ from tests.models.cases import make_model
     ],
 )
 def test_auto_likelihood(likelihood, model, binarization, expected):
-    config = ModelConfig(model=model, likelihood=likelihood)
+    config = VAEConfig(model=model, likelihood=likelihood)
     assert resolve_likelihood(config, binarization) == expected
 
 
 def test_bernoulli_of_grey_images_is_refused():
     with pytest.raises(UserError, match=r"Received: --binarization=none"):
-        resolve_likelihood(ModelConfig(likelihood="bernoulli"), "none")
+        resolve_likelihood(VAEConfig(likelihood="bernoulli"), "none")
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_seed_determines_the_weights():
 
 @pytest.mark.parametrize("architecture", ["convolutional", "residual"])
 def test_images_that_do_not_fit_are_a_user_error(architecture):
-    config = ModelConfig(architecture=architecture)
+    config = VAEConfig(architecture=architecture)
     with pytest.raises(UserError, match=r"`image_shape`.*Received: "):
         build_model(
             config,

@@ -6,9 +6,10 @@ import pathlib
 
 import pytest
 
-from keras_vae.config import ModelConfig, TrainingConfig
+from keras_vae.config import TrainingConfig
 from keras_vae.data import DataConfig
 from keras_vae.errors import UserError
+from keras_vae.model_configs import VAEConfig
 from keras_vae.models import build_model
 from keras_vae.serving import export, export_model, versions
 from keras_vae.training import ExperimentConfig
@@ -16,7 +17,7 @@ from keras_vae.training import ExperimentConfig
 # The package's function of the same name hides the module.
 exporting = importlib.import_module("keras_vae.serving.export")
 
-_CONFIG = ModelConfig(
+_CONFIG = VAEConfig(
     architecture="dense", hidden_units=(8,), latent_dim=2, batch_size=10
 )
 _EXPERIMENT = ExperimentConfig(

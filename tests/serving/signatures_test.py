@@ -10,9 +10,10 @@ import scipy.stats
 import tensorflow as tf
 
 from keras_vae import seeds
-from keras_vae.config import ModelConfig, TrainingConfig
+from keras_vae.config import TrainingConfig
 from keras_vae.data import DataConfig
 from keras_vae.evaluation import likelihood_bounds
+from keras_vae.model_configs import VAEConfig
 from keras_vae.models import build_model
 from keras_vae.serving import ExportedModel, export_model, make_endpoints
 from keras_vae.training import ExperimentConfig, resolve_data
@@ -30,7 +31,7 @@ def _exported(folder, shape=_SHAPE, data="mnist_5k", **config):
     """Returns a model with some weights, and its export, loaded."""
     experiment = ExperimentConfig(
         DataConfig(data),
-        ModelConfig(
+        VAEConfig(
             architecture="dense", hidden_units=(16,), latent_dim=_D, **config
         ),
         TrainingConfig(),

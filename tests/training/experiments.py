@@ -9,9 +9,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_vae.config import ModelConfig, TrainingConfig
+from keras_vae.config import TrainingConfig
 from keras_vae.data import DataConfig, ImageDataset
 from keras_vae.data.image_dataset import ArraySplit
+from keras_vae.model_configs import VAEConfig
 from keras_vae.training import ExperimentConfig
 
 __all__ = [
@@ -56,7 +57,7 @@ def make_experiment(
     """
     return ExperimentConfig(
         DataConfig(**{"dataset": "mnist_5k", **(data or {})}),
-        ModelConfig(
+        VAEConfig(
             **{
                 "architecture": "dense",
                 "hidden_units": (12,),

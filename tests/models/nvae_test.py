@@ -1,0 +1,346 @@
+"""Tests of the NVAE model, around its networks."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_vae import seeds
+from keras_vae.models import NVAE
+from keras_vae.networks.nvae import collect
+from keras_vae.objectives import ELBO, LinearWarmup
+from keras_vae.training import Adamax
+from tests.networks.nvae.cases import IMAGE, images, make_decoder, make_encoder
+
+SEED = tf.constant([3, 4])
+
+
+def make_model(sizes=None, **options):
+    sizes = sizes or {}
+    networks = make_encoder(**sizes), make_decoder(**sizes)
+    model = NVAE(*networks, **options)
+    model.build()
+    return model
+
+
+def infer(model, image=None, training=False):
+    image = images() if image is None else image
+    encoding = model.encode(image, training)
+    return model.infer(image, encoding, SEED, training=training)
+
+
+def flat_samples(inference):
+    samples = [group.sample for group in inference.groups]
+    return tf.concat([tf.reshape(z, [z.shape[0], -1]) for z in samples], -1)
+
+
+def moving_averages(network):
+    return [
+        variable
+        for norm in collect(network)[1]
+        for variable in (norm.moving_mean, norm.moving_variance)
+    ]
+
+
+def values(variables):
+    return [variable.numpy() for variable in variables]
+
+
+def assert_equal(one, two):
+    for a, b in zip(one, two, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+# The pass.
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        {"num_groups": 2},
+        {"num_flows": 1},
+        {"residual_prior": True, "smooth_scale": True},
+        {"num_scales": 1},
+    ],
+)
+def test_decoding_what_was_inferred_gives_the_same_likelihood(sizes):
+    model = make_model(sizes)
+    inference = infer(model)
+    decoded = model.decoder(flat_samples(inference))
+    np.testing.assert_array_equal(
+        decoded.distribution.logits, inference.likelihood.distribution.logits
+    )
+
+
+def test_nothing_is_left_of_a_training_step_in_an_evaluation():
+    model = make_model()
+    variables = values(model.variables)
+    one, two = infer(model), infer(model)
+    np.testing.assert_array_equal(one.elbo, two.elbo)
+    assert_equal(variables, values(model.variables))
+    infer(model, training=True)
+    assert np.any(infer(model).elbo != one.elbo)  # Batch statistics moved.
+
+
+def test_a_flow_gives_a_monte_carlo_estimate_of_the_kl():
+    group = infer(make_model({"num_flows": 1})).groups[1]
+    log_q = group.posterior.log_prob(group.base_sample)
+    expected = log_q - group.prior.log_prob(group.sample)
+    np.testing.assert_allclose(group.kl_divergence, expected, rtol=1e-6)
+    assert np.any(group.base_sample != group.sample)
+
+
+def test_loss_at_the_start_is_that_of_guessing():
+    inference = infer(make_model({"channels": 16}), training=True)
+    nats = -tf.reduce_mean(inference.log_likelihood)
+    assert float(nats) == pytest.approx(36 * np.log(2.0), rel=0.1)
+
+
+def test_samples_without_temperature_do_not_depend_on_the_seed():
+    model = make_model()
+    one, two = (model.sample([2], seed, 0.0) for seed in ((0, 1), (2, 3)))
+    np.testing.assert_array_equal(one, two)
+    one, two = (model.sample([2], seed, 1.0) for seed in ((0, 1), (2, 3)))
+    assert np.any(one != two)
+
+
+# The regularizers.
+
+
+def penalty_of(model):
+    """The penalty of a model by singular value decompositions."""
+    total = 0.0
+    for network in (model.encoder, model.decoder):
+        convolutions, norms = collect(network)
+        for layer in convolutions:
+            kernel = layer.effective_kernel().numpy()
+            order = (2, 3, 0, 1) if layer.depthwise else (3, 0, 1, 2)
+            kernel = kernel.transpose(order)
+            matrix = kernel.reshape(len(kernel), -1)
+            total += np.linalg.svd(matrix, compute_uv=False)[0]
+        total += sum(np.abs(norm.gamma.numpy()).max() for norm in norms)
+    return total
+
+
+def test_regularization_is_that_of_all_layers():
+    model = make_model(regularization_weight=0.25)
+    for norm in collect(model.decoder)[1]:
+        norm.gamma.assign(-2.0 * norm.gamma)
+    for _ in range(10):
+        value = model.regularization(tf.constant(0))
+    assert float(value) == pytest.approx(0.25 * penalty_of(model), rel=1e-3)
+
+
+def test_regularization_is_an_estimate_from_below():
+    model = make_model(regularization_weight=1.0)
+    first = float(model.regularization(tf.constant(0)))
+    assert 0.9 * penalty_of(model) < first < penalty_of(model) * (1 + 1e-6)
+
+
+def test_without_a_weight_nothing_is_added():
+    model = make_model(regularization_weight=0.0)
+    assert model.regularization(tf.constant(0)) == 0
+
+
+def test_weight_of_the_regularizers_falls_with_the_warmup():
+    beta = LinearWarmup(0.0, 1.0, 0.5, total_steps=100)
+    model = make_model(
+        objective=ELBO(beta),
+        regularization_weight=0.01,
+        initial_regularization_weight=1.0,
+    )
+    for step, expected in ((0, 1.0), (25, 0.1), (50, 0.01), (80, 0.01)):
+        weight = model.regularization_weight_at(tf.constant(step))
+        np.testing.assert_allclose(weight, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("weight", "initial"), [(-1.0, None), (0.0, 1.0), (0.1, 0.0), (0.1, -1.0)]
+)
+def test_weights_that_cannot_be_are_refused(weight, initial):
+    with pytest.raises(ValueError, match="regularization_weight"):
+        make_model(
+            regularization_weight=weight, initial_regularization_weight=initial
+        )
+
+
+# Training.
+
+
+class Recorder(keras.optimizers.Optimizer):
+    """Keeps the gradients and changes nothing."""
+
+    def apply_gradients(self, pairs):
+        self.gradients = [gradient for gradient, _ in pairs]
+        self.iterations.assign_add(1)
+
+
+def gradients_of_a_step(weight):
+    model = make_model(regularization_weight=weight)
+    model.compile(optimizer=Recorder(learning_rate=0.1))
+    model.train_step(images())
+    return model.optimizer.gradients
+
+
+def test_training_adds_the_regularizers():
+    model = make_model(regularization_weight=0.5)
+    with tf.GradientTape() as tape:
+        penalty = model.regularization(tf.constant(0))
+    variables = model.trainable_variables
+    expected = tape.gradient(
+        penalty,
+        [variable.value for variable in variables],
+        unconnected_gradients="zero",
+    )
+    for variable, one, two, gradient in zip(
+        variables,
+        gradients_of_a_step(0.0),
+        gradients_of_a_step(0.5),
+        expected,
+        strict=True,
+    ):
+        np.testing.assert_allclose(
+            two - one, gradient, rtol=1e-3, atol=1e-3, err_msg=variable.path
+        )
+
+
+def test_an_evaluation_adds_no_regularizer():
+    model = make_model(regularization_weight=100.0)
+    vectors = values(model.spectral_norms.variables)
+    result = model.test_step(images())
+    np.testing.assert_allclose(result["loss"], -result["elbo"], rtol=1e-6)
+    assert_equal(vectors, values(model.spectral_norms.variables))
+
+
+def test_a_step_reaches_all_variables():
+    model = make_model({"num_flows": 1}, regularization_weight=0.01)
+    model.compile(optimizer=Recorder(learning_rate=0.1))
+    model.train_step(images())
+    for variable, gradient in zip(
+        model.trainable_variables, model.optimizer.gradients, strict=True
+    ):
+        assert np.isfinite(gradient).all(), variable.path
+        assert np.any(gradient != 0), variable.path
+
+
+def test_a_resumed_training_repeats_an_uninterrupted_one(tmp_path):
+    model = make_model(
+        {"num_flows": 1},
+        objective=ELBO(LinearWarmup(0.0, 1.0, 0.5, total_steps=8)),
+        initial_regularization_weight=1.0,
+    )
+    model.compile(optimizer=Adamax(1e-2))
+    model(images())
+    for step in range(2):
+        model.train_step(images(seed=step))
+    model.save(tmp_path / "model.keras")
+    resumed = keras.saving.load_model(tmp_path / "model.keras")
+    assert_equal(values(model.variables), values(resumed.variables))
+    for other in (model, resumed):
+        other.reset_metrics()
+        other.train_step(images(seed=2))
+    assert_equal(values(model.variables), values(resumed.variables))
+    one, two = (m.get_metrics_result() for m in (model, resumed))
+    assert one == two
+    assert_equal([model(images())], [resumed(images())])
+
+
+def test_configuration():
+    model = make_model(
+        regularization_weight=0.5, initial_regularization_weight=2.0
+    )
+    copy = NVAE.from_config(model.get_config())
+    assert copy.get_config() == model.get_config()
+    assert copy.regularization_weight == 0.5
+    assert copy.initial_regularization_weight == 2.0
+
+
+# Batch normalisation for samples.
+
+
+def test_recalibration_restores_all_variables():
+    model = make_model()
+    infer(model, training=True)
+    before = values(model.variables)
+    averages = values(moving_averages(model.decoder))
+    with model.recalibrated_batch_norm(3, 4, temperature=0.7) as count:
+        assert count == 3
+        for old, variable in zip(
+            averages, moving_averages(model.decoder), strict=True
+        ):
+            assert np.any(old != variable.numpy()), variable.path
+    assert_equal(before, values(model.variables))
+
+
+def test_recalibration_restores_after_an_error():
+    model = make_model()
+    before = values(model.variables)
+    with (
+        pytest.raises(KeyError),
+        model.recalibrated_batch_norm(1, 2, temperature=0.7),
+    ):
+        raise KeyError
+    assert_equal(before, values(model.variables))
+
+
+def test_recalibration_is_a_moving_average_over_samples():
+    model, copy = make_model(), make_model()
+    moving = moving_averages(copy.decoder)
+    for index in range(3):
+        noise = copy.draw_noise(4, seeds.fold_in(SEED, index))
+        copy._generate(noise, 0.5, training=True)
+    with model.recalibrated_batch_norm(3, 4, 0.5, SEED):
+        for one, two in zip(
+            moving, moving_averages(model.decoder), strict=True
+        ):
+            np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-6)
+
+
+class Failing(NVAE):
+    """Some of its samples are no numbers."""
+
+    def _generate(self, noise, temperature, training):
+        images = super()._generate(noise, temperature, training)
+        bad = noise[0][0, 0, 0, 0] > 0
+        return tf.where(bad, np.nan, images)
+
+
+def test_recalibration_leaves_out_passes_that_are_not_finite():
+    model = Failing(make_encoder(), make_decoder())
+    copy = make_model()
+    num_finite = 0
+    for index in range(6):
+        noise = copy.draw_noise(4, seeds.fold_in(SEED, index))
+        if noise[0][0, 0, 0, 0] <= 0:
+            num_finite += 1
+            copy._generate(noise, 1.0, training=True)
+    assert 0 < num_finite < 6
+    with model.recalibrated_batch_norm(6, 4, 1.0, SEED) as count:
+        assert count == num_finite
+        for one, two in zip(
+            moving_averages(copy.decoder),
+            moving_averages(model.decoder),
+            strict=True,
+        ):
+            np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-6)
+
+
+def test_recalibration_without_a_finite_pass_is_an_error():
+    model = make_model()
+    before = values(model.variables)
+    with (
+        pytest.raises(ValueError, match="No pass gave finite samples"),
+        model.recalibrated_batch_norm(2, 2, temperature=float("inf")),
+    ):
+        pass
+    assert_equal(before, values(model.variables))
+
+
+def test_images_have_the_shape_of_the_data():
+    model = make_model()
+    assert model(images()).shape == (4, *IMAGE)
+    assert model.sample([3], (0, 0)).shape == (3, *IMAGE)
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))
