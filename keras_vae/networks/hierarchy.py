@@ -100,7 +100,11 @@ class TopDownDecoder(Decoder):
         """Returns p(x|z) for latents `[..., latent_dim]`.
 
         The groups are flattened and concatenated, the top group first.
+
+        Raises:
+            ValueError: If the last axis is not `latent_dim`.
         """
+        self.check_latents(z)
         groups = self.split(z)
         params = self.descend(
             tf.shape(groups[0])[0], lambda index, *_: groups[index]

@@ -168,10 +168,22 @@ class Decoder(_Network):
         """Returns p(x|z) for latents of shape `[..., latent_dim]`.
 
         Leading axes, such as `[sample, batch]`, become the batch shape.
+
+        Raises:
+            ValueError: If the last axis is not `latent_dim`.
         """
+        self.check_latents(z)
         params = self.run(self.stack, tf.reshape(z, [-1, self.latent_dim]))
         leading = None if z.shape.rank == 2 else tf.shape(z)[:-1]
         return self.likelihood(params, leading)
+
+    def check_latents(self, z: tf.Tensor) -> None:
+        """Raises ValueError unless z is `[..., latent_dim]`."""
+        if not z.shape.rank or z.shape[-1] not in (None, self.latent_dim):
+            raise ValueError(
+                f"`z` must have the shape [..., {self.latent_dim}], the "
+                f"latent_dim of the decoder. Received: shape {z.shape}"
+            )
 
     def likelihood(
         self, params: tf.Tensor, leading: tf.Tensor | None = None

@@ -159,6 +159,13 @@ def test_leading_axes_of_latents_become_the_batch_shape():
     )
 
 
+def test_latents_of_another_size_are_refused():
+    _, decoder = _networks()
+    with pytest.raises(ValueError, match=r"`z` must have the shape"):
+        decoder(tf.zeros([2, decoder.latent_dim + 1]))
+
+
+
 def test_bfloat16_networks_have_float32_latents():
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")

@@ -1,0 +1,135 @@
+"""A vanilla VAE beside the hierarchical models: same data, same time.
+
+    python -m benchmarks.vanilla_vs_nvae --minutes=10
+
+Trains the three one after the other, each for the same time, evaluates them on
+the same test images, and draws their samples side by side. The run folders are
+kept, so that the same command goes on with what was cut off; one that is
+finished is only drawn and evaluated again.
+"""
+
+import argparse
+import os
+import pathlib
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+__all__ = ["main"]
+
+_ROOT = pathlib.Path(__file__).resolve().parent.parent
+_SAMPLES = 36
+# Title, and the name and the settings of the model.
+_MODELS: tuple[tuple[str, dict[str, Any]], ...] = (
+    (
+        "Vanilla VAE: one latent vector, dense layers",
+        {"model": "vae", "architecture": "dense", "learning_rate": 1e-3},
+    ),
+    ("Hierarchical VAE of dense convolutions", {"model": "hierarchical"}),
+    ("NVAE, preset cpu_mnist", {"model": "nvae"}),
+)
+
+
+def _run(settings: dict[str, Any], flags: argparse.Namespace) -> dict[str, Any]:
+    """Trains and evaluates one model; returns its figures and samples."""
+    from keras_vae import seeds
+    from keras_vae.config import TrainingConfig
+    from keras_vae.data import DataConfig
+    from keras_vae.evaluation import EvaluationConfig, evaluate
+    from keras_vae.model_configs import model_config_from_dict
+    from keras_vae.training import ExperimentConfig, load_trained, train
+
+    experiment = ExperimentConfig(
+        DataConfig(flags.dataset, manual_dir=flags.manual_dir),
+        model_config_from_dict(settings),
+        TrainingConfig(max_minutes=flags.minutes),
+    )
+    workdir = flags.workdir / settings["model"]
+    result = train(experiment, workdir)
+    if result.interrupted:
+        raise SystemExit(f"stopped by {result.interrupted}")
+    evaluation = EvaluationConfig(
+        num_importance_samples=flags.num_importance_samples,
+        num_images=flags.num_images,
+    )
+    figures = evaluate(workdir, evaluation, dataset=result.dataset)["test"]
+    model, _ = load_trained(workdir)
+    samples = model.sample([_SAMPLES], seeds.from_int(0)).numpy()
+    return {**figures, "training": result.summary, "samples": samples}
+
+
+def _caption(title: str, figures: dict[str, Any]) -> str:
+    elbo, nll = figures["elbo"], figures["nll"]
+    return (
+        f"{title}\n"
+        f"{figures['training']['num_parameters']:,} parameters, "
+        f"{figures['training']['epochs']:.1f} epochs\n"
+        f"-ELBO {elbo['nats_per_image']:.2f}, "
+        f"NLL {nll['nats_per_image']:.2f} ± {nll['standard_error']:.2f} nats"
+    )
+
+
+def _draw(
+    path: pathlib.Path, results: list[tuple[str, dict[str, Any]]]
+) -> None:
+    from matplotlib.figure import Figure
+
+    from keras_vae import plotting
+
+    figure = Figure(figsize=(4.6 * len(results), 5.2), layout="constrained")
+    for axes, (title, figures) in zip(
+        figure.subplots(1, len(results)), results, strict=True
+    ):
+        grid = plotting.image_grid(figures["samples"])
+        axes.imshow(grid[..., 0], cmap="gray", vmin=0.0, vmax=1.0)
+        axes.set_title(_caption(title, figures), fontsize=10)
+        axes.set_axis_off()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=100)
+
+
+def _table(results: list[tuple[str, dict[str, Any]]]) -> str:
+    k = results[0][1]["nll"]["num_importance_samples"]
+    lines = [
+        f"| model | parameters | epochs | -ELBO | NLL, K = {k:,} |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for title, figures in results:
+        training, nll = figures["training"], figures["nll"]
+        lines.append(
+            f"| {title} | {training['num_parameters']:,} "
+            f"| {training['epochs']:.1f} "
+            f"| {figures['elbo']['nats_per_image']:.2f} "
+            f"| {nll['nats_per_image']:.2f} ± {nll['standard_error']:.2f} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Trains, evaluates and draws; prints a Markdown table."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--dataset", default="mnist")
+    parser.add_argument("--manual_dir", help="folder of original archives")
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--num_importance_samples", type=int, default=100)
+    parser.add_argument(
+        "--num_images", type=int, help="a seeded random subset of the test set"
+    )
+    parser.add_argument(
+        "--workdir",
+        type=pathlib.Path,
+        default=_ROOT / "runs" / "vanilla_vs_nvae",
+    )
+    parser.add_argument(
+        "--output",
+        type=pathlib.Path,
+        default=_ROOT / "docs" / "vanilla_vs_nvae.png",
+    )
+    flags = parser.parse_args()
+    results = [(title, _run(settings, flags)) for title, settings in _MODELS]
+    _draw(flags.output, results)
+    print(_table(results))
+
+
+if __name__ == "__main__":
+    main()
