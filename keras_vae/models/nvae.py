@@ -33,8 +33,8 @@ class NVAE(HierarchicalVAE):
     and nothing to the loss of an evaluation. Both run over encoder and decoder.
 
     Args:
-        encoder: A `keras_vae.networks.NVAEEncoder`.
-        decoder: A `keras_vae.networks.NVAEDecoder`.
+        encoder: A `keras_vae.networks.nvae.NVAEEncoder`.
+        decoder: A `keras_vae.networks.nvae.NVAEDecoder`.
         objective: The loss of each image; `ELBO()` unless given.
         seed: Base of all noise.
         regularization_weight: lambda, for losses in nats per image; 0 turns

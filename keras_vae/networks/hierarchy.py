@@ -89,7 +89,19 @@ class TopDownDecoder(Decoder):
         return None
 
     def split(self, z: tf.Tensor) -> list[tf.Tensor]:
-        """Returns the groups of flat latents: `[rows, *group_shapes[l]]`."""
+        """Returns the groups of flat latents: `[rows, *group_shapes[l]]`.
+
+        Args:
+            z: `[..., latent_dim]`; all axes but the last become rows.
+
+        Raises:
+            ValueError: If the last axis has another size.
+        """
+        if z.shape[-1] not in (None, self.latent_dim):
+            raise ValueError(
+                f"`z` must have latent_dim={self.latent_dim} values in a row. "
+                f"Received: z.shape={tuple(z.shape)}"
+            )
         parts = tf.split(z, self._group_sizes, axis=-1)
         return [
             tf.reshape(part, [-1, *shape])

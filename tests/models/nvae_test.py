@@ -9,14 +9,17 @@ from keras_vae import seeds
 from keras_vae.models import NVAE
 from keras_vae.networks.nvae import collect
 from keras_vae.objectives import ELBO, LinearWarmup
-from keras_vae.training import Adamax
+from keras_vae.training import Adamax, make_strategy
 from tests.networks.nvae.cases import IMAGE, images, make_decoder, make_encoder
 
 SEED = tf.constant([3, 4])
 
 
-def make_model(sizes=None, **options):
-    sizes = sizes or {}
+ONE_GROUP = {"num_scales": 1}
+TWO_SCALES = {"num_scales": 2}
+
+
+def make_model(sizes=ONE_GROUP, **options):
     networks = make_encoder(**sizes), make_decoder(**sizes)
     model = NVAE(*networks, **options)
     model.build()
@@ -60,7 +63,7 @@ def assert_equal(one, two):
         {"num_groups": 2},
         {"num_flows": 1},
         {"residual_prior": True, "smooth_scale": True},
-        {"num_scales": 1},
+        ONE_GROUP,
     ],
 )
 def test_decoding_what_was_inferred_gives_the_same_likelihood(sizes):
@@ -73,7 +76,7 @@ def test_decoding_what_was_inferred_gives_the_same_likelihood(sizes):
 
 
 def test_nothing_is_left_of_a_training_step_in_an_evaluation():
-    model = make_model()
+    model = make_model(TWO_SCALES)
     variables = values(model.variables)
     one, two = infer(model), infer(model)
     np.testing.assert_array_equal(one.elbo, two.elbo)
@@ -97,7 +100,7 @@ def test_loss_at_the_start_is_that_of_guessing():
 
 
 def test_samples_without_temperature_do_not_depend_on_the_seed():
-    model = make_model()
+    model = make_model(TWO_SCALES)
     one, two = (model.sample([2], seed, 0.0) for seed in ((0, 1), (2, 3)))
     np.testing.assert_array_equal(one, two)
     one, two = (model.sample([2], seed, 1.0) for seed in ((0, 1), (2, 3)))
@@ -126,7 +129,7 @@ def test_regularization_is_that_of_all_layers():
     model = make_model(regularization_weight=0.25)
     for norm in collect(model.decoder)[1]:
         norm.gamma.assign(-2.0 * norm.gamma)
-    for _ in range(10):
+    for _ in range(20):
         value = model.regularization(tf.constant(0))
     assert float(value) == pytest.approx(0.25 * penalty_of(model), rel=1e-3)
 
@@ -225,7 +228,7 @@ def test_a_step_reaches_all_variables():
 
 def test_a_resumed_training_repeats_an_uninterrupted_one(tmp_path):
     model = make_model(
-        {"num_flows": 1},
+        {"num_scales": 1, "num_flows": 1},
         objective=ELBO(LinearWarmup(0.0, 1.0, 0.5, total_steps=8)),
         initial_regularization_weight=1.0,
     )
@@ -243,6 +246,44 @@ def test_a_resumed_training_repeats_an_uninterrupted_one(tmp_path):
     one, two = (m.get_metrics_result() for m in (model, resumed))
     assert one == two
     assert_equal([model(images())], [resumed(images())])
+
+
+def step_on_two_replicas():
+    with make_strategy("mirrored").scope():
+        model = make_model(regularization_weight=1.0)
+        optimizer = keras.optimizers.SGD(0.01)
+        model.compile(optimizer=optimizer, run_eagerly=True)
+    dataset = tf.data.Dataset.from_tensor_slices(images())
+    dataset = dataset.batch(4, drop_remainder=True)
+    model.fit(dataset, shuffle=False, verbose=0)
+    return model
+
+
+def step_on_one_device():
+    """Takes the step with the noise that two replicas would have."""
+    model = make_model(regularization_weight=1.0)
+    step = tf.constant(0, tf.int64)
+    base = seeds.fold_in(seeds.from_int(model.seed), step)
+    halves = [model.draw_noise(2, seeds.fold_in(base, i)) for i in range(2)]
+    noise = [tf.concat(pair, axis=0) for pair in zip(*halves, strict=True)]
+    with tf.GradientTape() as tape:
+        features = model.encode(images(), training=True)
+        inference = model._pass(images(), features, noise, training=True)
+        loss = tf.reduce_mean(model.objective(inference, step))
+        loss += model.regularization(step)
+    variables = model.trainable_variables
+    gradients = tape.gradient(loss, [v.value for v in variables])
+    keras.optimizers.SGD(0.01).apply(gradients, variables)
+    return model
+
+
+def test_two_replicas_take_the_step_of_one():
+    one, two = step_on_one_device(), step_on_two_replicas()
+    assert len(one.weights) == len(two.weights)
+    for a, b in zip(one.weights, two.weights, strict=True):
+        np.testing.assert_allclose(
+            a.numpy(), b.numpy(), rtol=1e-3, atol=1e-4, err_msg=a.path
+        )
 
 
 def test_configuration():
@@ -306,7 +347,7 @@ class Failing(NVAE):
 
 
 def test_recalibration_leaves_out_passes_that_are_not_finite():
-    model = Failing(make_encoder(), make_decoder())
+    model = Failing(make_encoder(**ONE_GROUP), make_decoder(**ONE_GROUP))
     copy = make_model()
     num_finite = 0
     for index in range(6):
@@ -337,7 +378,7 @@ def test_recalibration_without_a_finite_pass_is_an_error():
 
 
 def test_images_have_the_shape_of_the_data():
-    model = make_model()
+    model = make_model(TWO_SCALES)
     assert model(images()).shape == (4, *IMAGE)
     assert model.sample([3], (0, 0)).shape == (3, *IMAGE)
 

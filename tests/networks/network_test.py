@@ -158,7 +158,6 @@ def test_image_shape_without_channels_is_named():
         DenseEncoder(MultivariateNormalDiag(2), (28, 28))
 
 
-
 def test_latents_of_another_size_are_refused():
     decoder = DECODERS["dense"]()
     with pytest.raises(ValueError, match=r"shape \[..., 3\].*shape \(2, 4\)"):

@@ -165,7 +165,6 @@ def test_latents_of_another_size_are_refused():
         decoder(tf.zeros([2, decoder.latent_dim + 1]))
 
 
-
 def test_bfloat16_networks_have_float32_latents():
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")

@@ -217,16 +217,7 @@ class NVAEDecoder(TopDownDecoder):
         self.output_convolution.build(shape)
         if self.depth_scaled_init:
             self._scale_start()
-        # It is built already where it comes from a file.
-        if not self.distribution.built:
-            self.distribution.build((None, *self.output_shape_per_image))
-        self.built = True
-
-    @property
-    def output_shape_per_image(self) -> tuple[int, int, int]:
-        # A mixture has 10 M parameters for the three values of a pixel.
-        height, width, _ = self.image_shape
-        return height, width, self.distribution.num_params // (height * width)
+        self.build_distribution((None, *self.output_shape_per_image))
 
     def build_output_bias(self) -> None:
         # The last convolution has a bias; this one only holds a mean image.
