@@ -1,5 +1,6 @@
 """Tests of what the apps share."""
 
+import dataclasses
 import os
 import pathlib
 import signal
@@ -11,7 +12,7 @@ from absl import flags
 
 from keras_vae import cli
 from keras_vae.errors import UserError
-from keras_vae.model_configs import VAEConfig
+from keras_vae.model_configs import HierarchicalConfig, NVAEConfig, VAEConfig
 from tests.apps import app
 
 _CONFIGS = app.ROOT / "apps" / "configs"
@@ -76,6 +77,54 @@ def test_flags_override_the_configuration_of_the_model(parsed):
 def test_model_is_found_however_it_is_written(arguments, parsed):
     parsed("--config.latent_dim=3", *arguments)
     assert cli.model_config().architecture == "convolutional"
+
+
+def test_hierarchy_has_its_own_settings(parsed):
+    parsed("--model=hierarchical", "--config.num_groups=1,2")
+    config = cli.model_config()
+    assert config == HierarchicalConfig(num_groups=(1, 2))
+
+
+def test_preset_is_where_the_other_flags_start(parsed):
+    parsed("--model=nvae", "--config.preset=smoke", "--config.channels=8")
+    smoke = NVAEConfig.from_preset("smoke")
+    assert cli.model_config() == dataclasses.replace(smoke, channels=8)
+
+
+def test_flags_before_the_preset_count_too(parsed):
+    parsed(
+        "--config.channels=16",
+        "--noconfig.adaptive",
+        "--config.preset",
+        "celeba64",
+        "--model",
+        "nvae",
+    )
+    celeba64 = NVAEConfig.from_preset("celeba64")
+    expected = dataclasses.replace(celeba64, channels=16, adaptive=False)
+    assert cli.model_config() == expected
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--model=nvae", "--config.preset=smoek"],
+        ["--config.preset", "smoek", "--model=nvae"],
+    ],
+)
+def test_unknown_preset_is_a_wrong_flag(arguments, parsed, capsys):
+    with pytest.raises(SystemExit) as stop:
+        parsed(*arguments)
+    assert stop.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: Unknown config.preset. ")
+    assert "Did you mean 'smoke'?" in line
+    assert line.endswith("Received: config.preset=smoek")
+
+
+def test_preset_of_another_model_is_no_flag(parsed):
+    with pytest.raises(flags.Error, match=r"config\.preset"):
+        parsed("--model=vae", "--config.preset=smoke")
 
 
 @pytest.mark.parametrize("text", ["", "8,,8", "8;8", "1.5", "-3", "8,"])

@@ -8,11 +8,12 @@ import pytest
 
 from keras_vae import pipeline
 from keras_vae.config import TrainingConfig
-from keras_vae.data import DataConfig
+from keras_vae.data import ArraySplit, DataConfig, ImageDataset
 from keras_vae.errors import UserError
 from keras_vae.evaluation import EvaluationConfig
-from keras_vae.model_configs import VAEConfig
+from keras_vae.model_configs import HierarchicalConfig, NVAEConfig, VAEConfig
 from keras_vae.training import ExperimentConfig, TrainResult
+from tests.models.cases import IMAGE, make_hierarchical, make_nvae
 
 _GROUND = 60
 
@@ -108,6 +109,62 @@ def test_autoencoder_has_no_samples(images, tmp_path):
     ]
     results = json.loads((tmp_path / "run" / "results.json").read_text())
     assert set(results) == {"training"}
+
+
+@pytest.fixture
+def draw(tmp_path, monkeypatch):
+    """Returns a function that draws what a model does as if it were a run's.
+
+    It returns name -> (width, height) of the pictures.
+    """
+
+    def draw(model, config):
+        experiment = ExperimentConfig(
+            DataConfig("mnist_5k"), config, TrainingConfig()
+        )
+        monkeypatch.setattr(
+            pipeline, "load_trained", lambda workdir: (model, experiment)
+        )
+        levels = np.random.default_rng(0).integers(256, size=(12, *IMAGE))
+        split = ArraySplit(levels.astype(np.uint8))
+        dataset = ImageDataset("grey", IMAGE, None, {"test": split})
+        paths = pipeline.draw_pictures(tmp_path, dataset)
+        assert {path.parent for path in paths} == {tmp_path / "pictures"}
+        sizes = {}
+        for path in paths:
+            with PIL.Image.open(path) as picture:
+                sizes[path.name] = picture.size
+        assert _names(tmp_path / "pictures") == sorted([*sizes, "test_images"])
+        assert len(_names(tmp_path / "pictures" / "test_images")) == 8
+        return sizes
+
+    return draw
+
+
+def _grid(columns, rows):
+    """Size of a grid of 4x4 pixels with gaps of 2, each doubled."""
+    return 2 * (6 * columns + 2), 2 * (6 * rows + 2)
+
+
+def test_pictures_of_a_hierarchy(draw):
+    sizes = draw(make_hierarchical(), HierarchicalConfig())
+    chart = sizes.pop("kl_by_group.png")
+    assert sizes == {
+        "reconstructions.png": _grid(16, 2),
+        "samples.png": _grid(8, 8),
+        # Nothing, one, two, three groups kept: the image and 8 draws.
+        "resampled_from_group.png": _grid(9, 4),
+        "samples_by_temperature.png": _grid(8, 6),
+        "samples_one_group_colder.png": _grid(8, 3),
+    }
+    assert chart[0] == 840
+    assert chart[1] == pytest.approx(120 * (1.2 + 0.3 * 3), abs=1)
+
+
+def test_pictures_of_nvae(draw):
+    sizes = draw(make_nvae(), NVAEConfig())
+    assert sizes["resampled_from_group.png"] == _grid(9, 3)
+    assert sizes["samples_one_group_colder.png"] == _grid(8, 2)
 
 
 def test_nothing_more_is_done_after_an_interruption(

@@ -41,7 +41,7 @@ def make_endpoints(
             lambda image: {"reconstruction": model.reconstruct(image)},
             [image],
         ),
-        "decode": (lambda z: {"image": model.decode(z)}, [z]),
+        "decode": (_decode(model), [z]),
         "reconstruct_bytes": (_reconstruct_bytes(model), [data]),
     }
     if not model.group_shapes:
@@ -64,6 +64,15 @@ def _encode(model: GenerativeModel) -> Callable[..., dict[str, tf.Tensor]]:
         return {"mean": mean, "stddev": stddev}
 
     return encode
+
+
+def _decode(model: GenerativeModel) -> Callable[..., dict[str, tf.Tensor]]:
+    def decode(z: tf.Tensor) -> dict[str, tf.Tensor]:
+        # A server does not check it; the error names both shapes.
+        z = tf.ensure_shape(z, [None, model.latent_dim])
+        return {"image": model.decode(z)}
+
+    return decode
 
 
 def _sample(model: GenerativeModel) -> Callable[..., dict[str, tf.Tensor]]:

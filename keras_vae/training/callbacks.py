@@ -4,6 +4,7 @@ import pathlib
 import signal
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -82,18 +83,34 @@ class Averages(keras.callbacks.Callback):
 
     They are exchanged when validation begins and exchanged back at the end of
     the epoch: callbacks before this one see the averages in `on_epoch_end`,
-    those after it the weights that are trained.
+    those after it the weights that are trained. In a model with batch
+    normalisation each validation first estimates the statistics that go with
+    the averages; a checkpoint has those of the last validation.
+
+    Args:
+        state: The run.
+        batches: Returns the training images for that estimate; a function of
+            the step, so that a resumed run has the same ones.
     """
 
-    def __init__(self, state: TrainingState):
+    def __init__(
+        self,
+        state: TrainingState,
+        batches: Callable[[], tf.data.Dataset] | None = None,
+    ):
         super().__init__()
         self.state = state
+        self.batches = batches
         self._swapped = False
 
     def on_test_begin(self, logs: Any = None) -> None:
-        if not self._swapped:
-            self.state.swap_averages()
-            self._swapped = True
+        if self._swapped:
+            return
+        self.state.swap_averages()
+        self._swapped = True
+        statistics = self.state.average_statistics
+        if statistics is not None and self.batches is not None:
+            statistics.reestimate(self.batches())
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if self._swapped:
@@ -106,8 +123,9 @@ class Checkpoints(keras.callbacks.Callback):
 
     A checkpoint is written beside the old ones and then named as the last; a
     kill at any moment leaves the one before. Weights that are not finite are
-    never saved. At the end of an epoch the validation comes first, so that a
-    checkpoint holds its outcome.
+    never saved. At the end of an epoch, and of the run, the validation comes
+    first, so that a checkpoint holds its outcome; `Interruption` does not wait
+    for it.
 
     Args:
         state: The run.
@@ -141,11 +159,6 @@ class Checkpoints(keras.callbacks.Callback):
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         if time.monotonic() - self._last >= self.seconds:
-            self.save()
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        # Who sends a signal may not wait for the validation.
-        if self.model.stop_training and batch + 1 < self.params["steps"]:
             self.save()
 
     def on_train_end(self, logs: Any = None) -> None:
@@ -212,15 +225,19 @@ class EarlyStopping(keras.callbacks.Callback):
 class Interruption(keras.callbacks.Callback):
     """Ends the run in good order on SIGTERM and on Ctrl-C.
 
-    The run stops after the execution at hand, and `Checkpoints` saves it. A
-    second signal is not caught: it ends the process as it would have.
+    The run stops after the execution at hand and is saved. A second signal is
+    not caught: it ends the process as it would have.
+
+    Args:
+        save: Saves the run.
 
     Attributes:
         received: The signal that came, or None.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, save: Callable[[], None] | None = None):
         super().__init__()
+        self.save = save
         self.received: signal.Signals | None = None
         self._before: dict[int, Any] = {}
 
@@ -229,6 +246,12 @@ class Interruption(keras.callbacks.Callback):
             return  # Python delivers signals to the main thread alone.
         for number in (signal.SIGTERM, signal.SIGINT):
             self._before[number] = signal.signal(number, self._stop)
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        # Who sends a signal may not wait for the validation.
+        within_epoch = batch + 1 < self.params["steps"]
+        if self.received and within_epoch and self.save is not None:
+            self.save()
 
     def on_train_end(self, logs: Any = None) -> None:
         self.restore_handlers()

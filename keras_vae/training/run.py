@@ -30,6 +30,7 @@ from keras_vae.training.tensorboard import TensorBoard
 __all__ = ["EVALUATION_BATCH_SIZE", "Run"]
 
 EVALUATION_BATCH_SIZE = 500
+_STATISTICS_BATCHES = 50
 _NO_END = 10**6
 
 
@@ -61,7 +62,7 @@ class Run:
         """Trains to the end; returns the signal that ended it early."""
         if self._finished():
             return None
-        interruption = Interruption()
+        interruption = Interruption(checkpoints.save)
         validation = self._validation()
         callbacks = [
             *self._callbacks(checkpoints, validation, interruption),
@@ -90,7 +91,7 @@ class Run:
         callbacks: Sequence[keras.callbacks.Callback],
     ) -> None:
         self.state.model.fit(
-            self._batches(),
+            self._batches(self.state.step, self._total_steps()),
             epochs=epochs,
             steps_per_epoch=steps,
             validation_data=validation,
@@ -113,14 +114,15 @@ class Run:
             return float(state.elapsed.numpy()) >= 60 * length.max_minutes
         return state.step >= self.epoch * length.epochs
 
-    def _batches(self, start_step: int | None = None) -> tf.data.Dataset:
+    def _batches(self, start_step: int, num_steps: int | None) -> Any:
+        """Returns the training images from one step to another, a dataset."""
         data = self.experiment.data
         return training_batches(
             self.dataset.splits["train"],
             batch_size=self.experiment.model.batch_size,
             seed=self.experiment.training.seed,
-            start_step=self.state.step if start_step is None else start_step,
-            num_steps=self._total_steps(),
+            start_step=start_step,
+            num_steps=num_steps,
             binarization=self.resolved["binarization"],
             dequantization=self.resolved["dequantization"],
             num_bits=data.num_bits,
@@ -129,8 +131,13 @@ class Run:
 
     def _batch_at(self, step: int) -> tf.Tensor:
         """Returns the images of a training step once more."""
-        images, *_ = tf.nest.flatten(next(iter(self._batches(step))))
+        images, *_ = tf.nest.flatten(next(iter(self._batches(step, step + 1))))
         return images
+
+    def _statistics_batches(self) -> tf.data.Dataset:
+        """Returns the next training images, beyond the end of the run too."""
+        step = self.state.step
+        return self._batches(step, step + min(_STATISTICS_BATCHES, self.epoch))
 
     def _validation(self) -> tf.data.Dataset:
         return evaluation_batches(
@@ -176,7 +183,7 @@ class Run:
             Clock(state, length.max_minutes),
             progress,
             board,
-            Averages(state),
+            Averages(state, self._statistics_batches),
         ]
         if length.patience:
             best = self.folder.checkpoints / "best"

@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras_vae.config import ModelConfig
 from keras_vae.models import GenerativeModel, build_model
 from keras_vae.objectives import EpochCosine, WarmupCosine
+from keras_vae.training.average_statistics import AverageStatistics
 from keras_vae.training.optimizer import Adam, Adamax, LossScale
 
 __all__ = ["TrainingState", "check_finite", "make_state"]
@@ -28,6 +29,8 @@ class TrainingState:
         elapsed: Seconds of training so far, float64.
         best_loss: Lowest validation loss so far, float64.
         epochs_waited: Epochs since then, int64.
+        average_statistics: What batch normalisation needs with the averages of
+            the weights; None where either is missing.
     """
 
     model: GenerativeModel
@@ -36,6 +39,7 @@ class TrainingState:
     elapsed: tf.Variable
     best_loss: tf.Variable
     epochs_waited: tf.Variable
+    average_statistics: AverageStatistics | None = None
 
     @property
     def step(self) -> int:
@@ -43,19 +47,24 @@ class TrainingState:
         return int(self.optimizer.iterations.numpy())
 
     @property
-    def _inner(self) -> keras.optimizers.Optimizer:
+    def inner_optimizer(self) -> keras.optimizers.Optimizer:
         """The optimizer itself, without the scaling of the loss."""
         return getattr(self.optimizer, "inner_optimizer", self.optimizer)
 
     def checkpoint(self) -> tf.train.Checkpoint:
         """Returns the object that saves and restores all of this."""
-        scaled = {}
-        if self.optimizer is not self._inner:
-            scaled = {"loss_scale": self.optimizer}
+        # What lies in lists of layers TensorFlow does not find by itself: it
+        # has the weights from the optimizer, and the rest from here.
+        parts: dict[str, Any] = {"others": self.model.non_trainable_weights}
+        if self.optimizer is not self.inner_optimizer:
+            parts["loss_scale"] = self.optimizer
+        if self.average_statistics is not None:
+            parts["average_statistics"] = self.average_statistics.averages
+            parts["average_statistics_known"] = self.average_statistics.known
         return tf.train.Checkpoint(
             model=self.model,
-            optimizer=self._inner,
-            **scaled,
+            optimizer=self.inner_optimizer,
+            **parts,
             total_steps=self.total_steps,
             elapsed=self.elapsed,
             best_loss=self.best_loss,
@@ -63,16 +72,21 @@ class TrainingState:
         )
 
     def swap_averages(self) -> None:
-        """Exchanges the weights with their averages, where there are any."""
-        if not self._inner.use_ema:
+        """Exchanges the weights with their averages, where there are any.
+
+        So are the statistics of batch normalisation, where there is any.
+        """
+        if not self.inner_optimizer.use_ema:
             return
-        averages = self._inner._model_variables_moving_average
+        averages = self.inner_optimizer._model_variables_moving_average
         for variable, average in zip(
             self.model.trainable_variables, averages, strict=True
         ):
             old = variable.numpy()
             variable.assign(average.numpy())
             average.assign(old)
+        if self.average_statistics is not None:
+            self.average_statistics.swap()
 
 
 def make_state(
@@ -113,6 +127,9 @@ def make_state(
     if precision == "mixed_float16":
         optimizer = LossScale(optimizer)
     optimizer.build(model.trainable_variables)
+    statistics = AverageStatistics(model) if config.ema_momentum else None
+    if statistics is not None and not statistics.averages:
+        statistics = None
     return TrainingState(
         model,
         optimizer,
@@ -120,6 +137,7 @@ def make_state(
         elapsed=_counter(0.0, tf.float64),
         best_loss=_counter(math.inf, tf.float64),
         epochs_waited=_counter(0, tf.int64),
+        average_statistics=statistics,
     )
 
 

@@ -30,13 +30,14 @@ class TensorBoard(keras.callbacks.Callback):
     """Writes scalars each epoch, pictures and histograms at most every 20 s.
 
     Scalars are `elbo`, `log_likelihood`, `kl_divergence`, `loss` (under
-    `train` and `validation`), `beta`, `learning_rate`, `images_per_second`
-    and `active_units`; pictures are reconstructions beside their inputs,
-    samples and latent traversals; `kl_by_dimension` is a histogram; HParams
-    shows the configuration beside the last validation scalars. A hierarchical
-    model also has the KL of each group, as scalars and as a histogram, the
-    number of collapsed groups, and what each group decides in place of
-    traversals.
+    `train` and `validation`), `beta`, `learning_rate`, `images_per_second`,
+    `gradient_norm` (of the last step that was applied, before clipping),
+    `skipped_steps` (so far) and `active_units`; pictures are reconstructions
+    beside their inputs, samples and latent traversals; `kl_by_dimension` is a
+    histogram; HParams shows the configuration beside the last validation
+    scalars. A hierarchical model also has the KL of each group, as scalars and
+    as a histogram, the number of collapsed groups, and what each group decides
+    in place of traversals.
 
     It must come before `Averages`, so that it sees the averaged weights.
 
@@ -107,11 +108,19 @@ class TensorBoard(keras.callbacks.Callback):
             tf.summary.scalar("learning_rate", rate, step)
             speed = self.progress.images_per_second
             tf.summary.scalar("images_per_second", speed, step)
+            self._optimizer(step)
         self._flush()
 
     def on_train_end(self, logs: Any = None) -> None:
         for writer in self._writers.values():
             writer.close()
+
+    def _optimizer(self, step: int) -> None:
+        optimizer: Any = self.state.inner_optimizer
+        skipped = tf.convert_to_tensor(optimizer.skipped_steps)
+        tf.summary.scalar("skipped_steps", skipped, step)
+        norm = tf.convert_to_tensor(optimizer.accepted_norms)[-1]
+        tf.summary.scalar("gradient_norm", norm, step)
 
     def _latents(self, step: int) -> None:
         """Writes what is drawn from the model; run with averaged weights."""

@@ -145,6 +145,60 @@ def test_export_folder_that_cannot_be_written(tmp_path):
     _refused("train", *flags, cwd=tmp_path, parts=parts)
 
 
+def _nvae_refused(tmp_path, *flags, parts):
+    _write_images(tmp_path / "images")
+    _refused(
+        "train",
+        "--model=nvae",
+        "--dataset=image_folder",
+        "--data_dir=images",
+        "--config.batch_size=4",
+        *flags,
+        cwd=tmp_path,
+        parts=parts,
+    )
+
+
+def test_images_that_do_not_divide_by_the_scales_of_nvae(tmp_path):
+    # 8x8 pixels, 12x12 with the padding, halved three times.
+    parts = ["divisible", "= 8", "image_shape=(8, 8, 1), pad=2"]
+    _nvae_refused(tmp_path, parts=parts)
+
+
+def test_channels_of_nvae_that_do_not_split(tmp_path):
+    flags = ["--config.pad=0", "--config.channels=3"]
+    parts = ["must be even", "channels=3"]
+    _nvae_refused(tmp_path, *flags, parts=parts)
+
+
+def test_images_that_do_not_divide_by_the_scales_of_a_hierarchy(tmp_path):
+    _write_images(tmp_path / "images")
+    _refused(
+        "train",
+        "--model=hierarchical",
+        "--dataset=image_folder",
+        "--data_dir=images",
+        "--resize=10,10",
+        "--config.batch_size=4",
+        cwd=tmp_path,
+        parts=["divisible by 4", "(10, 10, 1)"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("flag", "parts"),
+    [
+        ("num_groups=0", ["at least 1", "config.num_groups=0"]),
+        ("preset=cpu_mnits", ["Did you mean 'cpu_mnist'", "preset=cpu_mnits"]),
+        ("latent_dim=3", ["config.latent_dim"]),
+    ],
+)
+def test_settings_that_nvae_cannot_have(flag, parts, tmp_path):
+    # Refused before TensorFlow is imported.
+    flags = ["--model=nvae", f"--config.{flag}"]
+    _refused("train", *flags, cwd=tmp_path, parts=parts)
+
+
 def test_run_folder_of_another_configuration(trained_run, tmp_path):
     before = _files(trained_run.workdir)
     config = (trained_run.workdir / "config.json").read_bytes()

@@ -1,9 +1,12 @@
 """Tests of the statistics of latent dimensions."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_vae import seeds
 from keras_vae.distributions import (
     IndependentBernoulli,
     MultivariateNormalDiag,
@@ -11,7 +14,13 @@ from keras_vae.distributions import (
 )
 from keras_vae.models import VAE, LatentStatistics, latent_statistics
 from keras_vae.networks import DenseDecoder, DenseEncoder
-from tests.models.cases import IMAGE, grey_images
+from tests.models.cases import (
+    IMAGE,
+    binary_images,
+    grey_images,
+    make_hierarchical,
+    make_nvae,
+)
 
 ACTIVE = (1, 3)
 LATENT_DIM = 4
@@ -78,10 +87,76 @@ def test_kl_of_marginals_is_less_for_a_full_covariance():
 
 def test_active_units_are_those_above_a_hundredth():
     statistics = LatentStatistics(
-        np.array([0.0, 0.0099, 0.0101, 3.0]), np.array([0.1, 0.0, 2.0, 1.0])
+        np.array([0.0, 0.0099, 0.0101, 3.0]),
+        np.array([0.1, 0.0, 2.0, 1.0]),
+        ((4,),),
     )
-    assert statistics.active_units == 2
+    assert (statistics.active_units, statistics.num_units) == (2, 4)
     np.testing.assert_array_equal(statistics.order, [2, 3, 0, 1])
+    np.testing.assert_allclose(statistics.kl_by_group, [3.1])
+    assert statistics.collapsed_groups == []
+
+
+def test_active_units_of_a_hierarchy_are_channels():
+    kl = np.array([0.2, 0.05, 0.3])
+    # Two positions of two channels each: [position][channel].
+    below = np.array([[0.06, 0.01], [0.05, 0.02]])
+    last = np.array([[0.03, 0.03], [0.01, 0.01]])
+    statistics = LatentStatistics(
+        np.zeros(11),
+        np.concatenate([kl, below.ravel(), last.ravel()]),
+        ((3,), (1, 2, 2), (2, 1, 2)),
+    )
+    np.testing.assert_allclose(statistics.kl_by_group, [0.55, 0.14, 0.08])
+    # 0.2 and 0.3 on top; 0.11, but not 0.03; not 0.04 twice.
+    assert (statistics.active_units, statistics.num_units) == (3, 7)
+    assert statistics.collapsed_groups == [2]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        make_hierarchical,
+        make_nvae,
+        functools.partial(make_nvae, num_flows=1),
+    ],
+)
+def test_groups_add_up_to_the_kl_of_the_same_noise(make):
+    model = make()
+    images = binary_images(10)
+    statistics = latent_statistics(model, batches(images))
+    total, by_group = 0.0, 0.0
+    for index, image in enumerate(batches(images)):
+        seed = seeds.fold_in(seeds.from_int(model.seed), index)
+        inference = model.infer(image, model.encode(image), seed)
+        total += tf.reduce_sum(inference.kl_divergence)
+        by_group += np.array(
+            [tf.reduce_sum(g.kl_divergence) for g in inference.groups]
+        )
+    assert len(statistics.kl_by_group) == len(model.group_shapes)
+    np.testing.assert_allclose(
+        statistics.kl_by_group, by_group / 10, rtol=1e-4, atol=1e-5
+    )
+    assert statistics.kl_by_group.sum() == pytest.approx(
+        float(total) / 10, rel=1e-4
+    )
+    assert len(statistics.mean_variance) == model.latent_dim
+
+
+def test_group_whose_posterior_is_the_prior_has_collapsed():
+    model = make_nvae()
+    before = latent_statistics(model, batches(binary_images(10)))
+    assert before.collapsed_groups == []
+    # A residual of 0 leaves the prior.
+    for variable in model.decoder.posteriors[1].trainable_variables:
+        variable.assign(tf.zeros(variable.shape))
+    statistics = latent_statistics(model, batches(binary_images(10)))
+    assert statistics.kl_by_group[1] == pytest.approx(0.0, abs=1e-5)
+    assert statistics.collapsed_groups == [1]
+    assert statistics.kl_by_group[0] == pytest.approx(before.kl_by_group[0])
+    top = before.kl_by_dimension[: len(statistics.kl_by_dimension) // 5]
+    expected = np.sum(top.reshape(-1, 2).sum(axis=0) > 0.1)
+    assert statistics.active_units == expected
 
 
 if __name__ == "__main__":

@@ -3,8 +3,13 @@
 import numpy as np
 import pytest
 
-from keras_vae.models import traverse
-from tests.models.cases import IMAGE, binary_images, make_model
+from keras_vae.models import resampled, traverse
+from tests.models.cases import (
+    IMAGE,
+    binary_images,
+    make_hierarchical,
+    make_model,
+)
 
 
 def test_one_dimension_moves_at_a_time():
@@ -20,6 +25,24 @@ def test_one_dimension_moves_at_a_time():
             np.testing.assert_allclose(
                 images[row, column], model.decode(moved)[0], atol=1e-6
             )
+
+
+def test_rows_keep_one_group_more_of_the_image():
+    model = make_hierarchical()
+    image = binary_images(1)
+    images = resampled(model, image, num_draws=3)
+    assert images.shape == (4, 4, *IMAGE)
+    for row in images:
+        np.testing.assert_array_equal(row[0], image[0])
+    reconstruction = model.reconstruct(image)[0]
+    for draw in images[-1, 1:]:
+        np.testing.assert_allclose(draw, reconstruction, atol=1e-6)
+    # Draws differ less where more is kept; the first row is samples.
+    spread = images[:, 1:].std(axis=1).mean(axis=(1, 2, 3))
+    assert spread[0] > 0
+    assert spread[-1] < 1e-6
+    expected = model.sample([3], (model.seed, 0))
+    np.testing.assert_allclose(images[0, 1:], expected, atol=1e-6)
 
 
 if __name__ == "__main__":

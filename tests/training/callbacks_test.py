@@ -192,16 +192,31 @@ def test_nothing_that_is_not_finite_is_saved(state, tmp_path, where):
     assert [path.name for path in tmp_path.glob("*.index")] == ["ckpt-0.index"]
 
 
-def test_interrupted_epoch_is_saved_at_once(state, tmp_path, clock):
+def test_interrupted_epoch_is_saved_at_once():
+    saved = []
+    interruption = _attached(Interruption(lambda: saved.append(True)))
+    try:
+        interruption.on_train_batch_end(2)
+        # Where the run ends otherwise, the validation comes first.
+        interruption.model.stop_training = True
+        interruption.on_train_batch_end(2)
+        assert not saved
+        os.kill(os.getpid(), signal.SIGTERM)
+        # The last batch of an epoch waits for the validation, others do not.
+        interruption.on_train_batch_end(_STEPS - 1)
+        assert not saved
+        interruption.on_train_batch_end(2)
+        assert saved
+    finally:
+        interruption.restore_handlers()
+
+
+def test_end_of_a_run_is_saved(state, tmp_path, clock):
     checkpoints = _attached(Checkpoints(state, tmp_path, 2, 1e9))
     _step(state, 3)
     checkpoints.on_train_batch_end(2)
     assert not list(tmp_path.glob("*.index"))
-    checkpoints.model.stop_training = True
-    # The last batch of an epoch waits for the validation, others do not.
-    checkpoints.on_train_batch_end(_STEPS - 1)
-    assert not list(tmp_path.glob("*.index"))
-    checkpoints.on_train_batch_end(2)
+    checkpoints.on_train_end()
     assert [path.name for path in tmp_path.glob("*.index")] == ["ckpt-3.index"]
 
 

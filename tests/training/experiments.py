@@ -9,10 +9,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_vae.config import TrainingConfig
+from keras_vae.config import ModelConfig, TrainingConfig
 from keras_vae.data import DataConfig, ImageDataset
 from keras_vae.data.image_dataset import ArraySplit
-from keras_vae.model_configs import VAEConfig
+from keras_vae.model_configs import HierarchicalConfig, NVAEConfig, VAEConfig
 from keras_vae.training import ExperimentConfig
 
 __all__ = [
@@ -22,6 +22,8 @@ __all__ = [
     "checkpoint_values",
     "make_dataset",
     "make_experiment",
+    "make_hierarchical_experiment",
+    "make_nvae_experiment",
 ]
 
 BATCH_SIZE = 8
@@ -53,21 +55,76 @@ def make_experiment(
     Args:
         training: Other values for `TrainingConfig`.
         data: Other values for `DataConfig`.
-        **model: Other values for `ModelConfig`.
+        **model: Other values for `VAEConfig`.
     """
+    config = VAEConfig(
+        **{
+            "architecture": "dense",
+            "hidden_units": (12,),
+            "latent_dim": 2,
+            "batch_size": BATCH_SIZE,
+            "clip_norm": 5.0,
+            "ema_momentum": 0.9,
+            **model,
+        }
+    )
+    return _experiment(config, training, data)
+
+
+def make_hierarchical_experiment(
+    training: dict[str, Any] | None = None,
+    data: dict[str, Any] | None = None,
+    **model: Any,
+) -> ExperimentConfig:
+    """Returns a hierarchy of three groups; as `make_experiment`."""
+    config = HierarchicalConfig(
+        **{
+            "filters": (4,),
+            "bottlenecks": (3,),
+            "encoder_blocks": (1,),
+            "decoder_blocks": (0,),
+            "num_groups": (2,),
+            "latent_channels": 2,
+            "top_latent_dim": 3,
+            "dense_units": 8,
+            "batch_size": BATCH_SIZE,
+            "ema_momentum": 0.9,
+            **model,
+        }
+    )
+    return _experiment(config, training, data)
+
+
+def make_nvae_experiment(
+    training: dict[str, Any] | None = None,
+    data: dict[str, Any] | None = None,
+    **model: Any,
+) -> ExperimentConfig:
+    """Returns an NVAE of two groups, with averages; as `make_experiment`."""
+    config = NVAEConfig(
+        **{
+            "channels": 4,
+            "pad": 0,
+            "num_scales": 1,
+            "num_groups": 2,
+            "num_blocks": 0,
+            "latent_channels": 2,
+            "batch_size": BATCH_SIZE,
+            "ema_momentum": 0.9,
+            **model,
+        }
+    )
+    return _experiment(config, training, data)
+
+
+def _experiment(
+    model: ModelConfig,
+    training: dict[str, Any] | None,
+    data: dict[str, Any] | None,
+) -> ExperimentConfig:
     return ExperimentConfig(
         DataConfig(**{"dataset": "mnist_5k", **(data or {})}),
-        VAEConfig(
-            **{
-                "architecture": "dense",
-                "hidden_units": (12,),
-                "latent_dim": 2,
-                "batch_size": BATCH_SIZE,
-                "clip_norm": 5.0,
-                "ema_momentum": 0.9,
-                **model,
-            }
-        ),
+        model,
         TrainingConfig(
             **{"epochs": 4, "precision": "float32", **(training or {})}
         ),

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import (
@@ -59,11 +60,13 @@ def test_tags_of_training(train_events):
     assert _tags(train_events) == {
         "beta",
         "elbo",
+        "gradient_norm",
         "images_per_second",
         "kl_divergence",
         "learning_rate",
         "log_likelihood",
         "loss",
+        "skipped_steps",
     }
 
 
@@ -107,6 +110,21 @@ def test_schedules_are_written(train_events):
     assert list(_series(train_events, "beta").values()) == [1.0] * 4
     speeds = _series(train_events, "images_per_second").values()
     assert all(speed > 0 for speed in speeds)
+
+
+def test_optimizer_is_watched(train_events, finished_run):
+    norms = _series(train_events, "gradient_norm")
+    assert list(norms) == _EPOCH_ENDS
+    assert all(0 < norm < math.inf for norm in norms.values())
+    accepted = next(
+        value
+        for name, value in finished_run.values.items()
+        if np.shape(value) == (64,) and np.any(value == norms[68])
+    )
+    assert accepted[-1] == norms[68]
+    assert _series(train_events, "skipped_steps") == dict.fromkeys(
+        _EPOCH_ENDS, 0.0
+    )
 
 
 def test_validation_is_of_the_averaged_weights(

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from keras_vae.data import DataConfig, evaluation_batches
 from keras_vae.errors import UserError
-from keras_vae.model_configs import VAEConfig
+from keras_vae.model_configs import HierarchicalConfig, NVAEConfig, VAEConfig
 from keras_vae.training import (
     DivergedError,
     RunFolder,
@@ -20,6 +20,8 @@ from keras_vae.training import (
 )
 from keras_vae.training.state import make_state
 from tests.training import experiments
+
+_LEVELS = "discretized_logistic_mixture"
 
 
 @pytest.mark.parametrize(
@@ -51,12 +53,54 @@ from tests.training import experiments
             {"model": "autoencoder"},
             ("dynamic", "none", "normal_fixed"),
         ),
+        ({"num_bits": 5}, {}, ("none", "uniform", "normal_shared")),
+        (
+            {"num_bits": 5},
+            {"likelihood": "continuous_bernoulli"},
+            ("none", "uniform", "continuous_bernoulli"),
+        ),
+        ({}, {"likelihood": _LEVELS}, ("none", "none", _LEVELS)),
+        (
+            {"dataset": "cifar10", "num_bits": 3},
+            {"likelihood": _LEVELS},
+            ("none", "none", _LEVELS),
+        ),
     ],
 )
 def test_auto_stands_for(data, model, expected):
     resolved = resolve_data(DataConfig(**data), VAEConfig(**model))
     assert tuple(resolved.values()) == expected
     assert list(resolved) == ["binarization", "dequantization", "likelihood"]
+
+
+@pytest.mark.parametrize("kind", [HierarchicalConfig, NVAEConfig])
+@pytest.mark.parametrize(
+    ("data", "model", "expected"),
+    [
+        ({}, {}, ("dynamic", "none", "bernoulli")),
+        ({"num_bits": 5}, {}, ("none", "none", _LEVELS)),
+        ({"dataset": "cifar10"}, {}, ("none", "none", _LEVELS)),
+        ({"binarization": "none"}, {}, ("none", "none", _LEVELS)),
+        (
+            {"dataset": "cifar10", "num_bits": 5},
+            {"likelihood": "normal_shared"},
+            ("none", "uniform", "normal_shared"),
+        ),
+    ],
+)
+def test_auto_stands_for_in_a_hierarchy(kind, data, model, expected):
+    resolved = resolve_data(DataConfig(**data), kind(**model))
+    assert tuple(resolved.values()) == expected
+
+
+@pytest.mark.parametrize(
+    "data", [{"binarization": "dynamic"}, {"dequantization": "uniform"}]
+)
+def test_levels_exclude_noise(data):
+    ((name, value),) = data.items()
+    config = HierarchicalConfig(likelihood=_LEVELS)
+    with pytest.raises(UserError, match=f"Received: .*--{name}={value}"):
+        resolve_data(DataConfig(**data), config)
 
 
 @pytest.mark.parametrize(

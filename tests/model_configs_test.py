@@ -1,0 +1,203 @@
+"""Tests of the configurations of the models, and of NVAE's presets."""
+
+import dataclasses
+import math
+
+import pytest
+
+from keras_vae.config import TrainingConfig
+from keras_vae.data import DataConfig
+from keras_vae.errors import UserError
+from keras_vae.model_configs import (
+    MODEL_CONFIGS,
+    HierarchicalConfig,
+    NVAEConfig,
+    VAEConfig,
+    model_config_from_dict,
+)
+from keras_vae.networks.nvae import NVAEArchitecture
+from keras_vae.nvae_presets import PRESETS
+from keras_vae.training import ExperimentConfig
+
+
+def test_defaults_are_those_of_their_model():
+    assert {name: kind().model for name, kind in MODEL_CONFIGS.items()} == {
+        "autoencoder": "vae",
+        "hierarchical": "hierarchical",
+        "nvae": "nvae",
+        "vae": "vae",
+    }
+
+
+_SHARED = [
+    ("num_mixtures", 0),
+    ("num_mixtures", 1.5),
+    ("likelihood", "poisson"),
+    ("optimizer", "sgd"),
+    ("optimizer_epsilon", 0),
+    ("skip_factor", 1),
+    ("skip_factor", 0.5),
+    ("skip_factor", -2),
+    ("weight_decay", -1e-4),
+    ("beta_initial", 2),
+    ("beta_2", 1),
+    ("ema_momentum", 1),
+    ("ema_momentum", math.nan),
+    ("batch_size", 0),
+]
+
+
+@pytest.mark.parametrize("kind", [VAEConfig, HierarchicalConfig, NVAEConfig])
+@pytest.mark.parametrize(("name", "value"), _SHARED)
+def test_bad_shared_settings_are_named(kind, name, value):
+    with pytest.raises(UserError, match=rf"config\.{name}.*Received: .*{name}"):
+        kind(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("filters", ()),
+        ("filters", 32),
+        ("filters", (0, 4)),
+        ("filters", (4, 4, 4)),
+        ("bottlenecks", (4,)),
+        ("bottlenecks", (4, 0)),
+        ("encoder_blocks", (-1, 1)),
+        ("encoder_blocks", (1,)),
+        ("decoder_blocks", (1, 0.5)),
+        ("num_groups", (-1, 2)),
+        ("num_groups", (1, 2, 3)),
+        ("latent_channels", 0),
+        ("top_latent_dim", 0),
+        ("top_latent_dim", True),
+        ("dense_units", 0),
+        ("upsampling", "bilinear"),
+    ],
+)
+def test_bad_settings_of_a_hierarchy_are_named(name, value):
+    with pytest.raises(UserError, match=rf"config\.{name}.*Received: "):
+        HierarchicalConfig(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("preset", "mnits"),
+        ("channels", 0),
+        ("channels", 4.0),
+        ("pad", -1),
+        ("num_scales", 0),
+        ("num_groups", 0),
+        ("min_groups", 0),
+        ("latent_channels", 0),
+        ("encoder_cells", 0),
+        ("decoder_cells", 0),
+        ("num_blocks", -1),
+        ("pre_cells", 0),
+        ("post_cells", 0),
+        ("decoder_expansion", 0),
+        ("post_expansion", 0),
+        ("kernel_size", 0),
+        ("num_flows", -1),
+        ("regularization_weight", -1.0),
+        ("regularization_initial", math.inf),
+    ],
+)
+def test_bad_settings_of_nvae_are_named(name, value):
+    with pytest.raises(UserError, match=rf"config\.{name}.*Received: "):
+        NVAEConfig(**{name: value})
+
+
+def test_settings_that_exclude_each_other():
+    with pytest.raises(UserError, match=r"weight_decay.*optimizer=adamax"):
+        VAEConfig(weight_decay=1e-4)
+    VAEConfig(weight_decay=1e-4, optimizer="adamax")
+    with pytest.raises(UserError, match=r"regularization_weight must be above"):
+        NVAEConfig(regularization_weight=0, regularization_initial=1.0)
+    with pytest.raises(UserError, match="model=vae"):
+        NVAEConfig(model="vae")
+    with pytest.raises(UserError, match="model=nvae"):
+        VAEConfig(model="nvae")
+    with pytest.raises(UserError, match="model=vae"):
+        HierarchicalConfig(model="vae")
+
+
+@pytest.mark.parametrize(
+    ("preset", "image", "outputs", "groups", "parameters"),
+    [
+        ("mnist", (28, 28, 1), 1, (5, 10), 33_363_134),
+        ("cifar10", (32, 32, 3), 100, (30,), 130_852_480),
+        ("celeba64", (64, 64, 3), 100, (5, 10, 20), 153_281_364),
+        ("ffhq256", (256, 256, 3), 100, (4, 4, 4, 8, 16), 330_798_664),
+        ("cpu_mnist", (28, 28, 1), 1, (2, 4), 474_566),
+        ("smoke", (28, 28, 1), 1, (1, 2), 74_862),
+    ],
+)
+def test_presets_have_the_published_sizes(
+    preset, image, outputs, groups, parameters
+):
+    config = NVAEConfig.from_preset(preset)
+    assert config.preset == preset
+    names = [field.name for field in dataclasses.fields(NVAEArchitecture)]
+    sizes = {n: getattr(config, n) for n in names if n != "image_shape"}
+    architecture = NVAEArchitecture(image, **sizes)
+    assert architecture.groups_per_scale == groups
+    assert architecture.num_parameters(outputs) == parameters
+
+
+def test_published_presets_have_the_published_training():
+    for preset, batch, epochs in [
+        ("mnist", 400, 400),
+        ("cifar10", 256, 400),
+        ("celeba64", 128, 90),
+        ("ffhq256", 96, 200),
+    ]:
+        config = NVAEConfig.from_preset(preset)
+        assert config.batch_size == batch
+        assert config.learning_rate_warmup * epochs == pytest.approx(5)
+        final = config.learning_rate * config.learning_rate_final
+        assert final == pytest.approx(1e-4)
+        assert config.optimizer == "adamax"
+        # No averages and no clipping.
+        assert (config.ema_momentum, config.clip_norm) == (0.0, 0.0)
+    assert NVAEConfig.from_preset("ffhq256").regularization_initial == 1.0
+
+
+def test_default_preset_is_the_default():
+    assert NVAEConfig.from_preset("cpu_mnist") == NVAEConfig()
+
+
+def test_unknown_preset_says_what_is_near():
+    with pytest.raises(UserError, match=r"Did you mean 'mnist'.*preset=mnits"):
+        NVAEConfig.from_preset("mnits")
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        VAEConfig(hidden_units=(3, 4), filters=(5,), num_blocks=(1,)),
+        VAEConfig(model="autoencoder"),
+        HierarchicalConfig(num_groups=(1, 2), beta=0.5),
+        *map(NVAEConfig.from_preset, PRESETS),
+        NVAEConfig(smooth_scale=True, kl_balancing=False, skip_factor=2.0),
+    ],
+)
+def test_experiment_survives_its_dict(config):
+    experiment = ExperimentConfig(
+        DataConfig("mnist_5k", num_bits=5, horizontal_flip=True),
+        config,
+        TrainingConfig(),
+    )
+    again = ExperimentConfig.from_dict(experiment.to_dict())
+    assert again == experiment
+    assert type(again.model) is type(config)
+
+
+def test_unknown_model_in_a_dict_says_what_is_near():
+    with pytest.raises(UserError, match=r"Did you mean 'nvae'.*model=nave"):
+        model_config_from_dict({"model": "nave"})
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))
