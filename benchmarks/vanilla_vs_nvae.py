@@ -76,7 +76,7 @@ def _draw(
 
     from keras_vae import plotting
 
-    figure = Figure(figsize=(4.6 * len(results), 5.2), layout="constrained")
+    figure = Figure(figsize=(4.6 * len(results), 5.4), layout="constrained")
     for axes, (title, figures) in zip(
         figure.subplots(1, len(results)), results, strict=True
     ):

@@ -149,7 +149,9 @@ def train(
         "steps": state.step,
         "epochs": round(state.step / epoch, 3),
         "minutes": round(float(state.elapsed.numpy()) / 60, 3),
-        "num_parameters": state.model.count_params(),
+        "num_parameters": sum(
+            math.prod(v.shape) for v in state.model.trainable_variables
+        ),
         "jit_compile": bool(state.model.jit_compile),
         "num_replicas": strategy.num_replicas_in_sync,
         **resolved,

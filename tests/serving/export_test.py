@@ -30,7 +30,7 @@ def model():
     return build_model(_CONFIG, (4, 5, 1), likelihood="bernoulli")
 
 
-def _fake_write(model, resolved, folder):
+def _fake_write(model, resolved, num_bits, folder):
     (folder / "saved_model.pb").write_bytes(b"whole")
     return ["serving_default", "reconstruct"]
 
@@ -57,9 +57,9 @@ def test_versions_count_up_and_pass_over_other_names(
 def test_version_is_seen_only_when_it_is_whole(model, tmp_path, monkeypatch):
     seen = []
 
-    def write(model, resolved, folder):
+    def write(model, resolved, num_bits, folder):
         seen.append(versions(tmp_path))
-        signatures = _fake_write(model, resolved, folder)
+        signatures = _fake_write(model, resolved, num_bits, folder)
         seen.append(versions(tmp_path))
         return signatures
 
@@ -83,8 +83,8 @@ def test_failed_export_leaves_the_old_version_alone(
     export_model(model, _EXPERIMENT, tmp_path)
     before = _files(tmp_path)
 
-    def fail(model, resolved, folder):
-        _fake_write(model, resolved, folder)
+    def fail(model, resolved, num_bits, folder):
+        _fake_write(model, resolved, num_bits, folder)
         raise error
 
     monkeypatch.setattr(exporting, "_write", fail)
@@ -94,7 +94,7 @@ def test_failed_export_leaves_the_old_version_alone(
 
 
 def test_failed_first_export_leaves_no_folder(model, tmp_path, monkeypatch):
-    def fail(model, resolved, folder):
+    def fail(model, resolved, num_bits, folder):
         raise RuntimeError("no graph")
 
     monkeypatch.setattr(exporting, "_write", fail)
@@ -126,7 +126,7 @@ def test_metadata_says_what_the_model_is(model, tmp_path, monkeypatch):
     assert metadata["image_shape"] == [4, 5, 1]
     assert metadata["image_range"] == [0.0, 1.0]
     assert metadata["latent_dim"] == 2
-    assert metadata["groups"] == [2]
+    assert metadata["groups"] == [[2]]
     assert metadata["signatures"] == ["serving_default", "reconstruct"]
     assert metadata["binarization"] == "dynamic"
     assert metadata["dequantization"] == "none"
