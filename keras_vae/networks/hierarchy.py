@@ -97,11 +97,8 @@ class TopDownDecoder(Decoder):
         Raises:
             ValueError: If the last axis has another size.
         """
-        if z.shape[-1] not in (None, self.latent_dim):
-            raise ValueError(
-                f"`z` must have latent_dim={self.latent_dim} values in a row. "
-                f"Received: z.shape={tuple(z.shape)}"
-            )
+        z = tf.convert_to_tensor(z)
+        self.check_latents(z)
         parts = tf.split(z, self._group_sizes, axis=-1)
         return [
             tf.reshape(part, [-1, *shape])
@@ -116,7 +113,6 @@ class TopDownDecoder(Decoder):
         Raises:
             ValueError: If the last axis is not `latent_dim`.
         """
-        self.check_latents(z)
         groups = self.split(z)
         params = self.descend(
             tf.shape(groups[0])[0], lambda index, *_: groups[index]

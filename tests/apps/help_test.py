@@ -54,9 +54,10 @@ def test_help_of_train_tells_every_setting_of_the_model(tmp_path):
     text = app.run("train", "--help", cwd=tmp_path).stdout
     for name in VAEConfig.__dataclass_fields__:
         if name != "model":
-            assert f"--config.{name}:" in text
+            # That of a switch begins with --[no].
+            assert f"config.{name}:" in text
             # The help is what the docstring says of it.
-            assert f"--config.{name}: (" not in text
+            assert f"config.{name}: (" not in text
     assert "runs/<dataset>_<model>" in text
 
 

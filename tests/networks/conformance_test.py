@@ -26,6 +26,19 @@ def same_tensor(x: tf.Tensor) -> tf.Tensor:
     return tf.cast(x, tf.float32)
 
 
+def same_tensors(features: list[tf.Tensor]) -> list[tf.Tensor]:
+    return [tf.cast(feature, tf.float32) for feature in features]
+
+
+# Their posteriors take part in a model only: tests/models/conformance_test.py.
+TOP_DOWN = {networks.ResidualTopDown, networks.TopDownBlock}
+BASES = {
+    networks.BottomUpEncoder,
+    networks.Decoder,
+    networks.Encoder,
+    networks.TopDownDecoder,
+}
+
 CASES: dict[str, tuple[Any, tuple[int, ...], Any]] = {
     **{
         f"{name}_encoder": (make, IMAGE, posterior_tensors)
@@ -35,6 +48,20 @@ CASES: dict[str, tuple[Any, tuple[int, ...], Any]] = {
         f"{name}_decoder": (make, (LATENT_DIM,), likelihood_tensors)
         for name, make in DECODERS.items()
     },
+    "bottom_up": (
+        lambda: seeded(
+            networks.ResidualBottomUp,
+            IMAGE,
+            filters=(4, 6),
+            bottlenecks=(3, 4),
+            num_blocks=(1, 1),
+            num_groups=(1, 1),
+            dense_units=5,
+            activation="tanh",
+        ),
+        IMAGE,
+        same_tensors,
+    ),
     "residual_block": (
         lambda: seeded(networks.ResidualBlock, 4, 2, gain=0.5),
         (4, 4, 4),
@@ -70,7 +97,7 @@ def test_every_public_network_is_in_the_list():
     covered = {type(make()) for make, _, _ in CASES.values()}
     public = {getattr(networks, name) for name in networks.__all__}
     assert all(issubclass(layer, keras.layers.Layer) for layer in public)
-    assert public - covered == {networks.Decoder, networks.Encoder}  # Bases.
+    assert public - covered == BASES | TOP_DOWN
 
 
 if __name__ == "__main__":

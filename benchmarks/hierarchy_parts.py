@@ -1,0 +1,299 @@
+"""The parts of the hierarchical model's training step, timed by themselves.
+
+`benchmarks/hierarchy_speed.py` runs these in processes of their own.
+"""
+
+import collections
+import math
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from keras_vae import seeds
+from keras_vae.model_configs import HierarchicalConfig
+from keras_vae.training.state import TrainingState, make_state
+
+__all__ = [
+    "Convolution",
+    "config",
+    "convolutions",
+    "find_convolutions",
+    "make",
+    "make_step",
+    "parts",
+]
+
+_SHAPE = (28, 28, 1)
+_STAGES = ("forward", "backward", "update")
+_COPIES = 4
+
+
+def config(case: dict[str, Any]) -> HierarchicalConfig:
+    """Returns the model of a case: the default but for its `settings`."""
+    return HierarchicalConfig(**case.get("settings", {}))
+
+
+def make(case: dict[str, Any], **changes: Any) -> TrainingState:
+    """Makes model and optimizer as the trainer does, in `case["precision"]`."""
+    settings = {**case.get("settings", {}), **changes}
+    return make_state(
+        HierarchicalConfig(**settings),
+        _SHAPE,
+        likelihood="bernoulli",
+        total_steps=10_000,
+        seed=0,
+        precision=case["precision"],
+    )
+
+
+def make_step(state: TrainingState, stage: str) -> Callable[..., Any]:
+    """Returns a training step without Keras, up to a stage.
+
+    Args:
+        state: Model and optimizer.
+        stage: `forward`, `backward` or `update`.
+
+    Returns:
+        step: Takes images `[batch, height, width, channels]`.
+    """
+    if stage not in _STAGES:
+        raise ValueError(
+            f"`stage` must be one of {_STAGES}. Received: stage={stage!r}"
+        )
+    model, optimizer = state.model, state.optimizer
+
+    def step(image: tf.Tensor) -> Any:
+        index = optimizer.iterations
+        seed = seeds.fold_in(seeds.from_int(model.seed), index)
+        seed = seeds.replica(seed)
+        variables = model.trainable_variables
+        with tf.GradientTape() as tape:
+            features = model.encode(image, training=True)
+            inference = model.infer(image, features, seed, training=True)
+            loss = tf.reduce_mean(model.objective(inference, index))
+        if stage == "forward":
+            return loss
+        gradients = tape.gradient(loss, [v.value for v in variables])
+        if stage == "backward":
+            return gradients
+        optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        return loss
+
+    return step
+
+
+def parts(case: dict[str, Any]) -> dict[str, float]:
+    """Times the step with its parts added one after the other.
+
+    Args:
+        case: `precision`, `repeats` and perhaps `settings`.
+
+    Returns:
+        Name of what was added last -> median seconds of a step.
+    """
+    state, plain = make(case), make(case, ema_momentum=0.0)
+    state.model.compile(optimizer=state.optimizer, jit_compile=False)
+    steps = {
+        "the forward pass and the loss": make_step(state, "forward"),
+        "the gradient": make_step(state, "backward"),
+        "the optimizer, without averages": make_step(plain, "update"),
+        "averaged weights": make_step(state, "update"),
+        "metrics: the model's `train_step`": state.model.train_step,
+    }
+    shape = (config(case).batch_size, *_SHAPE)
+    image = tf.cast(tf.random.stateless_uniform(shape, (0, 0)) < 0.2, "float32")
+    functions = {
+        name: _function(step).get_concrete_function(image)
+        for name, step in steps.items()
+    }
+    return _median_seconds(functions, (image,), case["repeats"])
+
+
+def _function(step: Callable[..., Any]) -> Any:
+    """Without AutoGraph, as in Keras."""
+    return tf.function(step, autograph=False, jit_compile=False)
+
+
+def _median_seconds(
+    functions: dict[Any, Callable[..., Any]],
+    arguments: tuple[Any, ...],
+    repeats: int,
+) -> dict[Any, float]:
+    """Calls the functions in turn, so that a slow moment slows all."""
+    seconds: dict[Any, list[float]] = collections.defaultdict(list)
+    for round_number in range(repeats + 1):
+        for name, function in functions.items():
+            start = time.perf_counter()
+            function(*arguments)
+            if round_number:  # The first one warms up.
+                seconds[name].append(time.perf_counter() - start)
+    return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+class Convolution(NamedTuple):
+    """A convolution of the graph, and how often it occurs.
+
+    Attributes:
+        input: `(batch, height, width, channels)`.
+        filter: `(height, width, channels, filters)`.
+        output: As `input`.
+        stride: In both directions.
+        padding: `SAME` or `VALID`.
+        dtype: Name of a TensorFlow type.
+    """
+
+    input: tuple[int, ...]
+    filter: tuple[int, ...]
+    output: tuple[int, ...]
+    stride: int
+    padding: str
+    dtype: str
+
+    @property
+    def flops(self) -> int:
+        """Of one pass, two for a multiplication and an addition."""
+        return 2 * math.prod(self.output) * math.prod(self.filter[:-1])
+
+
+def find_convolutions(
+    graph: Any,
+) -> dict[Convolution, tuple[int, int, int]]:
+    """Returns how often a graph runs each convolution.
+
+    Args:
+        graph: Of a `ConcreteFunction`.
+
+    Returns:
+        Convolution -> number of forward passes, of gradients of the filter and
+        of gradients of the input: what reads the image has none of these.
+    """
+    operations = collections.defaultdict(list)
+    for operation in _needed(graph):
+        operations[operation.type].append(operation)
+    forward = collections.Counter(
+        Convolution(
+            tuple(op.inputs[0].shape),
+            tuple(op.inputs[1].shape),
+            tuple(op.outputs[0].shape),
+            op.get_attr("strides")[1],
+            op.get_attr("padding").decode(),
+            op.inputs[0].dtype.name,
+        )
+        for op in operations["Conv2D"]
+    )
+    inputs = collections.Counter(
+        (tuple(op.inputs[1].shape), tuple(op.inputs[2].shape))
+        for op in operations["Conv2DBackpropInput"]
+    )
+    backward = len(operations["Conv2DBackpropFilter"])
+    if backward not in (0, sum(forward.values())):
+        raise ValueError(
+            "Each convolution must have a gradient, or none. Received: "
+            f"{sum(forward.values())} convolutions, {backward} gradients."
+        )
+    return {
+        conv: (
+            count,
+            count if backward else 0,
+            min(count, inputs[conv.filter, conv.output]),
+        )
+        for conv, count in forward.items()
+    }
+
+
+def _needed(graph: Any) -> list[tf.Operation]:
+    """Returns what the outputs of a function need; the rest never runs."""
+    found: set[tf.Operation] = set()
+    left = [*graph.control_outputs, *(tensor.op for tensor in graph.outputs)]
+    while left:
+        operation = left.pop()
+        if operation not in found:
+            found.add(operation)
+            left += operation.control_inputs
+            left += [tensor.op for tensor in operation.inputs]
+    return [op for op in graph.get_operations() if op in found]
+
+
+def convolutions(case: dict[str, Any]) -> dict[str, Any]:
+    """Times the convolutions of a training step by themselves.
+
+    Returns:
+        `seconds` and `flops` of all of them, one after the other, and
+        `shapes`, the same for each distinct one with all its occurrences,
+        its `input` and `filter` and its `count`.
+    """
+    state = make(case)
+    step = _function(make_step(state, "backward"))
+    batch = config(case).batch_size
+    graph = step.get_concrete_function(tf.TensorSpec([batch, *_SHAPE])).graph
+    shapes = []
+    for conv, counts in find_convolutions(graph).items():
+        seconds = _convolution_seconds(conv, case["repeats"])
+        shapes.append(
+            {
+                "input": conv.input,
+                "filter": conv.filter,
+                "count": counts[0],
+                "seconds": sum(n * s for n, s in zip(counts, seconds)),
+                "flops": sum(counts) * conv.flops,
+            }
+        )
+    return {
+        "seconds": sum(shape["seconds"] for shape in shapes),
+        "flops": sum(shape["flops"] for shape in shapes),
+        "shapes": shapes,
+    }
+
+
+def _convolution_seconds(conv: Convolution, repeats: int) -> list[float]:
+    """Returns seconds of forward, filter's gradient, input's gradient."""
+    dtype = tf.as_dtype(conv.dtype)
+    x, w, y = (
+        [
+            tf.cast(tf.random.stateless_normal(shape, (index, i)), dtype)
+            for index in range(_COPIES)
+        ]
+        for i, shape in enumerate((conv.input, conv.filter, conv.output))
+    )
+    options = {
+        "strides": [1, conv.stride, conv.stride, 1],
+        "padding": conv.padding,
+    }
+    passes = {
+        "forward": lambda i: tf.raw_ops.Conv2D(
+            input=x[i], filter=w[i], **options
+        ),
+        "filter": lambda i: tf.raw_ops.Conv2DBackpropFilter(
+            input=x[i],
+            filter_sizes=conv.filter,
+            out_backprop=y[i],
+            **options,
+        ),
+        "input": lambda i: tf.raw_ops.Conv2DBackpropInput(
+            input_sizes=conv.input, filter=w[i], out_backprop=y[i], **options
+        ),
+    }
+    functions = {name: _chain(one) for name, one in passes.items()}
+    seconds = _median_seconds(functions, (), repeats)
+    return [seconds[name] / _COPIES for name in passes]
+
+
+def _chain(one: Callable[[int], tf.Tensor]) -> Callable[[], Any]:
+    """Runs `one` on each of the copies, one after the other, in a graph.
+
+    Other data each time, so that nothing is computed once for all or stays
+    in the cache.
+    """
+
+    @_function
+    def chain() -> list[tf.Tensor]:
+        outputs: list[tf.Tensor] = []
+        for index in range(_COPIES):
+            with tf.control_dependencies(outputs[-1:]):
+                outputs.append(one(index))
+        return outputs
+
+    return chain.get_concrete_function()

@@ -1,0 +1,260 @@
+"""Where the time of a training step of the hierarchical model goes.
+
+    python -m benchmarks.hierarchy_speed --mnist=MNIST
+
+Measures, each in a process of its own and for each precision: training with
+`fit` and all the trainer's callbacks; a bare loop over the same model,
+optimizer and data; the convolutions of the step alone; and the step with its
+parts added one after the other. Without `--mnist` the images are random.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import tempfile
+import time
+from collections.abc import Sequence
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+
+from benchmarks import hierarchy_parts, processes
+from benchmarks.throughput import load_mnist
+
+__all__ = ["WORKERS", "fit", "loop", "main", "report"]
+
+_PER_EXECUTION = 16
+
+
+def fit(case: dict[str, Any]) -> dict[str, float]:
+    """Trains with the trainer; returns images a second.
+
+    Returns:
+        `steps`: of the executions after each epoch's first, with what the
+        callbacks do in between.
+        `epochs`: of the epochs after the first, with validation and all else.
+    """
+    import keras
+
+    from keras_vae.config import TrainingConfig
+    from keras_vae.data import ArraySplit, DataConfig, ImageDataset
+    from keras_vae.training import ExperimentConfig, train
+
+    class Timer(keras.callbacks.Callback):
+        """Seconds and steps at the ends of executions and of epochs."""
+
+        def on_train_begin(self, logs: Any = None) -> None:
+            self.executions: list[list[tuple[float, int]]] = [[]]
+            self.epochs: list[tuple[float, int]] = []
+
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            self.executions[-1].append(self._now())
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            self.epochs.append(self._now())
+            self.executions.append([])
+
+        def _now(self) -> tuple[float, int]:
+            return time.perf_counter(), int(self.model.optimizer.iterations)
+
+    images = np.load(case["data"])
+    held_out = ArraySplit(images[: max(len(images) // 11, 1)])
+    splits = {"train": ArraySplit(images), "validation": held_out}
+    dataset = ImageDataset(
+        "mnist", images.shape[1:], None, {**splits, "test": held_out}
+    )
+    config = hierarchy_parts.config(case)
+    experiment = ExperimentConfig(
+        DataConfig("mnist"),
+        config,
+        TrainingConfig(
+            epochs=case["epochs"],
+            precision=case["precision"],
+            jit_compile="false",
+        ),
+    )
+    timer = Timer()
+    with tempfile.TemporaryDirectory() as folder:
+        train(experiment, folder, dataset=dataset, callbacks=[timer])
+    pairs = [(e[0], e[-1]) for e in timer.executions if e]
+    return {
+        "steps": config.batch_size * _rate(pairs),
+        "epochs": config.batch_size
+        * _rate([(timer.epochs[0], timer.epochs[-1])]),
+    }
+
+
+def _rate(pairs: Sequence[tuple[tuple[float, int], ...]]) -> float:
+    """Returns steps a second from pairs of (seconds, steps)."""
+    seconds = sum(end[0] - start[0] for start, end in pairs)
+    steps = sum(end[1] - start[1] for start, end in pairs)
+    return steps / seconds
+
+
+def loop(case: dict[str, Any]) -> dict[str, float]:
+    """Trains in a loop inside a `tf.function`; returns images a second.
+
+    It has what the step needs, from the files of images to the new weights
+    and their averages, and no metrics, callbacks or validation.
+    """
+    import tensorflow as tf
+
+    from keras_vae.data import ArraySplit, training_batches
+
+    state = hierarchy_parts.make(case)
+    batch = hierarchy_parts.config(case).batch_size
+    iterator = iter(
+        training_batches(
+            ArraySplit(np.load(case["data"])),
+            batch_size=batch,
+            seed=0,
+            binarization="dynamic",
+        )
+    )
+    step = tf.autograph.experimental.do_not_convert(
+        hierarchy_parts.make_step(state, "update")
+    )
+
+    @tf.function(jit_compile=False)
+    def execution() -> None:
+        for _ in tf.range(_PER_EXECUTION):
+            image, *_ = tf.nest.flatten(next(iterator))
+            step(image)
+
+    execution()
+    count = max(case["steps"] // _PER_EXECUTION, 1)
+    start = time.perf_counter()
+    for _ in range(count):
+        execution()
+    int(state.optimizer.iterations)  # Waits for the last one.
+    seconds = time.perf_counter() - start
+    return {"steps": batch * _PER_EXECUTION * count / seconds}
+
+
+WORKERS = {
+    "fit": fit,
+    "loop": loop,
+    "convolutions": hierarchy_parts.convolutions,
+    "parts": hierarchy_parts.parts,
+}
+
+
+def report(results: dict[str, dict[str, Any]], batch_size: int) -> str:
+    """Returns the tables of one precision.
+
+    Args:
+        results: What the workers returned, by their names.
+        batch_size: Images in a step.
+    """
+    alone = results["convolutions"]
+    fitted, bare = results["fit"], results["loop"]
+    rows = ["| | images/s | s/step | GFLOP/s | share of convolutions |"]
+    rows.append("| --- " * 5 + "|")
+    for name, speed in (
+        ("`fit`, whole epochs", fitted["epochs"]),
+        ("`fit`, training steps", fitted["steps"]),
+        ("bare loop", bare["steps"]),
+        ("convolutions alone", batch_size / alone["seconds"]),
+    ):
+        seconds = batch_size / speed
+        rows.append(
+            f"| {name} | {speed:,.0f} | {seconds:.4f} "
+            f"| {alone['flops'] / seconds / 1e9:,.0f} "
+            f"| {alone['seconds'] / seconds:.0%} |"
+        )
+    rows += ["", _parts_table(results["parts"], alone["seconds"])]
+    rows += ["", _shapes_table(alone["shapes"])]
+    return "\n".join(rows)
+
+
+def _parts_table(parts: dict[str, float], convolutions: float) -> str:
+    rows = ["| a step with | s | more, s |", "| --- | --- | --- |"]
+    rows.append(f"| convolutions alone | {convolutions:.4f} | |")
+    before = 0.0
+    for name, seconds in parts.items():
+        rows.append(f"| {name} | {seconds:.4f} | {seconds - before:.4f} |")
+        before = seconds
+    return "\n".join(rows)
+
+
+def _shapes_table(shapes: list[dict[str, Any]]) -> str:
+    rows = [
+        "| convolution | input | a step has | ms a step | GFLOP/s |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for shape in sorted(shapes, key=lambda s: -s["seconds"]):
+        size, _, channels, filters = shape["filter"]
+        rows.append(
+            f"| {size}x{size}, {channels} to {filters} "
+            f"| {'x'.join(str(n) for n in shape['input'][1:])} "
+            f"| {shape['count']} | {1e3 * shape['seconds']:.2f} "
+            f"| {shape['flops'] / shape['seconds'] / 1e9:,.0f} |"
+        )
+    return "\n".join(rows)
+
+
+def _flags(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument(
+        "--mnist", type=pathlib.Path, help="folder with MNIST's archives"
+    )
+    parser.add_argument("--num_images", type=int, default=20_000)
+    parser.add_argument("--epochs", type=int, default=3, help="at least 2")
+    parser.add_argument("--steps", type=int, default=160, help="of the loop")
+    parser.add_argument("--repeats", type=int, default=20, help="of the parts")
+    parser.add_argument(
+        "--precisions", nargs="+", default=["float32", "mixed_bfloat16"]
+    )
+    parser.add_argument("--worker", help=argparse.SUPPRESS)
+    flags = parser.parse_args(arguments)
+    # The first epoch is not measured, nor the first execution of any.
+    for name, least in (("epochs", 2), ("num_images", 4096), ("repeats", 1)):
+        value = getattr(flags, name)
+        if value < least:
+            parser.error(
+                f"--{name} must be at least {least}. Received: {value}."
+            )
+    return flags
+
+
+def _load(flags: argparse.Namespace) -> np.ndarray:
+    """Returns uint8 images `[num_images, 28, 28, 1]`."""
+    shape = (flags.num_images, 28, 28, 1)
+    if flags.mnist:
+        return load_mnist(flags.mnist, flags.num_images).reshape(shape)
+    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measures the speed of the hierarchical model and prints Markdown.
+
+    Args:
+        arguments: Command-line arguments; those of the process if None.
+    """
+    flags = _flags(arguments)
+    if flags.worker:
+        case = json.loads(flags.worker)
+        print(json.dumps(WORKERS[case["kind"]](case)), flush=True)
+        return
+    print(f"Machine: {processes.machine()}.", flush=True)
+    settings = {n: getattr(flags, n) for n in ("epochs", "steps", "repeats")}
+    with tempfile.TemporaryDirectory() as folder:
+        data = str(pathlib.Path(folder) / "images.npy")
+        np.save(data, _load(flags))
+        for precision in flags.precisions:
+            case = {**settings, "data": data, "precision": precision}
+            results = {
+                kind: processes.run_worker(
+                    "benchmarks.hierarchy_speed", {**case, "kind": kind}
+                )
+                for kind in WORKERS
+            }
+            batch = hierarchy_parts.config(case).batch_size
+            print(f"\n{precision}:\n\n{report(results, batch)}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
