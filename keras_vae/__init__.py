@@ -13,6 +13,7 @@ _SUBPACKAGES = (
     "data",
     "distributions",
     "evaluation",
+    "generation",
     "models",
     "networks",
     "objectives",

@@ -7,7 +7,7 @@ resumed at step t draws what the uninterrupted run would have drawn.
 
 import tensorflow as tf
 
-__all__ = ["fold_in", "from_int", "replica", "split"]
+__all__ = ["fold_in", "from_int", "replica", "row_normal", "split"]
 
 
 def from_int(seed: int) -> tf.Tensor:
@@ -35,3 +35,18 @@ def replica(seed: tf.Tensor) -> tf.Tensor:
     context = tf.distribute.get_replica_context()
     index = 0 if context is None else context.replica_id_in_sync_group
     return fold_in(seed, index)
+
+
+def row_normal(seed: tf.Tensor, size: int) -> tf.Tensor:
+    """Returns standard normal numbers `[batch, size]`, a row from its seed.
+
+    Args:
+        seed: int32 `[batch, 2]`.
+        size: Numbers in a row.
+    """
+    rows = tf.map_fn(
+        lambda s: tf.random.stateless_normal([size], s),
+        seed,
+        fn_output_signature=tf.float32,
+    )
+    return tf.reshape(rows, [-1, size])

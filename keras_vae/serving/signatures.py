@@ -77,7 +77,7 @@ def _decode(model: GenerativeModel) -> Callable[..., dict[str, tf.Tensor]]:
 
 def _sample(model: GenerativeModel) -> Callable[..., dict[str, tf.Tensor]]:
     def sample(seed: tf.Tensor, temperature: tf.Tensor) -> dict[str, Any]:
-        noise = _row_normal(seed, model.latent_dim)
+        noise = seeds.row_normal(seed, model.latent_dim)
         return {"image": model.generate(noise, temperature)}
 
     return sample
@@ -106,7 +106,7 @@ def _score(
             offset = math.prod(model.image_shape) * num_bits * math.log(2)
         elif num_bits < MAX_BITS:
             image = to_unit_interval(_levels(image), num_bits)
-        noise = _row_normal(latent_seed, model.latent_dim)
+        noise = seeds.row_normal(latent_seed, model.latent_dim)
         inference = model.infer_with_noise(image, model.encode(image), noise)
         log_likelihood = inference.log_likelihood - offset
         kl_divergence = inference.kl_divergence
@@ -150,16 +150,6 @@ def _reconstruct_bytes(
         return {"reconstruction_bytes": answers}
 
     return reconstruct
-
-
-def _row_normal(seed: tf.Tensor, size: int) -> tf.Tensor:
-    """Returns standard normal numbers `[batch, size]`, a row from its seed."""
-    rows = tf.map_fn(
-        lambda s: tf.random.stateless_normal([size], s),
-        seed,
-        fn_output_signature=tf.float32,
-    )
-    return tf.reshape(rows, [-1, size])
 
 
 def _row_uniform(seed: tf.Tensor, shape: tuple[int, ...]) -> tf.Tensor:

@@ -1,0 +1,21 @@
+"""Generation: what a trained model is used for, one function for each verb."""
+
+from keras_vae.generation.reconstruct import reconstruct, reconstruct_images
+from keras_vae.generation.sample import sample, sample_batches
+from keras_vae.generation.source import (
+    ImageSource,
+    SourceImages,
+    TrainedModel,
+    load_model,
+)
+
+__all__ = [
+    "ImageSource",
+    "SourceImages",
+    "TrainedModel",
+    "load_model",
+    "reconstruct",
+    "reconstruct_images",
+    "sample",
+    "sample_batches",
+]

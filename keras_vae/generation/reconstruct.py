@@ -1,0 +1,57 @@
+"""`reconstruct`: images beside what the model makes of them."""
+
+import os
+
+import numpy as np
+import tensorflow as tf
+
+from keras_vae import outputs
+from keras_vae.generation.source import ImageSource, load_model
+from keras_vae.models import GenerativeModel
+
+__all__ = ["reconstruct", "reconstruct_images"]
+
+_BATCH_SIZE = 256
+_NUM_IMAGES = 32
+_PAIRS_IN_A_ROW = 4
+
+
+def reconstruct(
+    workdir: str | os.PathLike[str],
+    source: ImageSource,
+    output: str | os.PathLike[str],
+) -> outputs.Written:
+    """Draws each image beside its reconstruction.
+
+    Args:
+        workdir: The run folder.
+        source: The images; of a split 32 unless it says how many.
+        output: The PNG file to write.
+
+    Returns:
+        What was written.
+
+    Raises:
+        UserError: If the run, the images or the output cannot be used.
+    """
+    path = outputs.check_suffix(output, (".png",), "reconstruct")
+    trained = load_model(workdir)
+    images = source.load(trained, default_num_images=_NUM_IMAGES).images
+    answers = reconstruct_images(trained.model, images)
+    pairs = np.stack([images, answers], axis=1)
+    pairs = pairs.reshape([-1, *images.shape[1:]])
+    outputs.save_grid(path, pairs, 2 * _PAIRS_IN_A_ROW)
+    return outputs.Written((path,))
+
+
+def reconstruct_images(
+    model: GenerativeModel, images: np.ndarray
+) -> np.ndarray:
+    """Returns the reconstruction of each image `[num, H, W, C]`."""
+    compiled = tf.function(model.reconstruct, reduce_retracing=True)
+    return np.concatenate(
+        [
+            compiled(tf.constant(images[start : start + _BATCH_SIZE])).numpy()
+            for start in range(0, len(images), _BATCH_SIZE)
+        ]
+    )

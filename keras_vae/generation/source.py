@@ -1,0 +1,243 @@
+"""A trained run, and images prepared as it was trained on them."""
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from keras_vae.data import (
+    SUFFIXES,
+    ArraySplit,
+    DataConfig,
+    Split,
+    evaluation_batches,
+    inspect_image,
+    load,
+    read_image,
+)
+from keras_vae.data.transforms import make_transform
+from keras_vae.errors import UserError
+from keras_vae.models import GenerativeModel
+from keras_vae.training import ExperimentConfig, load_trained, resolve_data
+
+__all__ = ["ImageSource", "SourceImages", "TrainedModel", "load_model"]
+
+_BATCH_SIZE = 256
+_SPLITS = ("train", "validation", "test")
+_MAX_SEED = 2**31 - 1
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainedModel:
+    """The model of a run, with what its images are.
+
+    Attributes:
+        model: The model, in float32, with its averaged weights.
+        experiment: What it was trained on, and how.
+        resolved: What `auto` stands for there, of `resolve_data`.
+    """
+
+    model: GenerativeModel
+    experiment: ExperimentConfig
+    resolved: dict[str, str]
+
+
+def load_model(workdir: str | os.PathLike[str]) -> TrainedModel:
+    """Loads the model of a run.
+
+    Raises:
+        UserError: If the folder holds no trained run.
+    """
+    model, experiment = load_trained(workdir)
+    resolved = resolve_data(experiment.data, experiment.model)
+    return TrainedModel(model, experiment, resolved)
+
+
+@dataclasses.dataclass(frozen=True)
+class SourceImages:
+    """Images, prepared as a model was trained on them.
+
+    Attributes:
+        images: float32 `[num, height, width, channels]` in [0, 1]; 0 or 1
+            where the model was trained on binarized images.
+        labels: int32 `[num]`, or None where they are not known.
+        names: Path of each file, or `split/position` of each image of the
+            dataset.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray | None
+    names: list[str]
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageSource:
+    """Where images come from: files, or a split of the run's dataset.
+
+    Attributes:
+        inputs: Image files and folders of them; if there are any, the dataset
+            is not opened.
+        split: `train`, `validation` or `test`; None is `test`.
+        num_images: A seeded random subset of so many images of the split.
+        seed: Of the subset and of the binarization.
+        data_dir: Where the dataset lies now; None: as in training.
+        manual_dir: Where its archives lie now; None: as in training.
+        label: The class of all the images; None: as the dataset, or the name
+            of each file's folder, says.
+
+    Raises:
+        UserError: If a value is not possible.
+    """
+
+    inputs: Sequence[str] = ()
+    split: str | None = None
+    num_images: int | None = None
+    seed: int = 0
+    data_dir: str | None = None
+    manual_dir: str | None = None
+    label: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.split is not None and self.split not in _SPLITS:
+            raise UserError(
+                "split must be train, validation or test. "
+                f"Received: split={self.split}"
+            )
+        if self.num_images is not None and self.num_images < 1:
+            raise UserError(
+                "num_images must be at least 1. "
+                f"Received: num_images={self.num_images}"
+            )
+        if not 0 <= self.seed <= _MAX_SEED:
+            raise UserError(
+                f"seed must be 0 ... {_MAX_SEED}. Received: seed={self.seed}"
+            )
+        for name in ("split", "num_images", "data_dir", "manual_dir"):
+            if self.inputs and getattr(self, name) is not None:
+                raise UserError(
+                    f"{name} is of the run's dataset, which is not used where "
+                    "files are named. Received: "
+                    f"{name}={getattr(self, name)} and {self.inputs[0]}"
+                )
+
+    def load(
+        self,
+        trained: TrainedModel,
+        *,
+        default_num_images: int | None = None,
+        dequantize: bool = False,
+    ) -> SourceImages:
+        """Reads the images and prepares them for a model.
+
+        Args:
+            trained: The model and what it was trained on.
+            default_num_images: How many images of the split where
+                `num_images` is None; None for all.
+            dequantize: Whether images of grey levels get the noise of
+                training. It belongs to a likelihood, not to a picture.
+
+        Raises:
+            UserError: If there is no image, or one cannot be used.
+        """
+        if self.inputs:
+            split, names = self._from_files(trained)
+            num_images = None
+        else:
+            split = self._from_dataset(trained.experiment.data)
+            num_images = self.num_images
+            if num_images is None and default_num_images is not None:
+                num_images = min(default_num_images, split.num_images)
+            names = _names(self.split or "test", split, num_images, self.seed)
+        dequantization = trained.resolved["dequantization"]
+        batches = evaluation_batches(
+            split,
+            batch_size=_BATCH_SIZE,
+            binarization=trained.resolved["binarization"],
+            dequantization=dequantization if dequantize else "none",
+            num_bits=trained.experiment.data.num_bits,
+            seed=self.seed,
+            num_images=num_images,
+            with_labels=True,
+        )
+        parts = [(i.numpy(), k.numpy()) for i, k in batches]
+        images = np.concatenate([i for i, _ in parts])
+        labels = np.concatenate([k for _, k in parts]).astype(np.int32)
+        if self.label is not None:
+            labels = np.full_like(labels, self.label)
+        known = self.label is not None or split.has_labels
+        return SourceImages(images, labels if known else None, names)
+
+    def _from_dataset(self, config: DataConfig) -> Split:
+        places = {
+            name: getattr(self, name)
+            for name in ("data_dir", "manual_dir")
+            if getattr(self, name) is not None
+        }
+        dataset = load(dataclasses.replace(config, **places))
+        return dataset.splits[self.split or "test"]
+
+    def _from_files(self, trained: TrainedModel) -> tuple[Split, list[str]]:
+        paths = _find(self.inputs)
+        shape = trained.model.image_shape
+        config = trained.experiment.data
+        return (
+            ArraySplit(np.stack([_read(p, shape, config) for p in paths])),
+            [str(path) for path in paths],
+        )
+
+
+def _names(
+    name: str, split: Split, num_images: int | None, seed: int
+) -> list[str]:
+    """Returns names for the images that `evaluation_batches` returns."""
+    count = split.num_images
+    positions = np.arange(count)
+    if num_images is not None:
+        order = np.random.RandomState(seed).permutation(count)
+        positions = np.sort(order[:num_images])
+    return [f"{name}/{position}" for position in positions]
+
+
+def _find(inputs: Sequence[str]) -> list[pathlib.Path]:
+    """Returns the image files that are named, and those in named folders."""
+    paths: list[pathlib.Path] = []
+    for name in inputs:
+        path = pathlib.Path(name)
+        if path.is_dir():
+            paths += sorted(
+                p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES
+            )
+        elif path.is_file():
+            paths.append(path)
+        else:
+            raise UserError(f"There is no such file. Received: {name}")
+    if not paths:
+        raise UserError(
+            "No image files: name PNG or JPEG files, or folders of them. "
+            f"Received: {' '.join(inputs)}"
+        )
+    return paths
+
+
+def _read(
+    path: pathlib.Path, shape: tuple[int, int, int], config: DataConfig
+) -> np.ndarray:
+    """Reads a file, uint8 `shape`, resized and padded as the run's images.
+
+    One that has the model's size already is taken as it is.
+    """
+    file = inspect_image(path)
+    size = (file.height, file.width)
+    levels = read_image(path, shape[-1])
+    if size == shape[:2]:
+        return levels
+    original = (shape[0] - 2 * config.pad, shape[1] - 2 * config.pad)
+    if config.resize is None and size != original:
+        raise UserError(
+            f"The model takes images of {original[0]}x{original[1]} pixels "
+            "(height x width): resize the file. Received: "
+            f"{file.height}x{file.width} in {path}"
+        )
+    return make_transform(shape, config)(levels).numpy()

@@ -1,0 +1,149 @@
+"""Files and folders that appear whole or not at all."""
+
+import contextlib
+import dataclasses
+import os
+import pathlib
+import shutil
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from keras_vae import plotting
+from keras_vae.errors import UserError
+
+__all__ = [
+    "Written",
+    "check_free_folder",
+    "check_suffix",
+    "replace_file",
+    "save_grid",
+    "write_folder",
+]
+
+
+@dataclasses.dataclass(frozen=True)
+class Written:
+    """What a command wrote, and what it has to say.
+
+    Attributes:
+        paths: The files and folders.
+        report: Lines for people; empty where the files say it all.
+        figures: The same as plain data, by name.
+    """
+
+    paths: tuple[pathlib.Path, ...]
+    report: str = ""
+    figures: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+def check_suffix(
+    output: str | os.PathLike[str], suffixes: tuple[str, ...], what: str
+) -> pathlib.Path:
+    """Returns `output` as a path, if it ends in one of the suffixes.
+
+    Args:
+        output: The file to write.
+        suffixes: As `pathlib.Path.suffix`; `""` is a folder.
+        what: Who writes it, for the message.
+
+    Raises:
+        UserError: If it has another suffix.
+    """
+    path = pathlib.Path(output)
+    if path.suffix.lower() not in suffixes or not path.name:
+        names = " or ".join(
+            f"a {suffix} file" if suffix else "a folder (no suffix)"
+            for suffix in suffixes
+        )
+        raise UserError(f"{what} writes {names}. Received: --output={output}")
+    return path
+
+
+def replace_file(
+    path: pathlib.Path, write: Callable[[pathlib.Path], None]
+) -> None:
+    """Calls `write` on a path beside `path`, then renames: all or nothing.
+
+    Args:
+        path: The file; its folder is made if it is missing.
+        write: Writes the file whose path it is given, of the same suffix.
+
+    Raises:
+        UserError: If it cannot be written.
+    """
+    partial = path.with_name(f".partial-{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(partial)
+        partial.replace(path)
+    except OSError as error:
+        raise _not_writable(path, error) from error
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+
+
+def write_folder(
+    path: pathlib.Path, write: Callable[[pathlib.Path], None]
+) -> None:
+    """Calls `write` on a new folder beside `path`, then renames it.
+
+    Args:
+        path: The folder. It may exist if it is empty.
+        write: Fills the folder whose path it is given.
+
+    Raises:
+        UserError: If it holds something, or cannot be written.
+    """
+    check_free_folder(path)
+    partial = path.with_name(f".partial-{path.name}")
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        write(partial)
+        partial.replace(path)
+    except OSError as error:
+        raise _not_writable(path, error) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def check_free_folder(path: pathlib.Path) -> None:
+    """Raises UserError if `path` is a file or a folder with something in it."""
+    if path.is_dir() and not any(path.iterdir()):
+        return
+    if path.exists():
+        raise UserError(
+            "The output folder exists and is not empty: choose another, or "
+            f"remove it. Received: --output={path}"
+        )
+
+
+def save_grid(
+    path: pathlib.Path,
+    images: np.ndarray,
+    columns: int | None = None,
+    zoom: int = 2,
+) -> None:
+    """Writes images `[num, height, width, channels]` as one PNG picture.
+
+    Args:
+        path: The file.
+        images: Values in [0, 1].
+        columns: Images in a row; a square grid unless given.
+        zoom: Each pixel becomes a square of so many pixels.
+
+    Raises:
+        UserError: If it cannot be written.
+    """
+    grid = plotting.image_grid(images, columns)
+    replace_file(path, lambda partial: plotting.save_png(partial, grid, zoom))
+
+
+def _not_writable(path: pathlib.Path, error: OSError) -> UserError:
+    return UserError(
+        f"The output cannot be written. Received: --output={path} "
+        f"({error.strerror})"
+    )
