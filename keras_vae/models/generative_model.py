@@ -23,7 +23,8 @@ class GenerativeModel(keras.Model):
 
     Sub-classes implement `encode`, `infer`, `reconstruct` and `metric_values`,
     and name what `metric_values` returns in `METRICS`; those that have a prior
-    also `group_shapes`, `latent_moments`, `generate` and `infer_with_noise`.
+    also `group_shapes`, `latent_moments`, `generate`, `infer_with_noise` and
+    `infer_at`.
     The noise of a training step is a function of `seed`, the step and the
     replica, so that a resumed run repeats an uninterrupted one.
 
@@ -120,6 +121,24 @@ class GenerativeModel(keras.Model):
         self, image: tf.Tensor, encoding: Any, noise: tf.Tensor
     ) -> Inference:
         """Does as `infer` with standard normal noise `[batch, D]`."""
+        raise NotImplementedError
+
+    def infer_at(
+        self, image: tf.Tensor, encoding: Any, z: tf.Tensor
+    ) -> Inference:
+        """Does as `infer` with given latents instead of a draw.
+
+        It gives q(z|x) of a z that was drawn otherwise, as the acceptance
+        probability of a Metropolis step needs it.
+
+        Args:
+            image: `[batch, height, width, channels]` in [0, 1].
+            encoding: What `encode(image)` returned.
+            z: `[batch, D]`, as `decode` takes it.
+
+        Raises:
+            ValueError: If a posterior goes through a flow: it has no inverse.
+        """
         raise NotImplementedError
 
     # What sub-classes may change.

@@ -80,6 +80,17 @@ class HierarchicalVAE(GenerativeModel):
     ) -> Inference:
         return self._pass(image, encoding, self.decoder.split(noise))
 
+    def infer_at(
+        self, image: tf.Tensor, encoding: list[tf.Tensor], z: tf.Tensor
+    ) -> Inference:
+        groups = range(len(self.group_shapes))
+        if any(self.decoder.flow(index) is not None for index in groups):
+            raise ValueError(
+                "q(z|x) of given latents needs the inverse of the posteriors' "
+                "flows, which they do not have. Received: a model with flows"
+            )
+        return self._pass(image, encoding, self.decoder.split(z), given=True)
+
     def draw_noise(self, rows: tf.Tensor, seed: tf.Tensor) -> list[tf.Tensor]:
         """Returns standard normal `[rows, *shape]` for each group."""
         return [
@@ -96,7 +107,9 @@ class HierarchicalVAE(GenerativeModel):
         noise: list[tf.Tensor],
         num_samples: int | None = None,
         training: bool = False,
+        given: bool = False,
     ) -> Inference:
+        """Goes down with one noise, or with `given` one z, for each group."""
         batch, leading = tf.shape(image)[0], None
         if num_samples is not None:
             leading = tf.stack([num_samples, batch])
@@ -105,7 +118,9 @@ class HierarchicalVAE(GenerativeModel):
 
         def choose(index: int, prior: LocScale, posterior: Any) -> tf.Tensor:
             loc_scale = posterior(features[index])
-            base, z = self._draw(index, loc_scale, noise[index])
+            base, z = None, noise[index]
+            if not given:
+                base, z = self._draw(index, loc_scale, z)
             groups.append(_group(prior, loc_scale, z, base, leading))
             return z
 

@@ -92,6 +92,11 @@ class VAE(GenerativeModel):
         z = encoding.loc + encoding.scale.matvec(noise)
         return self._pass(image, encoding, z)
 
+    def infer_at(
+        self, image: tf.Tensor, encoding: tfd.Distribution, z: tf.Tensor
+    ) -> Inference:
+        return self._pass(image, encoding, z)
+
     def _pass(
         self, image: tf.Tensor, posterior: tfd.Distribution, z: tf.Tensor
     ) -> Inference:
