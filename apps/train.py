@@ -26,6 +26,7 @@ _DATA = (
     "validation_size",
     "num_bits",
     "horizontal_flip",
+    "mutation_rate",
     "seed",
 )
 _TRAINING = (
@@ -74,6 +75,12 @@ def _define_data_flags() -> None:
     flags.DEFINE_integer("num_bits", 8, "Bits of each value that are kept.")
     flags.DEFINE_boolean(
         "horizontal_flip", False, "Mirror half of the training images."
+    )
+    flags.DEFINE_float(
+        "mutation_rate",
+        0.0,
+        "Share of the pixels that training sees replaced by random levels: "
+        "makes a background model for apps/generate.py score.",
     )
 
 

@@ -185,7 +185,9 @@ def test_unknown_preset_says_what_is_near():
 )
 def test_experiment_survives_its_dict(config):
     experiment = ExperimentConfig(
-        DataConfig("mnist_5k", num_bits=5, horizontal_flip=True),
+        DataConfig(
+            "mnist_5k", num_bits=5, horizontal_flip=True, mutation_rate=0.1
+        ),
         config,
         TrainingConfig(),
     )

@@ -35,6 +35,8 @@ _USES = {
     "files": 4,
     "window": 5,
     "flip": 6,
+    "mutation": 7,
+    "mutated_level": 8,
 }
 
 
@@ -44,7 +46,8 @@ def noise_seed(seed: int, use: str, index: tf.Tensor) -> tf.Tensor:
     Args:
         seed: The run's seed, 0 ... 2**32 - 1.
         use: What the noise is for: "binarization", "dequantization",
-            "order", "files", "window" or "flip".
+            "order", "files", "window", "flip", "mutation" or
+            "mutated_level".
         index: int64 scalar; step, epoch or position of the draw.
     """
     first = tf.constant(seed + (_USES[use] << 32), tf.int64)

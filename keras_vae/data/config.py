@@ -80,6 +80,10 @@ class DataConfig:
             `binarization` "none" (or "auto", where it comes to that) alone.
         horizontal_flip: Whether training sees half of the images, anew at
             each step, mirrored left to right. Evaluation never does.
+        mutation_rate: Share of the values, 0 ... 1, that training sees, anew
+            at each step, replaced by a level drawn evenly from all of them;
+            before binarization. Evaluation never does. It makes a background
+            model for likelihood ratios (Ren et al. 2019, section 3).
 
     Raises:
         UserError: When a value is not one of those above.
@@ -96,6 +100,7 @@ class DataConfig:
     seed: int = 0
     num_bits: int = MAX_BITS
     horizontal_flip: bool = False
+    mutation_rate: float = 0.0
 
     def __post_init__(self):
         _check_text("dataset", self.dataset, required=True)
@@ -109,6 +114,7 @@ class DataConfig:
                 "horizontal_flip must be True or False. "
                 f"Received: horizontal_flip={self.horizontal_flip!r}"
             )
+        _check_rate("mutation_rate", self.mutation_rate)
         _check_resize(self.resize)
         if self.resize is not None:
             object.__setattr__(self, "resize", tuple(self.resize))
@@ -174,6 +180,14 @@ def _check_integer(
         limits = f"at least {low}" if high is None else f"{low} ... {high}"
         raise UserError(
             f"{name} must be an integer, {limits}. Received: {name}={value!r}"
+        )
+
+
+def _check_rate(name: str, value: object) -> None:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not 0 <= value <= 1:  # type: ignore[operator]
+        raise UserError(
+            f"{name} must be a number, 0 ... 1. Received: {name}={value!r}"
         )
 
 

@@ -11,7 +11,7 @@ from keras_vae.data.binarization import (
 )
 from keras_vae.data.config import MAX_BITS, MAX_SEED
 from keras_vae.data.image_dataset import Split
-from keras_vae.data.transforms import flip_half
+from keras_vae.data.transforms import flip_half, mutate
 from keras_vae.errors import UserError
 
 __all__ = ["evaluation_batches", "steps_per_epoch", "training_batches"]
@@ -44,6 +44,7 @@ def training_batches(
     dequantization: str = "none",
     num_bits: int = MAX_BITS,
     horizontal_flip: bool = False,
+    mutation_rate: float = 0.0,
     with_labels: bool = False,
 ) -> tf.data.Dataset:
     """Returns the batches of training, from a step on.
@@ -56,8 +57,8 @@ def training_batches(
     Args:
         split: Where the images come from.
         batch_size: Images per batch, over all replicas together.
-        seed: Seeds order, mirroring, binarization and dequantization;
-            0 ... 2**32 - 1.
+        seed: Seeds order, mirroring, mutation, binarization and
+            dequantization; 0 ... 2**32 - 1.
         start_step: The first step, counted from 0 over all epochs.
         num_steps: The step at which the dataset ends, counted from step 0
             whatever `start_step`. None: never.
@@ -68,6 +69,9 @@ def training_batches(
             without binarization.
         horizontal_flip: Whether to mirror each image, anew at each step, with
             probability 1 / 2.
+        mutation_rate: Probability of each value to be replaced, anew at each
+            step, by a level drawn evenly from 0 ... 255 before binarization;
+            where that is static, by one of 0 and 255.
         with_labels: Whether to return the labels too.
 
     Returns:
@@ -90,6 +94,11 @@ def training_batches(
     """
     steps_per_epoch(split, batch_size)
     _check(seed, binarization, dequantization, num_bits)
+    if not 0 <= mutation_rate <= 1:
+        raise UserError(
+            "mutation_rate must be 0 ... 1. "
+            f"Received: mutation_rate={mutation_rate}"
+        )
     if start_step < 0:
         raise UserError(
             "start_step must not be negative. "
@@ -103,6 +112,14 @@ def training_batches(
         _, images, labels = batch
         if horizontal_flip:
             images = flip_half(images, noise_seed(seed, "flip", step))
+        if mutation_rate:
+            images = mutate(
+                images,
+                mutation_rate,
+                noise_seed(seed, "mutation", step),
+                noise_seed(seed, "mutated_level", step),
+                binary=binarization == "static",
+            )
         if binarization == "dynamic":
             bits = sample_binary(images, noise_seed(seed, "binarization", step))
             images = tf.cast(bits, tf.float32)

@@ -1,4 +1,4 @@
-"""What is done to images as such: size, border, mirroring."""
+"""What is done to images as such: size, border, mirroring, mutation."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from keras_vae.data.config import DataConfig
 
-__all__ = ["final_shape", "flip_half", "make_transform"]
+__all__ = ["final_shape", "flip_half", "make_transform", "mutate"]
 
 
 def final_shape(
@@ -58,3 +58,37 @@ def flip_half(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         shape, seed, 0, 2, tf.int32, alg="philox"
     )
     return tf.where(draw == 1, tf.reverse(images, axis=[2]), images)
+
+
+def mutate(
+    images: tf.Tensor,
+    rate: float,
+    seed: tf.Tensor,
+    level_seed: tf.Tensor,
+    binary: bool = False,
+) -> tf.Tensor:
+    """Replaces some values by random levels.
+
+    Args:
+        images: uint8, any shape.
+        rate: Probability of each value (of a pixel, in each channel) to be
+            replaced, 0 ... 1.
+        seed: int64 [2], a stateless seed: which values.
+        level_seed: int64 [2], a stateless seed: by what.
+        binary: Whether the levels are 0 and 255, else 0 ... 255, each as
+            probable as the others; the old level is one of them.
+
+    Returns:
+        images: uint8, the same shape.
+
+    References:
+        Ren et al. 2019, "Likelihood ratios for out-of-distribution
+        detection", section 3.
+    """
+    shape = tf.shape(images)
+    chosen = tf.random.stateless_uniform(shape, seed, alg="philox") < rate
+    levels = tf.random.stateless_uniform(
+        shape, level_seed, 0, 2 if binary else 256, tf.int32, alg="philox"
+    )
+    levels = tf.cast(levels * (255 if binary else 1), tf.uint8)
+    return tf.where(chosen, levels, images)

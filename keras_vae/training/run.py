@@ -127,6 +127,7 @@ class Run:
             dequantization=self.resolved["dequantization"],
             num_bits=data.num_bits,
             horizontal_flip=data.horizontal_flip,
+            mutation_rate=data.mutation_rate,
         )
 
     def _batch_at(self, step: int) -> tf.Tensor:

@@ -33,6 +33,11 @@ from keras_vae.errors import UserError
         ({"num_bits": 5, "binarization": "static"}, "num_bits below 8"),
         ({"num_bits": 5, "binarization": "dynamic"}, "num_bits below 8"),
         ({"horizontal_flip": 1}, "horizontal_flip must be True or False"),
+        ({"mutation_rate": -0.1}, "mutation_rate must be a number, 0 ... 1"),
+        ({"mutation_rate": 1.1}, "mutation_rate must be a number, 0 ... 1"),
+        ({"mutation_rate": float("nan")}, "mutation_rate must be a number"),
+        ({"mutation_rate": True}, "mutation_rate must be a number"),
+        ({"mutation_rate": "0.1"}, "mutation_rate must be a number"),
         ({"dataset": "image_folder"}, "data_dir must name the folder"),
         (
             {"binarization": "static", "dequantization": "uniform"},
@@ -57,6 +62,12 @@ def test_num_bits_go_with_grey_levels_and_8_of_them_with_all():
         assert DataConfig(num_bits=8, binarization=binarization).num_bits == 8
     assert DataConfig().num_bits == 8
     assert not DataConfig().horizontal_flip
+
+
+def test_mutation_rate_is_a_share_and_none_unless_given():
+    assert DataConfig().mutation_rate == 0
+    for rate in (0, 0.2, 1):
+        assert DataConfig(mutation_rate=rate).mutation_rate == rate
 
 
 def test_config_cannot_be_changed():

@@ -70,7 +70,11 @@ def test_epochs_are_exact(split):
         {},
         {"dequantization": "uniform", "num_bits": 3, "horizontal_flip": True},
         {"binarization": "static"},
-        {"binarization": "dynamic", "horizontal_flip": True},
+        {
+            "binarization": "dynamic",
+            "horizontal_flip": True,
+            "mutation_rate": 0.3,
+        },
     ],
 )
 def test_restart_is_exact(split, settings):
@@ -148,6 +152,78 @@ def test_mirroring_depends_on_the_seed():
 def test_mirroring_keeps_the_shape_known(split):
     batches = _train(split, horizontal_flip=True, num_bits=4)
     assert batches.element_spec == tf.TensorSpec((10, 4, 5, 1), tf.float32)
+
+
+def _mutated(split, num_steps=40, rate=0.2, **settings):
+    """Returns the images without and with mutation, [step, N, H, W, C]."""
+    return (
+        np.stack(
+            list(
+                _train(
+                    split, num_steps=num_steps, mutation_rate=r, **settings
+                ).as_numpy_iterator()
+            )
+        )
+        for r in (0.0, rate)
+    )
+
+
+def test_mutation_replaces_its_share_of_the_pixels_by_any_level(split):
+    rate = 0.2
+    plain, mutated = _mutated(split, rate=rate)
+    changed = mutated != plain
+    # A level is replaced by itself once in 256. Each test fails with 1e-6.
+    expected = rate * 255 / 256
+    count = int(changed.sum())
+    test = scipy.stats.binomtest(count, changed.size, expected)
+    assert test.pvalue > 1e-6
+    levels = np.round(mutated[changed] * 255).astype(int)
+    counts = np.bincount(levels // 16, minlength=16)
+    assert scipy.stats.chisquare(counts).pvalue > 1e-6
+    # Anew at each step: the same pixel again with the same small probability.
+    again = int(np.sum(changed[1:] & changed[:-1]))
+    test = scipy.stats.binomtest(again, changed[1:].size, expected**2)
+    assert test.pvalue > 1e-6
+
+
+def test_mutation_of_all_pixels_and_of_none(numbered_split):
+    plain, none = _mutated(numbered_split, num_steps=5, rate=0)
+    np.testing.assert_array_equal(plain, none)
+    plain, every = _mutated(numbered_split, rate=1)
+    same = int(np.sum(plain == every))
+    assert scipy.stats.binomtest(same, plain.size, 1 / 256).pvalue > 1e-6
+
+
+@pytest.mark.parametrize("binarization", ["static", "dynamic"])
+def test_mutated_pixels_are_binary_and_even(split, binarization):
+    # All pixels replaced: bits are 0 and 1 with probability 1/2 each.
+    _, bits = _mutated(split, rate=1, binarization=binarization)
+    assert set(np.unique(bits)) == {0.0, 1.0}
+    ones = int(bits.sum())
+    assert scipy.stats.binomtest(ones, bits.size).pvalue > 1e-6
+
+
+def test_mutation_leaves_the_other_noise_alone(split):
+    # Where nothing is replaced, bits and noise are those without mutation.
+    plain, mutated = _mutated(split, rate=0.2, binarization="dynamic")
+    different = int(np.sum(plain != mutated))
+    # Bits of replaced pixels are even: at most half of the share differs,
+    # and less where a dark pixel's bit would hardly ever be 1.
+    assert 0 < different / plain.size < 0.2 / 2 + 0.02
+    plain, mutated = _mutated(
+        split, rate=0.2, num_steps=5, dequantization="uniform"
+    )
+    assert np.mean(plain == mutated) == pytest.approx(0.8, abs=0.05)
+
+
+def test_mutation_depends_on_the_seed(numbered_split):
+    # The same image in all places, so that the order plays no part.
+    split = ArraySplit(np.zeros((20, 4, 5, 1), np.uint8))
+    first, second = (
+        next(_train(split, seed=seed, mutation_rate=0.5).as_numpy_iterator())
+        for seed in (0, 1)
+    )
+    assert not np.array_equal(first, second)
 
 
 def test_levels_are_reduced_for_training_and_evaluation(split):
@@ -330,6 +406,8 @@ def test_labels_stay_with_their_images(split):
         ({"num_bits": 0}, "num_bits must be 1 ... 8"),
         ({"num_bits": 9}, "num_bits must be 1 ... 8"),
         ({"num_bits": 5, "binarization": "dynamic"}, "num_bits below 8"),
+        ({"mutation_rate": -0.1}, "mutation_rate must be"),
+        ({"mutation_rate": float("nan")}, "mutation_rate must be"),
     ],
 )
 def test_bad_training_arguments_are_named(numbered_split, changes, message):

@@ -38,6 +38,13 @@ def test_experiment_survives_json(experiment):
     assert ExperimentConfig.from_dict(json.loads(text)) == experiment
 
 
+def test_experiment_of_an_older_version_is_read(experiment):
+    # A setting that it does not know stands at its default.
+    old = experiment.to_dict()
+    del old["data"]["mutation_rate"]
+    assert ExperimentConfig.from_dict(old) == experiment
+
+
 def test_folder_gives_back_what_started_it(folder, experiment):
     assert folder.load_experiment() == experiment
     assert folder.load_image_shape() == _SHAPE
