@@ -234,16 +234,20 @@ class _Mixture(tfd.Distribution):
         return tf.shape(self._loc)[-4:-1]
 
     def _log_prob(self, image: tf.Tensor) -> tf.Tensor:
+        of_pixel = self.position_log_prob(image)
+        return tf.reduce_sum(of_pixel, axis=(-2, -1))
+
+    def position_log_prob(self, image: tf.Tensor) -> tf.Tensor:
+        """Returns log P of the channels of each pixel together, [..., H, W]."""
         level = tf.clip_by_value(tf.round(image * self._top), 0.0, self._top)
         x = 2.0 * level / self._top - 1.0
         log_prob = self._component_log_prob(
             level[..., tf.newaxis], x[..., tf.newaxis]
         )
         log_weight = tf.nn.log_softmax(self._logits)
-        of_pixel = tf.reduce_logsumexp(
+        return tf.reduce_logsumexp(
             log_weight + tf.reduce_sum(log_prob, axis=-2), axis=-1
         )
-        return tf.reduce_sum(of_pixel, axis=(-2, -1))
 
     def _component_log_prob(self, level: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
         """Returns log P of each channel, [..., H, W, C, M].
