@@ -15,7 +15,15 @@ import numpy as np
 
 from tests.serving import signatures
 
-__all__ = ["Output", "Status", "library", "to_array", "to_tensor"]
+__all__ = [
+    "CApiError",
+    "Output",
+    "Status",
+    "library",
+    "run_options",
+    "to_array",
+    "to_tensor",
+]
 
 _ENUMS = {dtype: enum for enum, dtype in signatures.DTYPES.items()}
 _POINTER = ctypes.c_void_p
@@ -58,6 +66,7 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "TF_GetCode": (_INT, [_POINTER]),
     "TF_Message": (_TEXT, [_POINTER]),
     "TF_NewBuffer": (ctypes.POINTER(_Buffer), []),
+    "TF_NewBufferFromString": (ctypes.POINTER(_Buffer), [_TEXT, _SIZE]),
     "TF_DeleteBuffer": (None, [ctypes.POINTER(_Buffer)]),
     "TF_NewGraph": (_POINTER, []),
     "TF_DeleteGraph": (None, [_POINTER]),
@@ -117,6 +126,20 @@ def library() -> ctypes.CDLL:
     return lib
 
 
+class CApiError(RuntimeError):
+    """A call of the C API that failed.
+
+    Attributes:
+        code: The status code, numbered as gRPC numbers them.
+        message: TensorFlow's message.
+    """
+
+    def __init__(self, code: int, message: str):
+        super().__init__(f"TensorFlow's C API, code {code}: {message}")
+        self.code = code
+        self.message = message
+
+
 class Status:
     """A TF_Status that lives for one call and raises if it failed."""
 
@@ -134,7 +157,23 @@ class Status:
         text = library().TF_Message(self._status).decode(errors="replace")
         library().TF_DeleteStatus(self._status)
         if code and error is None:
-            raise RuntimeError(f"TensorFlow's C API, code {code}: {text}")
+            raise CApiError(code, text)
+
+
+def run_options(timeout_ms: int) -> Any:
+    """Returns a buffer of RunOptions, to be freed by `TF_DeleteBuffer`.
+
+    Args:
+        timeout_ms: Milliseconds until TensorFlow gives the run up, at least 1.
+    """
+    # The field timeout_in_ms of tensorflow/core/protobuf/config.proto has the
+    # number 2 and is, on the wire, a varint.
+    serialized = bytearray([2 << 3])
+    while timeout_ms > 0x7F:
+        serialized.append(timeout_ms & 0x7F | 0x80)
+        timeout_ms >>= 7
+    serialized.append(timeout_ms)
+    return library().TF_NewBufferFromString(bytes(serialized), len(serialized))
 
 
 def to_tensor(array: np.ndarray) -> int:

@@ -123,32 +123,61 @@ class SavedModelSession:
             raise RuntimeError("The session was closed. Received: run().")
         spec = self._find(signature)
         arrays = _check_inputs(signature, spec.inputs, inputs)
-        names = list(spec.inputs)
-        feeds = [c_library.to_tensor(arrays[name]) for name in names]
-        fetches = (ctypes.c_void_p * len(spec.outputs))()
+        return self.run_tensors(
+            {spec.inputs[name]: array for name, array in arrays.items()},
+            spec.outputs,
+        )
+
+    def run_tensors(
+        self,
+        feeds: Mapping[signatures.TensorSpec, np.ndarray],
+        fetches: Mapping[str, signatures.TensorSpec],
+        timeout_ms: int = 0,
+    ) -> dict[str, np.ndarray]:
+        """Runs the graph; TensorFlow alone checks the feeds.
+
+        Args:
+            feeds: Tensor -> array.
+            fetches: Name -> tensor.
+            timeout_ms: Milliseconds until TensorFlow gives up; 0 for never.
+
+        Returns:
+            name -> array; strings as bytes objects, dtype object.
+
+        Raises:
+            RuntimeError: TensorFlow refused the run, with its message.
+        """
+        if self._session is None:
+            raise RuntimeError("The session was closed. Received: run().")
+        library = c_library.library()
+        options = c_library.run_options(timeout_ms) if timeout_ms else None
+        tensors = [c_library.to_tensor(array) for array in feeds.values()]
+        answers = (ctypes.c_void_p * len(fetches))()
         try:
             with c_library.Status() as status:
-                c_library.library().TF_SessionRun(
+                library.TF_SessionRun(
                     self._session,
-                    None,
-                    self._places([spec.inputs[name] for name in names]),
-                    (ctypes.c_void_p * len(feeds))(*feeds),
-                    len(feeds),
-                    self._places(list(spec.outputs.values())),
-                    fetches,
-                    len(fetches),
+                    options,
+                    self._places(list(feeds)),
+                    (ctypes.c_void_p * len(tensors))(*tensors),
+                    len(tensors),
+                    self._places(list(fetches.values())),
+                    answers,
+                    len(answers),
                     None,
                     0,
                     None,
                     status,
                 )
             # An output may share the memory of an input, so it is read while
-            # `arrays` still holds the bytes of the string inputs.
-            values = [c_library.to_array(t) for t in fetches if t]
+            # `feeds` still holds the bytes of the string inputs.
+            values = [c_library.to_array(t) for t in answers if t]
         finally:
-            for tensor in (*feeds, *filter(None, fetches)):
-                c_library.library().TF_DeleteTensor(tensor)
-        return dict(zip(spec.outputs, values, strict=True))
+            for tensor in (*tensors, *filter(None, answers)):
+                library.TF_DeleteTensor(tensor)
+            if options:
+                library.TF_DeleteBuffer(options)
+        return dict(zip(fetches, values, strict=True))
 
     def _find(self, signature: str) -> signatures.Signature:
         """Returns the signature of that name."""
