@@ -43,6 +43,7 @@ setup(
             "pre-commit>=4",
             "pytest>=8",
             "ruff>=0.11",
+            "tensorflow-serving-api>=2.21,<2.22",
         ],
     },
 )

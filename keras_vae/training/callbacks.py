@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_vae.errors import UserError
 from keras_vae.training.divergence import (
     DivergedError,
     StopOnDivergence,
@@ -154,7 +155,14 @@ class Checkpoints(keras.callbacks.Callback):
         path = self.manager.latest_checkpoint
         if path is None:
             return False
-        self.manager.checkpoint.restore(path).assert_consumed()
+        try:
+            self.manager.checkpoint.restore(path).assert_consumed()
+        except AssertionError as error:
+            raise UserError(
+                "The checkpoint was written by another version of the package "
+                "and cannot be gone on with: choose another --workdir, or move "
+                f"the folder away. Received: {path}"
+            ) from error
         return True
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_vae.errors import UserError
 from keras_vae.training import DivergedError, callbacks
 from keras_vae.training.callbacks import (
     Averages,
@@ -119,6 +120,13 @@ def test_time_that_stands_still_is_no_error(state, clock):
     timer = _attached(Clock(state, 1.0))
     _run(timer, state, clock, [1.0, 0.0])
     assert int(state.total_steps) == 100
+
+
+def test_checkpoint_of_another_version_is_refused(state, tmp_path):
+    old = tf.train.Checkpoint(model=state.model)
+    tf.train.CheckpointManager(old, str(tmp_path), max_to_keep=1).save(1)
+    with pytest.raises(UserError, match=r"another version .* Received: "):
+        Checkpoints(state, tmp_path, 1, 0.0).restore()
 
 
 def test_averages_are_there_for_the_validation_alone(state):
