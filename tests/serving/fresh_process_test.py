@@ -14,18 +14,34 @@ from keras_vae.serving import ExportedModel
 from tests.apps import app
 from tests.serving import tf_c_api
 
-# Asks every signature through the C API and then looks at what was imported.
+# Asks every signature through the C API: in one thread, then all of them in
+# many threads of the one session. Then looks at what was imported.
 _ASK = """
-import json, pathlib, sys
+import concurrent.futures, json, pathlib, sys
+import numpy as np
 from tests.serving import tf_c_api
 folder = pathlib.Path(sys.argv[2])
+inputs = {
+    path.name.partition(".")[0]: tf_c_api.load_npz(path)
+    for path in sorted(folder.glob("*.in.npz"))
+}
 with tf_c_api.SavedModelSession(sys.argv[1]) as session:
-    for path in sorted(folder.glob("*.in.npz")):
-        name = path.name.partition(".")[0]
-        answer = session.run(name, tf_c_api.load_npz(path))
-        tf_c_api.save_npz(folder / f"{name}.out.npz", answer)
+    answers = {name: session.run(name, inputs[name]) for name in inputs}
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        names = 6 * list(inputs)
+        found = list(pool.map(lambda n: session.run(n, inputs[n]), names))
+errors = sum(
+    not np.array_equal(answer[key], values)
+    if values.dtype == object
+    else not np.allclose(answer[key], values, rtol=1e-5, atol=1e-5)
+    for name, answer in zip(names, found)
+    for key, values in answers[name].items()
+)
+for name, answer in answers.items():
+    tf_c_api.save_npz(folder / f"{name}.out.npz", answer)
 roots = sorted({name.partition(".")[0] for name in sys.modules})
-print(json.dumps([sorted(session.signatures), roots]))
+threads = {"compared": len(found), "errors": errors}
+print(json.dumps([sorted(session.signatures), roots, threads]))
 """
 
 
@@ -52,7 +68,7 @@ def _inputs():
 
 @pytest.fixture(scope="module")
 def fresh(trained_run, tmp_path_factory):
-    """Folder of the answers, the signatures, and the modules imported."""
+    """Folder of the answers, signatures, modules imported, and threads."""
     folder = tmp_path_factory.mktemp("fresh")
     for name, arrays in _inputs().items():
         tf_c_api.save_npz(folder / f"{name}.in.npz", arrays)
@@ -67,24 +83,28 @@ def fresh(trained_run, tmp_path_factory):
         timeout=300,
     )
     assert result.returncode == 0, result.stderr
-    signatures, modules = json.loads(result.stdout.splitlines()[-1])
-    return folder, signatures, modules
+    return folder, *json.loads(result.stdout.splitlines()[-1])
 
 
 def test_process_imported_neither_tensorflow_nor_this_package(fresh):
-    _, _, modules = fresh
+    _, _, modules, _ = fresh
     assert "numpy" in modules
     assert not {"tensorflow", "keras", "keras_vae"} & set(modules)
 
 
 def test_every_signature_is_there(fresh):
-    _, signatures, _ = fresh
+    _, signatures, _, _ = fresh
     assert signatures == sorted(_inputs())
+
+
+def test_threads_get_the_answers_of_one_thread(fresh):
+    _, _, _, threads = fresh
+    assert threads == {"compared": 6 * len(_inputs()), "errors": 0}
 
 
 @pytest.mark.parametrize("signature", _inputs())
 def test_numbers_are_those_of_python(signature, fresh, trained_run):
-    folder, _, _ = fresh
+    folder, _, _, _ = fresh
     answer = tf_c_api.load_npz(folder / f"{signature}.out.npz")
     expected = ExportedModel(trained_run.export_dir)(
         signature, **_inputs()[signature]

@@ -1,0 +1,28 @@
+"""Fixtures of these tests."""
+
+import pathlib
+
+import pytest
+
+from keras_vae.config import TrainingConfig
+from keras_vae.data import DataConfig
+from keras_vae.model_configs import VAEConfig
+from keras_vae.models import build_model
+from keras_vae.serving import export_model
+from keras_vae.training import ExperimentConfig
+
+
+@pytest.fixture(scope="session")
+def model_base_path(tmp_path_factory) -> pathlib.Path:
+    """Returns the folder of a tiny dense VAE's export, version 1.
+
+    Images are 4x6 grey, z has 3 numbers.
+    """
+    folder = tmp_path_factory.mktemp("protocol") / "vae"
+    config = VAEConfig(architecture="dense", hidden_units=(8,), latent_dim=3)
+    experiment = ExperimentConfig(
+        DataConfig("mnist_5k"), config, TrainingConfig()
+    )
+    model = build_model(config, (4, 6, 1), likelihood="bernoulli", seed=7)
+    export_model(model, experiment, folder)
+    return folder
