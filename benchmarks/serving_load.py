@@ -1,0 +1,317 @@
+"""Load on an export, through the protocol check.
+
+    python -m benchmarks.serving_load --saved_model=saved_models/demo
+    python -m benchmarks.serving_load --saved_model=saved_models/demo \\
+        --soak=100000
+
+The first asks one signature from 1, 8 and 64 clients at a time, over gRPC on
+the loopback interface, with and without joining of requests, and the loaded
+SavedModel in this process, without a server. The second sends requests of all
+signatures in several batch sizes, one in ten over REST, counts the errors and
+looks at the memory of the server's process.
+
+The server is `tests/serving/protocol`, in Python, and so are the clients, on
+the same cores: the figures say what the export and the protocol cost here, and
+nothing of the speed of TF Serving.
+"""
+
+import argparse
+import concurrent.futures
+import itertools
+import os
+import pathlib
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from benchmarks import processes
+from benchmarks.serving_requests import (
+    Client,
+    Server,
+    make_inputs,
+    to_body,
+    to_message,
+)
+from keras_vae.serving import ExportedModel
+
+__all__ = ["Load", "Soak", "in_process", "load", "main", "report", "soak"]
+
+_ROWS = (1, 2, 3, 5, 8, 16)
+_WARM_UP = 0.1
+_BATCHING = """
+max_batch_size { value: 64 }
+batch_timeout_micros { value: 1000 }
+max_enqueued_batches { value: 1000 }
+num_batch_threads { value: 2 }
+allowed_batch_sizes: 1
+allowed_batch_sizes: 8
+allowed_batch_sizes: 64
+"""
+
+
+class Load(NamedTuple):
+    """What a number of clients saw.
+
+    Attributes:
+        name: Of the way to the model.
+        clients: Clients at a time.
+        seconds: Seconds of each request.
+        wall_seconds: From the first request to the last answer.
+        model_seconds: Seconds of the calls of the model.
+    """
+
+    name: str
+    clients: int
+    seconds: list[float]
+    wall_seconds: float
+    model_seconds: float
+
+
+class Soak(NamedTuple):
+    """What many requests left behind.
+
+    Attributes:
+        requests: Requests that were sent.
+        errors: Those that failed or were answered with other rows.
+        first_error: The first of them; empty if there is none.
+        memory_before: Resident bytes of the server after a tenth of them.
+        memory_after: And after all.
+        wall_seconds: Seconds of all.
+    """
+
+    requests: int
+    errors: int
+    first_error: str
+    memory_before: int
+    memory_after: int
+    wall_seconds: float
+
+
+def in_process(
+    model: ExportedModel, signature: str, rows: int, requests: int
+) -> Load:
+    """Asks the loaded SavedModel, one request after the other."""
+    inputs = make_inputs(model.metadata, signature, rows, seed=0)
+    for _ in range(10):
+        model(signature, **inputs)
+    seconds = []
+    start = time.perf_counter()
+    for _ in range(requests):
+        begin = time.perf_counter()
+        model(signature, **inputs)
+        seconds.append(time.perf_counter() - begin)
+    wall = time.perf_counter() - start
+    return Load("in this process", 1, seconds, wall, sum(seconds))
+
+
+def load(
+    server: Server,
+    name: str,
+    message: Any,
+    clients: int,
+    requests: int,
+) -> Load:
+    """Asks a server from several clients at a time.
+
+    Args:
+        server: The server.
+        name: For the table.
+        message: The request.
+        clients: Clients at a time.
+        requests: Requests of all of them.
+    """
+    seconds: list[float] = []
+
+    def ask(client: Client, number: int) -> None:
+        begin = time.perf_counter()
+        client.ask(message)
+        seconds.append(time.perf_counter() - begin)
+
+    _each(server, clients, range(max(10, clients)), ask)
+    seconds.clear()
+    before = server.model_seconds()
+    start = time.perf_counter()
+    _each(server, clients, range(requests), ask)
+    wall = time.perf_counter() - start
+    return Load(name, clients, seconds, wall, server.model_seconds() - before)
+
+
+def soak(
+    server: Server, metadata: dict[str, Any], clients: int, requests: int
+) -> Soak:
+    """Sends requests of all signatures and of several sizes.
+
+    Args:
+        server: The server.
+        metadata: The export's.
+        clients: Clients at a time.
+        requests: Requests of all of them.
+    """
+    kinds = []
+    for signature, rows in itertools.product(metadata["signatures"], _ROWS):
+        inputs = make_inputs(metadata, signature, rows, seed=rows)
+        message = to_message(signature, inputs)
+        kinds.append((message, to_body(signature, inputs), rows))
+    errors: list[str] = []
+
+    def ask(client: Client, number: int) -> None:
+        # Sizes and signatures have no common period with the tenth.
+        message, body, rows = kinds[number * 5 % len(kinds)]
+        try:
+            rest = number % 10 == 9
+            found = client.ask_rest(body) if rest else client.ask(message)
+            if found != {rows}:
+                errors.append(f"{found} rows for {rows}")
+        except Exception as error:
+            errors.append(f"{type(error).__name__}: {error}")
+
+    first = int(requests * _WARM_UP)
+    start = time.perf_counter()
+    _each(server, clients, range(first), ask)
+    before = server.memory()
+    _each(server, clients, range(first, requests), ask)
+    return Soak(
+        requests,
+        len(errors),
+        next(iter(errors), ""),
+        before,
+        server.memory(),
+        time.perf_counter() - start,
+    )
+
+
+def _each(
+    server: Server,
+    clients: int,
+    numbers: Sequence[int],
+    ask: Callable[[Client, int], None],
+) -> None:
+    """Has clients work the numbers off, each with the next that is left."""
+    left = iter(numbers)
+    lock = threading.Lock()
+
+    def work() -> None:
+        client = Client(server)
+        try:
+            while True:
+                with lock:
+                    number = next(left, None)
+                if number is None:
+                    return
+                ask(client, number)
+        finally:
+            client.close()
+
+    with concurrent.futures.ThreadPoolExecutor(clients) as pool:
+        for done in [pool.submit(work) for _ in range(clients)]:
+            done.result()
+
+
+def report(loads: Sequence[Load]) -> str:
+    """Returns the loads as a Markdown table.
+
+    Time outside the model is what the clients waited, less what the calls of
+    the model took; a call for joined requests is counted once.
+    """
+    lines = [
+        "| | clients | requests/s | p50, ms | p99, ms | model, ms a request "
+        "| outside the model |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for one in loads:
+        cuts = statistics.quantiles(one.seconds, n=100, method="inclusive")
+        count = len(one.seconds)
+        share = 1 - one.model_seconds / sum(one.seconds)
+        cells = [
+            one.name,
+            str(one.clients),
+            f"{count / one.wall_seconds:,.0f}",
+            f"{1000 * cuts[49]:.1f}",
+            f"{1000 * cuts[98]:.1f}",
+            f"{1000 * one.model_seconds / count:.2f}",
+            f"{share:.0%}",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def soak_report(result: Soak) -> str:
+    """Returns the soak as a line."""
+    growth = result.memory_after / result.memory_before - 1
+    line = (
+        f"{result.requests:,} requests of all signatures, {min(_ROWS)} ... "
+        f"{max(_ROWS)} rows, {result.requests / result.wall_seconds:,.0f} a "
+        f"second: {result.errors} errors; memory of the server after a tenth "
+        f"of them {result.memory_before / 1e6:,.0f} MB, after all "
+        f"{result.memory_after / 1e6:,.0f} MB ({growth:+.1%})."
+    )
+    if result.first_error:
+        line += f"\n\nThe first error: {result.first_error[:500]}"
+    return line
+
+
+def _flags(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--saved_model",
+        type=pathlib.Path,
+        required=True,
+        help="folder of the version folders",
+    )
+    parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 64])
+    parser.add_argument("--requests", type=int, default=2000)
+    parser.add_argument("--signature", default="reconstruct")
+    parser.add_argument("--rows", type=int, default=1)
+    parser.add_argument(
+        "--soak", type=int, default=0, help="requests; 0 to measure load"
+    )
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measures load, or soaks, and prints Markdown.
+
+    Args:
+        arguments: Command-line arguments; those of the process if None.
+
+    Returns:
+        The exit status: 1 where requests failed or memory grew by 5 %.
+    """
+    flags = _flags(arguments)
+    base = flags.saved_model.absolute()
+    model = ExportedModel(base)
+    print(f"Machine: {processes.machine()}.\n", flush=True)
+    if flags.soak:
+        with Server(base) as server:
+            result = soak(server, model.metadata, flags.clients[0], flags.soak)
+        print(soak_report(result), flush=True)
+        grown = result.memory_after > 1.05 * result.memory_before
+        return int(grown or result.errors > 0)
+    inputs = make_inputs(model.metadata, flags.signature, flags.rows, seed=0)
+    message = to_message(flags.signature, inputs)
+    loads = [in_process(model, flags.signature, flags.rows, flags.requests)]
+    with tempfile.TemporaryDirectory() as folder:
+        file = pathlib.Path(folder) / "batching_parameters.txt"
+        file.write_text(_BATCHING)
+        batching = ("--enable_batching", f"--batching_parameters_file={file}")
+        ways = {
+            "gRPC": ("--grpc_threads=64",),
+            "gRPC, joined": ("--grpc_threads=64", *batching),
+        }
+        for name, more in ways.items():
+            with Server(base, *more) as server:
+                loads += [
+                    load(server, name, message, clients, flags.requests)
+                    for clients in flags.clients
+                ]
+    print(f"`{flags.signature}`, {flags.rows} rows:\n\n{report(loads)}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

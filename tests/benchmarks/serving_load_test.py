@@ -1,0 +1,65 @@
+"""Tests of the load benchmark, on a tiny model."""
+
+import pytest
+
+from benchmarks import serving_load, serving_requests
+from benchmarks.serving_load import Load, Soak
+from keras_vae.config import TrainingConfig
+from keras_vae.data import DataConfig
+from keras_vae.model_configs import VAEConfig
+from keras_vae.models import build_model
+from keras_vae.serving import ExportedModel, export_model
+from keras_vae.training import ExperimentConfig
+
+
+@pytest.fixture(scope="module")
+def base_path(tmp_path_factory):
+    config = VAEConfig(architecture="dense", hidden_units=(8,), latent_dim=3)
+    experiment = ExperimentConfig(
+        DataConfig("mnist_5k"), config, TrainingConfig()
+    )
+    model = build_model(config, (4, 6, 1), likelihood="bernoulli")
+    folder = tmp_path_factory.mktemp("load") / "vae"
+    export_model(model, experiment, folder)
+    return folder
+
+
+def test_load_and_soak_count_what_they_sent(base_path):
+    model = ExportedModel(base_path)
+    inputs = serving_requests.make_inputs(model.metadata, "sample", 2, seed=0)
+    message = serving_requests.to_message("sample", inputs)
+    with serving_requests.Server(base_path) as server:
+        load = serving_load.load(server, "gRPC", message, 2, 20)
+        assert load.clients == 2
+        assert len(load.seconds) == 20
+        assert 0 < load.model_seconds < 2 * load.wall_seconds
+        soak = serving_load.soak(server, model.metadata, 2, 60)
+        assert (soak.requests, soak.errors) == (60, 0), soak.first_error
+        assert soak.memory_before > 10**8
+        # A request that is refused is an error, and is told.
+        wrong = {**model.metadata, "latent_dim": 5, "signatures": ["decode"]}
+        soak = serving_load.soak(server, wrong, 2, 20)
+        assert soak.errors == 20
+        assert soak.first_error
+    alone = serving_load.in_process(model, "sample", 2, 3)
+    assert len(alone.seconds) == 3
+
+
+def test_report_gives_percentiles_and_the_share_outside_the_model():
+    seconds = [0.001 * i for i in range(101)]
+    table = serving_load.report([Load("x", 8, seconds, 2.0, 1.01)])
+    row = table.splitlines()[-1]
+    assert row == "| x | 8 | 50 | 50.0 | 99.0 | 10.00 | 80% |"
+
+
+def test_soak_report_names_errors_and_growth():
+    text = serving_load.soak_report(
+        Soak(1000, 1, "E: no", 10**9, 12 * 10**8, 2)
+    )
+    assert "500 a second: 1 errors" in text
+    assert "(+20.0%)" in text
+    assert text.endswith("The first error: E: no")
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))
