@@ -17,9 +17,10 @@ import PIL.Image
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-__all__ = ["Client", "Server", "make_inputs", "to_body", "to_message"]
+__all__ = ["SERVER", "Client", "Server", "make_inputs", "to_body", "to_message"]
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
+SERVER = "tests.serving.protocol.server"
 _MODEL = "vae"
 _METRICS = "/monitoring/prometheus/metrics"
 _TIMEOUT = 60.0
@@ -74,7 +75,7 @@ class Server:
     def __init__(self, base_path: pathlib.Path, *flags: str):
         self._process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "tests.serving.protocol.server"),
+                *(sys.executable, "-m", SERVER),
                 *(f"--model_name={_MODEL}", f"--model_base_path={base_path}"),
                 *("--port=0", "--rest_api_port=0", *flags),
             ],

@@ -10,6 +10,7 @@ from keras_vae.model_configs import VAEConfig
 from keras_vae.models import build_model
 from keras_vae.serving import ExportedModel, export_model
 from keras_vae.training import ExperimentConfig
+from tests.serving.protocol import server as protocol_server
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +44,10 @@ def test_load_and_soak_count_what_they_sent(base_path):
         assert soak.first_error
     alone = serving_load.in_process(model, "sample", 2, 3)
     assert len(alone.seconds) == 3
+
+
+def test_server_has_its_name():
+    assert protocol_server.__name__ == serving_requests.SERVER
 
 
 def test_report_gives_percentiles_and_the_share_outside_the_model():
