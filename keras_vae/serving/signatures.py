@@ -133,7 +133,9 @@ def _reconstruct_bytes(
 
     def decode(data: tf.Tensor) -> tf.Tensor:
         pixels = tf.io.decode_image(
-            data, channels=channels, expand_animations=False
+            _of_size(data, model.image_shape),
+            channels=channels,
+            expand_animations=False,
         )
         # The error names both shapes. An assertion with words of ours is lost
         # when TensorFlow optimizes the loaded graph.
@@ -150,6 +152,33 @@ def _reconstruct_bytes(
         return {"reconstruction_bytes": answers}
 
     return reconstruct
+
+
+def _of_size(data: tf.Tensor, shape: tuple[int, int, int]) -> tf.Tensor:
+    """Returns a PNG or JPEG file that says that it has the size of `shape`.
+
+    A file of a kilobyte may declare gigabytes of pixels: the header is read
+    before anything is decoded.
+    """
+
+    def png() -> tf.Tensor:
+        # Width and height, 4 bytes each, from the 17th byte on.
+        header = tf.io.decode_raw(tf.strings.substr(data, 16, 8), tf.uint8)
+        digits = tf.cast(tf.reshape(header, [2, 4]), tf.int64)
+        places = tf.constant([2**24, 2**16, 2**8, 1], tf.int64)
+        return tf.reverse(tf.reduce_sum(digits * places, axis=1), [0])
+
+    def jpeg() -> tf.Tensor:
+        return tf.cast(tf.io.extract_jpeg_shape(data)[:2], tf.int64)
+
+    is_png = tf.equal(tf.strings.substr(data, 0, 4), b"\x89PNG")
+    size = tf.cond(is_png, png, jpeg)
+    # It holds nothing, whatever the size is; the error names both sizes.
+    nothing = tf.zeros(tf.concat([size, [0]], 0), tf.int32)
+    nothing = tf.ensure_shape(nothing, [*shape[:2], 0])
+    # The file must depend on it, or the check is optimized away.
+    start = tf.reduce_sum(nothing)
+    return tf.strings.substr(data, start, tf.strings.length(data))
 
 
 def _row_uniform(seed: tf.Tensor, shape: tuple[int, ...]) -> tf.Tensor:

@@ -359,7 +359,7 @@ def test_jpeg_bytes_are_taken(binary):
 def test_bytes_of_another_size_are_refused(binary):
     _, exported, _ = binary
     data = _file(np.zeros([6, 4, 1], np.uint8), "PNG")
-    message = r"\[6,4,1\] is not compatible with expected shape \[4,6,1\]"
+    message = r"\[6,4,0\] is not compatible with expected shape \[4,6,0\]"
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
         exported("reconstruct_bytes", image_bytes=np.array([data]))
 

@@ -86,6 +86,21 @@ def _bomb(size=30000):
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
+def _gif():
+    file = io.BytesIO()
+    PIL.Image.new("L", (6, 4)).save(file, "GIF")
+    data = bytearray(file.getvalue())
+    data[6:10] = b"\xff" * 4
+    return bytes(data)
+
+
+def _jpeg(image):
+    file = io.BytesIO()
+    levels = (image[..., 0] * 255).astype(np.uint8)
+    PIL.Image.fromarray(levels).save(file, "JPEG", quality=100)
+    return file.getvalue()
+
+
 def _bytes(*values):
     array = np.empty(len(values), object)
     array[:] = values
@@ -161,6 +176,12 @@ def test_grpc_gives_the_numbers_of_python(signature, server, model):
     answer = _predict(server, signature, inputs)
     _assert_same(answer, model(signature, **inputs))
     assert all(v.dtype in (np.float32, object) for v in answer.values())
+
+
+def test_jpeg_is_taken_too(server, model):
+    inputs = {"image_bytes": _bytes(_jpeg(_images(1)[0]))}
+    answer = _predict(server, "reconstruct_bytes", inputs)
+    _assert_same(answer, model("reconstruct_bytes", **inputs))
 
 
 def _listed(array):
@@ -278,7 +299,30 @@ _BAD = {
         {"image_bytes": _bytes(_png(_images(1)[0])[:40])},
         "",
     ),
-    "bomb": ("reconstruct_bytes", {"image_bytes": _bytes(_bomb())}, ""),
+    "empty file": ("reconstruct_bytes", {"image_bytes": _bytes(b"")}, ""),
+    "header": ("reconstruct_bytes", {"image_bytes": _bytes(_bomb()[:20])}, ""),
+    "bomb": (
+        "reconstruct_bytes",
+        {"image_bytes": _bytes(_bomb())},
+        "[30000,30000,0]",
+    ),
+    # Smaller than what TensorFlow itself refuses.
+    "small bomb": (
+        "reconstruct_bytes",
+        {"image_bytes": _bytes(_bomb(20000))},
+        "[20000,20000,0]",
+    ),
+    "largest bomb": (
+        "reconstruct_bytes",
+        {"image_bytes": _bytes(_bomb(2**32 - 1))},
+        "",
+    ),
+    "GIF bomb": ("reconstruct_bytes", {"image_bytes": _bytes(_gif())}, "JPEG"),
+    "JPEG size": (
+        "reconstruct_bytes",
+        {"image_bytes": _bytes(_jpeg(np.zeros([9, 8, 1])))},
+        "[9,8,0]",
+    ),
 }
 
 
