@@ -131,6 +131,11 @@ def _define_training_flags() -> None:
     flags.DEFINE_string(
         "export_dir", None, "saved_models/<dataset>_<model> unless given."
     )
+    flags.DEFINE_integer(
+        "keep_versions",
+        None,
+        "Exported versions that stay, the new one too; all unless given.",
+    )
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -161,6 +166,7 @@ def main(arguments: Sequence[str]) -> int:
             resume=values.resume,
             evaluation=evaluation if values.evaluate else None,
             export_dir=export_dir if values.export else None,
+            keep_versions=values.keep_versions,
         )
     except DivergedError as error:
         # A diagnosis for people: a traceback adds nothing to it.

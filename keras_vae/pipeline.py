@@ -18,7 +18,11 @@ from keras_vae.models import (
     resampled,
     traverse,
 )
-from keras_vae.serving.export import check_writable, export
+from keras_vae.serving.export import export
+from keras_vae.serving.version_folders import (
+    check_keep_versions,
+    check_writable,
+)
 from keras_vae.training import (
     ExperimentConfig,
     RunFolder,
@@ -42,6 +46,7 @@ def run(
     resume: bool = True,
     evaluation: EvaluationConfig | None = None,
     export_dir: str | os.PathLike[str] | None = None,
+    keep_versions: int | None = None,
 ) -> TrainResult:
     """Trains, and at the end draws pictures, evaluates and exports.
 
@@ -51,6 +56,7 @@ def run(
         resume: Whether to go on with a run that the folder holds.
         evaluation: What is evaluated on the test split; None for nothing.
         export_dir: The exported model's folder; None exports nothing.
+        keep_versions: How many of its newest versions stay; None for all.
 
     Returns:
         What `train` returned. After an interruption nothing else is done.
@@ -60,6 +66,7 @@ def run(
         DivergedError: If the loss is not finite.
     """
     if export_dir is not None:
+        check_keep_versions(keep_versions)
         check_writable(export_dir)
     result = train(experiment, workdir, resume=resume)
     if result.interrupted:
@@ -71,7 +78,8 @@ def run(
         print(format_table(evaluate(workdir, evaluation, dataset=dataset)))
         print(f"wrote {RunFolder(workdir).results}")
     if export_dir is not None:
-        print(f"exported {export(workdir, export_dir)}")
+        path = export(workdir, export_dir, keep_versions=keep_versions)
+        print(f"exported {path}")
     return result
 
 

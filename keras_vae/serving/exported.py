@@ -9,7 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_vae.errors import UserError, did_you_mean
-from keras_vae.serving.export import METADATA, versions
+from keras_vae.serving.metadata import METADATA
+from keras_vae.serving.version_folders import versions
 
 __all__ = ["ExportedModel"]
 

@@ -54,7 +54,8 @@ def test_wrong_flag_of_train(arguments, parts, tmp_path):
 
 @pytest.mark.parametrize("name", ["evaluate", "export", "predict"])
 def test_missing_flag_is_named(name, tmp_path):
-    flag = "saved_model" if name == "predict" else "workdir"
+    required = {"export": "export_dir", "predict": "saved_model"}
+    flag = required.get(name, "workdir")
     app.assert_refused(app.run(name, cwd=tmp_path), f"--{flag}")
 
 

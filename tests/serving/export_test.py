@@ -1,10 +1,14 @@
 """Tests of versions: they appear whole or not at all."""
 
+import errno
 import importlib
 import json
 import pathlib
+import types
 
+import numpy as np
 import pytest
+import tensorflow as tf
 
 from keras_vae.config import TrainingConfig
 from keras_vae.data import DataConfig
@@ -12,7 +16,8 @@ from keras_vae.errors import UserError
 from keras_vae.model_configs import VAEConfig
 from keras_vae.models import build_model
 from keras_vae.serving import export, export_model, versions
-from keras_vae.training import ExperimentConfig
+from keras_vae.serving.metadata import describe
+from keras_vae.training import ExperimentConfig, resolve_data
 
 # The package's function of the same name hides the module.
 exporting = importlib.import_module("keras_vae.serving.export")
@@ -32,7 +37,8 @@ def model():
 
 def _fake_write(model, resolved, num_bits, folder):
     (folder / "saved_model.pb").write_bytes(b"whole")
-    return ["serving_default", "reconstruct"]
+    image = {"image": {"dtype": "float32", "shape": [None, 4, 5, 1]}}
+    return {"serving_default": {"inputs": image, "outputs": {}}}
 
 
 def _files(folder: pathlib.Path) -> set[str]:
@@ -48,8 +54,6 @@ def test_versions_count_up_and_pass_over_other_names(
     assert export_model(model, _EXPERIMENT, base) == base / "2"
     for name in ("9", "notes", "-3", "1.5"):
         (base / name).mkdir()
-    (base / "12").touch()  # A file is no version.
-    assert versions(base) == [1, 2, 9]
     assert export_model(model, _EXPERIMENT, base) == base / "10"
     assert [p for p in base.iterdir() if p.name.startswith(".")] == []
 
@@ -70,14 +74,21 @@ def test_version_is_seen_only_when_it_is_whole(model, tmp_path, monkeypatch):
         "saved_model.pb",
         "assets.extra",
         "assets.extra/metadata.json",
+        "assets.extra/tf_serving_warmup_requests",
     }
     # A server that runs as another user must be able to read it.
     assert path.stat().st_mode & 0o777 == 0o755
 
 
-@pytest.mark.parametrize("error", [OSError("full"), KeyboardInterrupt()])
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), UserError),
+        (KeyboardInterrupt(), KeyboardInterrupt),
+    ],
+)
 def test_failed_export_leaves_the_old_version_alone(
-    error, model, tmp_path, monkeypatch
+    error, raised, model, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(exporting, "_write", _fake_write)
     export_model(model, _EXPERIMENT, tmp_path)
@@ -88,8 +99,8 @@ def test_failed_export_leaves_the_old_version_alone(
         raise error
 
     monkeypatch.setattr(exporting, "_write", fail)
-    with pytest.raises(type(error)):
-        export_model(model, _EXPERIMENT, tmp_path)
+    with pytest.raises(raised):
+        export_model(model, _EXPERIMENT, tmp_path, keep_versions=1)
     assert _files(tmp_path) == before
 
 
@@ -108,15 +119,6 @@ def test_export_folder_below_a_file_is_refused(model, tmp_path):
     message = "cannot be written.*Received: --export_dir=.*Not a directory"
     with pytest.raises(UserError, match=message):
         export_model(model, _EXPERIMENT, tmp_path / "file" / "model")
-    with pytest.raises(UserError, match=message):
-        exporting.check_writable(tmp_path / "file" / "model")
-
-
-def test_check_of_the_folder_leaves_no_trace(tmp_path):
-    (tmp_path / "kept").mkdir()
-    exporting.check_writable(tmp_path / "kept")
-    exporting.check_writable(tmp_path / "new" / "model")
-    assert _files(tmp_path) == {"kept"}
 
 
 def test_metadata_says_what_the_model_is(model, tmp_path, monkeypatch):
@@ -127,7 +129,11 @@ def test_metadata_says_what_the_model_is(model, tmp_path, monkeypatch):
     assert metadata["image_range"] == [0.0, 1.0]
     assert metadata["latent_dim"] == 2
     assert metadata["groups"] == [[2]]
-    assert metadata["signatures"] == ["serving_default", "reconstruct"]
+    assert metadata["latent_layout"] == [{"shape": [2], "offset": 0, "size": 2}]
+    assert metadata["num_classes"] == 0
+    assert metadata["class_names"] == []
+    image = {"image": {"dtype": "float32", "shape": [None, 4, 5, 1]}}
+    assert metadata["signatures"]["serving_default"]["inputs"] == image
     assert metadata["binarization"] == "dynamic"
     assert metadata["dequantization"] == "none"
     assert metadata["likelihood"] == "bernoulli"
@@ -135,6 +141,53 @@ def test_metadata_says_what_the_model_is(model, tmp_path, monkeypatch):
     # The whole experiment can be had back from it.
     again = ExperimentConfig.from_dict(metadata["experiment"])
     assert again == _EXPERIMENT
+
+
+def test_metadata_has_the_signatures_that_a_server_sees(model, tmp_path):
+    path = export_model(model, _EXPERIMENT, tmp_path)
+    text = (path / "assets.extra/metadata.json").read_text()
+    signatures = json.loads(text)["signatures"]
+    assert next(iter(signatures)) == "serving_default"
+    loaded = tf.saved_model.load(str(path)).signatures
+    assert set(signatures) == set(loaded)
+    for name, function in loaded.items():
+        both = function.structured_input_signature[1]
+        for side, specs in (
+            ("inputs", both),
+            ("outputs", function.structured_outputs),
+        ):
+            assert signatures[name][side] == {
+                key: {"dtype": spec.dtype.name, "shape": spec.shape.as_list()}
+                for key, spec in specs.items()
+            }
+    # The same model says the same: there is no date in it.
+    again = export_model(model, _EXPERIMENT, tmp_path)
+    assert (again / "assets.extra/metadata.json").read_text() == text
+
+
+def test_layout_of_a_hierarchy_fills_the_flat_latent():
+    shapes = ((3,), (1, 1, 2), (2, 2, 2))
+    model = types.SimpleNamespace(
+        image_shape=(4, 5, 1), latent_dim=13, group_shapes=shapes, num_classes=3
+    )
+    resolved = resolve_data(_EXPERIMENT.data, _EXPERIMENT.model)
+    found = describe(model, _EXPERIMENT, resolved, {})
+    flat = np.arange(13)
+    parts = [
+        flat[group["offset"] :][: group["size"]].reshape(group["shape"])
+        for group in found["latent_layout"]
+    ]
+    assert [part.shape for part in parts] == list(shapes)
+    np.testing.assert_array_equal(np.concatenate([*map(np.ravel, parts)]), flat)
+    assert found["class_names"] == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize("keep", [0, -1])
+def test_number_of_kept_versions_is_checked_first(keep, tmp_path):
+    message = f"keep_versions must be at least 1. .*keep_versions={keep}"
+    with pytest.raises(UserError, match=message):
+        export(tmp_path / "run", tmp_path / "model", keep_versions=keep)
+    assert _files(tmp_path) == set()
 
 
 def test_export_of_a_folder_without_a_run_leaves_nothing(tmp_path):

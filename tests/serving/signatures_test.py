@@ -119,7 +119,7 @@ def test_signatures_of_a_vae(fixture, shape, request):
     signatures = exported._module.signatures
     found = {name: _specs(function) for name, function in signatures.items()}
     assert found == _table(shape)
-    assert exported.metadata["signatures"][0] == "serving_default"
+    assert next(iter(exported.metadata["signatures"])) == "serving_default"
     assert set(exported.metadata["signatures"]) == set(found)
 
 

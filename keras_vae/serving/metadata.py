@@ -1,0 +1,106 @@
+"""What an export says of itself: `assets.extra/metadata.json`."""
+
+import math
+import pathlib
+from typing import Any
+
+import keras
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+
+import keras_vae
+from keras_vae.models import GenerativeModel
+from keras_vae.training import ExperimentConfig
+
+__all__ = ["METADATA", "describe", "read_signatures"]
+
+METADATA = "assets.extra/metadata.json"
+
+
+def describe(
+    model: GenerativeModel,
+    experiment: ExperimentConfig,
+    resolved: dict[str, str],
+    signatures: dict[str, Any],
+) -> dict[str, Any]:
+    """Returns the metadata of an export: plain data for JSON.
+
+    The same model gives the same metadata: there is no date in it.
+
+    Args:
+        model: The model.
+        experiment: What it was trained on and how.
+        resolved: What `auto` stands for in it.
+        signatures: What `read_signatures` returned.
+
+    Returns:
+        `image_shape` (height, width, channels) and `image_range`;
+        `latent_dim`, and in `latent_layout` where each group lies in a flat
+        latent vector; how images are prepared (`binarization`,
+        `dequantization`, `num_bits`); the classes of a conditional model; the
+        signatures; the whole experiment; versions of what wrote it.
+    """
+    num_classes = getattr(model, "num_classes", 0)
+    names = getattr(model, "class_names", None) or range(num_classes)
+    return {
+        "package": f"keras_vae {keras_vae.__version__}",
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "model": experiment.model.model,
+        "image_shape": list(model.image_shape),
+        "image_range": [0.0, 1.0],
+        "num_bits": experiment.data.num_bits,
+        "latent_dim": model.latent_dim,
+        "groups": [list(shape) for shape in model.group_shapes],
+        "latent_layout": _layout(model),
+        "num_classes": num_classes,
+        "class_names": [str(name) for name in names],
+        "signatures": signatures,
+        **resolved,
+        "experiment": experiment.to_dict(),
+    }
+
+
+def _layout(model: GenerativeModel) -> list[dict[str, Any]]:
+    """Returns where each group lies in `[latent_dim]`, the top one first."""
+    layout, offset = [], 0
+    for shape in model.group_shapes or ((model.latent_dim,),):
+        size = math.prod(shape)
+        layout.append({"shape": list(shape), "offset": offset, "size": size})
+        offset += size
+    return layout
+
+
+def read_signatures(folder: pathlib.Path) -> dict[str, Any]:
+    """Returns the signatures of a SavedModel as a server sees them.
+
+    Args:
+        folder: The SavedModel.
+
+    Returns:
+        Name -> `{"inputs": {name: {"dtype": "float32", "shape": [None, 2]}},
+        "outputs": ...}`, `serving_default` first; None is a free size.
+    """
+    saved_model = saved_model_pb2.SavedModel.FromString(
+        (folder / "saved_model.pb").read_bytes()
+    )
+    found = saved_model.meta_graphs[0].signature_def
+    # Keras and TensorFlow add some that are not for callers.
+    names = [name for name in found if not name.startswith("__")]
+    return {
+        name: {
+            "inputs": _tensors(found[name].inputs),
+            "outputs": _tensors(found[name].outputs),
+        }
+        for name in sorted(names, key=lambda n: (n != "serving_default", n))
+    }
+
+
+def _tensors(infos: Any) -> dict[str, Any]:
+    return {
+        name: {
+            "dtype": tf.dtypes.as_dtype(infos[name].dtype).name,
+            "shape": tf.TensorShape(infos[name].tensor_shape).as_list(),
+        }
+        for name in sorted(infos)
+    }

@@ -1,0 +1,245 @@
+"""Version folders of a model: each appears whole or not at all.
+
+TF Serving watches a folder and takes every name in it that is a number for a
+version. So a version is written under a name that is none, synced to the disk,
+and renamed; an old one is renamed to such a name before it is deleted. Whenever
+an exporter is killed, a server sees whole versions; what is left under other
+names, the next export removes.
+"""
+
+import contextlib
+import errno
+import fcntl
+import os
+import pathlib
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+
+from keras_vae.errors import UserError
+
+__all__ = [
+    "add_version",
+    "check_keep_versions",
+    "check_writable",
+    "next_version",
+    "versions",
+]
+
+_PARTIAL = ".partial-"
+_REMOVED = ".removed-"
+_MODEL_FILE = "saved_model.pb"
+# Of a folder that no living process has locked. The first covers the moment
+# between making a folder and locking it; the second is for file systems
+# without locks.
+_GRACE_SECONDS = 60
+_ABANDONED_SECONDS = 24 * 3600
+
+
+def add_version(
+    base: pathlib.Path,
+    write: Callable[[pathlib.Path], None],
+    keep_versions: int | None = None,
+) -> pathlib.Path:
+    """Adds the next version to a model's folder.
+
+    Args:
+        base: The model's folder; made if it is missing.
+        write: Fills the empty folder whose path it is given.
+        keep_versions: How many of the newest versions stay, the new one
+            among them; None for all.
+
+    Returns:
+        The version folder.
+
+    Raises:
+        UserError: If something cannot be written or removed.
+    """
+    check_keep_versions(keep_versions)
+    with _partial_folder(base) as partial:
+        _remove_leftovers(base, partial)
+        try:
+            write(partial)
+            partial.chmod(0o755)
+            _sync_tree(partial)
+            target = _publish(partial, base)
+        except OSError as error:
+            raise _not_writable(base, error) from error
+    if keep_versions is not None:
+        _remove_old(base, keep_versions, target)
+    return target
+
+
+def check_keep_versions(keep_versions: int | None) -> None:
+    """Raises UserError if so many versions cannot be kept."""
+    if keep_versions is not None and keep_versions < 1:
+        raise UserError(
+            "keep_versions must be at least 1. "
+            f"Received: keep_versions={keep_versions}"
+        )
+
+
+def check_writable(export_dir: str | os.PathLike[str]) -> None:
+    """Raises UserError if nothing can be written there; leaves no trace."""
+    with _partial_folder(pathlib.Path(export_dir)):
+        pass
+
+
+def versions(base: pathlib.Path) -> list[int]:
+    """Returns the versions in a model's folder, in increasing order."""
+    return sorted(int(path.name) for path in _numbered(base) if path.is_dir())
+
+
+def next_version(base: pathlib.Path) -> int:
+    """Returns the number after the highest, 1 for an empty folder.
+
+    A file counts too: a server takes its name for a version.
+    """
+    return max((int(path.name) for path in _numbered(base)), default=0) + 1
+
+
+def _numbered(base: pathlib.Path) -> list[pathlib.Path]:
+    return [path for path in base.iterdir() if path.name.isdecimal()]
+
+
+@contextlib.contextmanager
+def _partial_folder(base: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Makes `base`, where it is missing, and an empty, locked folder in it.
+
+    On leaving, the folder is removed unless it was renamed, and so is what
+    was made for it and holds nothing.
+    """
+    made: list[pathlib.Path] = []
+    partial = None
+    try:
+        try:
+            made += [p for p in (base, *base.parents) if not p.exists()]
+            base.mkdir(parents=True, exist_ok=True)
+            partial = pathlib.Path(tempfile.mkdtemp(prefix=_PARTIAL, dir=base))
+        except OSError as error:
+            raise _not_writable(base, error) from error
+        with _locked(partial):
+            yield partial
+    finally:
+        if partial is not None:
+            shutil.rmtree(partial, ignore_errors=True)
+        for path in made:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+
+
+@contextlib.contextmanager
+def _locked(folder: pathlib.Path) -> Iterator[bool | None]:
+    """Tries to lock a folder; the lock ends with the process that holds it.
+
+    Yields:
+        Whether it is locked now; False if another process holds it, and None
+        if the file system has no locks.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        locked: bool | None = True
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            locked = False
+        except OSError:
+            locked = None
+        yield locked
+    finally:
+        os.close(descriptor)
+
+
+def _publish(partial: pathlib.Path, base: pathlib.Path) -> pathlib.Path:
+    """Renames a whole folder to the next version."""
+    while True:
+        target = base / str(next_version(base))
+        try:
+            partial.rename(target)
+        except OSError as error:
+            # Where another exporter was faster: the next number.
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+                continue
+            raise
+        _sync(base)
+        return target
+
+
+def _sync_tree(folder: pathlib.Path) -> None:
+    """Waits until a folder and all in it is on the disk."""
+    for path in folder.rglob("*"):
+        _sync(path)
+    _sync(folder)
+
+
+def _sync(path: pathlib.Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some network file systems cannot sync a folder.
+        if error.errno != errno.EINVAL:
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _remove_old(base: pathlib.Path, keep: int, new: pathlib.Path) -> None:
+    """Removes the versions beyond the newest, but for the new one.
+
+    Only folders with a SavedModel count, so that no other data are lost.
+    """
+    found = sorted(
+        (p for p in _numbered(base) if (p / _MODEL_FILE).is_file()),
+        key=lambda path: int(path.name),
+    )
+    for path in found[:-keep]:
+        if path == new:
+            continue
+        try:
+            _remove_version(path)
+        except OSError as error:
+            raise UserError(
+                f"{new} is exported, but an older version cannot be removed. "
+                f"Received: {path} ({error.strerror})"
+            ) from error
+
+
+def _remove_version(path: pathlib.Path) -> None:
+    if path.is_symlink():
+        path.unlink()
+        return
+    hidden = tempfile.mkdtemp(prefix=f"{_REMOVED}{path.name}-", dir=path.parent)
+    # Another exporter may have removed it; an empty folder can be replaced.
+    with contextlib.suppress(FileNotFoundError):
+        path.rename(hidden)
+    shutil.rmtree(hidden, ignore_errors=True)
+
+
+def _remove_leftovers(base: pathlib.Path, own: pathlib.Path) -> None:
+    """Removes what exporters left that were killed."""
+    for path in base.iterdir():
+        if path.name.startswith(_REMOVED):
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.name.startswith(_PARTIAL) and path != own:
+            # Another exporter may finish meanwhile.
+            with contextlib.suppress(OSError):
+                if _is_abandoned(path):
+                    shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_abandoned(path: pathlib.Path) -> bool:
+    age = time.time() - path.stat().st_mtime
+    if age <= _GRACE_SECONDS:
+        return False
+    with _locked(path) as locked:
+        return age > _ABANDONED_SECONDS if locked is None else locked
+
+
+def _not_writable(base: pathlib.Path, error: OSError) -> UserError:
+    return UserError(
+        "The export folder cannot be written: choose another "
+        f"--export_dir. Received: --export_dir={base} "
+        f"({error.strerror or error})"
+    )

@@ -1,0 +1,281 @@
+"""Tests of the files that start TF Serving: each is read as its reader does.
+
+`models.config` is checked against tensorflow-serving-api's own message. Those
+of the other two files are not in that package: the protocol check declares
+them after their `.proto` files. The YAML files are read with PyYAML; what they
+must say is written down here, as no container runtime and no cluster is at
+hand.
+"""
+
+import json
+import pathlib
+import re
+
+import pytest
+import yaml
+from google.protobuf import text_format
+from tensorflow_serving.config import model_server_config_pb2
+
+from keras_vae.errors import UserError
+from keras_vae.serving import ServerOptions, write_server_files
+from keras_vae.serving.metadata import METADATA
+from keras_vae.serving.server_files import server_files
+from tests.serving.protocol import config_files
+
+_NAMES = {
+    "models.config",
+    "batching_parameters.txt",
+    "monitoring.config",
+    "compose.yaml",
+    "kubernetes.yaml",
+}
+_METRICS = "/monitoring/prometheus/metrics"
+_DNS_LABEL = re.compile("[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+
+
+def _make_export(base: pathlib.Path) -> pathlib.Path:
+    path = base / "1" / METADATA
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({}))
+    return base
+
+
+@pytest.fixture
+def written(tmp_path):
+    """Returns the export and the folder of its files."""
+    export = _make_export(tmp_path / "saved_models" / "mnist_vae")
+    folder = tmp_path / "deploy"
+    paths = write_server_files(export, folder)
+    assert {path.name for path in paths} == _NAMES
+    assert {path.name for path in folder.iterdir()} == _NAMES
+    return export, folder
+
+
+def _flags(arguments: list[str]) -> dict[str, str]:
+    return dict(
+        argument.removeprefix("--").split("=") for argument in arguments
+    )
+
+
+def _check_flags(flags: dict[str, str]) -> None:
+    assert flags == {
+        "port": "8500",
+        "rest_api_port": "8501",
+        "model_config_file": "/config/models.config",
+        "monitoring_config_file": "/config/monitoring.config",
+        "enable_batching": "true",
+        "batching_parameters_file": "/config/batching_parameters.txt",
+        "tensorflow_intra_op_parallelism": "2",
+        "tensorflow_inter_op_parallelism": "2",
+    }
+
+
+def test_models_config_is_the_servers_message(written):
+    _, folder = written
+    config = text_format.Parse(
+        (folder / "models.config").read_text(),
+        model_server_config_pb2.ModelServerConfig(),
+    )
+    (model,) = config.model_config_list.config
+    assert model.name == "mnist_vae"
+    assert model.base_path == "/models/mnist_vae"
+    assert model.model_platform == "tensorflow"
+    (read,) = config_files.read_models(folder / "models.config")
+    assert read.num_versions == 1
+
+
+def test_batching_parameters(written):
+    _, folder = written
+    read = config_files.read_batching(folder / "batching_parameters.txt")
+    options = ServerOptions()
+    assert read.max_batch_size == options.max_batch_size == 256
+    assert read.batch_timeout_micros == options.batch_timeout_micros
+    assert read.max_enqueued_batches == options.max_enqueued_batches
+    assert read.num_batch_threads == options.cpus
+    assert read.allowed_batch_sizes == (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+
+@pytest.mark.parametrize("size", [1, 2, 64, 1024])
+def test_allowed_batch_sizes_increase_and_end_at_the_largest(size):
+    sizes = ServerOptions(max_batch_size=size).allowed_batch_sizes
+    assert list(sizes) == sorted(set(sizes))
+    assert sizes[0] == 1
+    assert sizes[-1] == size
+
+
+def test_monitoring(written):
+    _, folder = written
+    assert (
+        config_files.read_monitoring(folder / "monitoring.config") == _METRICS
+    )
+
+
+def test_compose_starts_the_image_on_the_export(written):
+    export, folder = written
+    compose = yaml.safe_load((folder / "compose.yaml").read_text())
+    assert set(compose) == {"services"}
+    (service,) = compose["services"].values()
+    assert re.fullmatch(r"tensorflow/serving:\d+\.\d+\.\d+", service["image"])
+    assert service["entrypoint"] == ["tensorflow_model_server"]
+    _check_flags(_flags(service["command"]))
+    assert service["ports"] == ["8500:8500", "8501:8501"]
+    mounts = {m["target"]: m for m in service["volumes"]}
+    assert set(mounts) == {"/models/mnist_vae", "/config"}
+    assert all(m["type"] == "bind" and m["read_only"] for m in mounts.values())
+    # Compose takes paths from the file's folder.
+    for target, path in (("/models/mnist_vae", export), ("/config", folder)):
+        source = mounts[target]["source"]
+        assert source.startswith(".")
+        assert (folder / source).resolve() == path.resolve()
+    probe = service["healthcheck"]["test"]
+    assert probe[:3] == ["CMD", "bash", "-c"]
+    assert "/v1/models/mnist_vae" in probe[3]
+    assert r"\r\n\r\n" in probe[3]
+    assert service["mem_limit"] == "2g"
+
+
+def _manifest(folder: pathlib.Path) -> dict[str, dict]:
+    text = (folder / "kubernetes.yaml").read_text()
+    documents = list(yaml.safe_load_all(text))
+    assert all(d["apiVersion"] and d["metadata"]["name"] for d in documents)
+    return {document["kind"]: document for document in documents}
+
+
+def test_kubernetes_objects_fit_together(written):
+    _, folder = written
+    objects = _manifest(folder)
+    assert {kind: found["apiVersion"] for kind, found in objects.items()} == {
+        "ConfigMap": "v1",
+        "PersistentVolumeClaim": "v1",
+        "Deployment": "apps/v1",
+        "Service": "v1",
+    }
+    for found in objects.values():
+        assert _DNS_LABEL.fullmatch(found["metadata"]["name"])
+    # The configuration is that of the files, byte for byte.
+    data = objects["ConfigMap"]["data"]
+    assert set(data) == _NAMES - {"compose.yaml", "kubernetes.yaml"}
+    for name, text in data.items():
+        assert text == (folder / name).read_text()
+    spec = objects["Deployment"]["spec"]
+    pod = spec["template"]
+    labels = pod["metadata"]["labels"]
+    assert spec["selector"]["matchLabels"] == labels
+    assert objects["Service"]["spec"]["selector"] == labels
+    volumes = {v["name"]: v for v in pod["spec"]["volumes"]}
+    claim = volumes["models"]["persistentVolumeClaim"]["claimName"]
+    assert claim == objects["PersistentVolumeClaim"]["metadata"]["name"]
+    config = volumes["config"]["configMap"]["name"]
+    assert config == objects["ConfigMap"]["metadata"]["name"]
+    assert objects["PersistentVolumeClaim"]["spec"]["accessModes"] == [
+        "ReadWriteOnce"
+    ]
+
+
+def test_kubernetes_container(written):
+    _, folder = written
+    objects = _manifest(folder)
+    pod = objects["Deployment"]["spec"]["template"]
+    (container,) = pod["spec"]["containers"]
+    assert container["command"] == ["tensorflow_model_server"]
+    _check_flags(_flags(container["args"]))
+    ports = {p["name"]: p["containerPort"] for p in container["ports"]}
+    assert ports == {"grpc": 8500, "rest": 8501}
+    for port in objects["Service"]["spec"]["ports"]:
+        assert port["targetPort"] in ports
+        assert port["port"] == ports[port["targetPort"]]
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+        get = container[probe]["httpGet"]
+        assert get == {"path": "/v1/models/mnist_vae", "port": "rest"}
+    mounts = {m["mountPath"]: m for m in container["volumeMounts"]}
+    assert mounts["/models/mnist_vae"]["name"] == "models"
+    assert mounts["/config"]["name"] == "config"
+    assert all(mount["readOnly"] for mount in mounts.values())
+    assert container["resources"]["limits"] == {"cpu": "2", "memory": "2Gi"}
+    assert pod["metadata"]["annotations"] == {
+        "prometheus.io/scrape": "true",
+        "prometheus.io/port": "8501",
+        "prometheus.io/path": _METRICS,
+    }
+
+
+def test_options_are_in_all_files(tmp_path):
+    options = ServerOptions(
+        image="registry.example/serving:1",
+        max_batch_size=8,
+        cpus=3,
+        memory="512Mi",
+        replicas=2,
+        grpc_port=9000,
+        rest_port=9001,
+    )
+    export = _make_export(tmp_path / "Über$tand" / "Big.Model_2")
+    write_server_files(export, tmp_path, options)
+    objects = _manifest(tmp_path)
+    spec = objects["Deployment"]["spec"]
+    assert objects["Deployment"]["metadata"]["name"] == "big-model-2"
+    assert spec["replicas"] == 2
+    claim = objects["PersistentVolumeClaim"]["spec"]
+    assert claim["accessModes"] == ["ReadWriteMany"]
+    (container,) = spec["template"]["spec"]["containers"]
+    assert _flags(container["args"])["port"] == "9000"
+    compose = yaml.safe_load((tmp_path / "compose.yaml").read_text())
+    service = compose["services"]["serving"]
+    assert service["image"] == container["image"] == options.image
+    assert service["ports"] == ["9000:9000", "9001:9001"]
+    assert service["mem_limit"] == "512m"
+    # `$$` is compose's way to write `$`.
+    source = service["volumes"][0]["source"].replace("$$", "$")
+    assert (tmp_path / source).resolve() == export.resolve()
+    read = config_files.read_batching(tmp_path / "batching_parameters.txt")
+    assert read.allowed_batch_sizes == (1, 2, 4, 8)
+    assert read.num_batch_threads == 3
+
+
+def test_files_are_replaced_whole(written, monkeypatch):
+    export, folder = written
+    before = {path.name: path.read_text() for path in folder.iterdir()}
+
+    def refuse(path, text):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(pathlib.Path, "write_text", refuse)
+    with pytest.raises(UserError, match="cannot be written.*--serving_files="):
+        write_server_files(export, folder, ServerOptions(max_batch_size=8))
+    assert {p.name: p.read_text() for p in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize("made", [None, "folder", "version"])
+def test_folder_without_an_export_is_refused(made, tmp_path):
+    if made:
+        (tmp_path / "model" / ("1" if made == "version" else "")).mkdir(
+            parents=True
+        )
+    with pytest.raises(UserError, match="No export.*apps/export.py.*model"):
+        write_server_files(tmp_path / "model", tmp_path / "deploy")
+    assert not (tmp_path / "deploy").exists()
+
+
+@pytest.mark.parametrize("name", ["a b", "a/b", "a:b", "", "ä", '"'])
+def test_name_that_a_server_cannot_have(name):
+    with pytest.raises(UserError, match="model's name must be"):
+        server_files(name, "../x", ServerOptions())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"max_batch_size": 0}, "max_batch_size must be at least 1"),
+        ({"max_batch_size": 96}, "power of two. Received: max_batch_size=96"),
+        ({"cpus": 0}, "cpus must be at least 1"),
+        ({"batch_timeout_micros": -1}, "batch_timeout_micros must be"),
+        ({"replicas": 0}, "replicas at least"),
+    ],
+)
+def test_wrong_options_are_named(options, message):
+    with pytest.raises(UserError, match=message):
+        ServerOptions(**options)
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))
