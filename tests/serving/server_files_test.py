@@ -10,16 +10,25 @@ hand.
 import json
 import pathlib
 import re
+import subprocess
+import sys
+import urllib.request
 
 import pytest
 import yaml
 from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
+from keras_vae.config import TrainingConfig
+from keras_vae.data import DataConfig
 from keras_vae.errors import UserError
-from keras_vae.serving import ServerOptions, write_server_files
+from keras_vae.model_configs import VAEConfig
+from keras_vae.models import build_model
+from keras_vae.serving import ServerOptions, export_model, write_server_files
 from keras_vae.serving.metadata import METADATA
 from keras_vae.serving.server_files import server_files
+from keras_vae.training import ExperimentConfig
+from tests.apps import app
 from tests.serving.protocol import config_files
 
 _NAMES = {
@@ -197,6 +206,56 @@ def test_kubernetes_container(written):
         "prometheus.io/port": "8501",
         "prometheus.io/path": _METRICS,
     }
+
+
+def test_the_protocol_check_starts_from_the_files(tmp_path):
+    config = VAEConfig(
+        model="autoencoder",
+        architecture="dense",
+        hidden_units=(4,),
+        latent_dim=2,
+    )
+    experiment = ExperimentConfig(
+        DataConfig("mnist_5k"), config, TrainingConfig(epochs=1)
+    )
+    model = build_model(config, (4, 5, 1), likelihood="bernoulli")
+    export_model(model, experiment, tmp_path / "digits")
+    folder = tmp_path / "deploy"
+    write_server_files(tmp_path / "digits", folder)
+    compose = yaml.safe_load((folder / "compose.yaml").read_text())
+    flags = [
+        flag.replace("/config", str(folder))
+        for flag in compose["services"]["serving"]["command"]
+        if flag.startswith(("--model_config", "--monitoring", "--batching"))
+    ]
+    # The container's paths are not those of this machine.
+    models = folder / "models.config"
+    models.write_text(models.read_text().replace("/models", str(tmp_path)))
+    with (
+        subprocess.Popen(
+            [
+                *(sys.executable, "-m", "tests.serving.protocol.server"),
+                *("--port=0", "--rest_api_port=0", "--enable_batching"),
+                *flags,
+            ],
+            cwd=app.ROOT,
+            env={**app.environment(), "TF_CPP_MIN_LOG_LEVEL": "3"},
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process,
+    ):
+        try:
+            assert process.stdout is not None
+            address = process.stdout.readline().split()[-1]
+            url = f"{address}/v1/models/digits"
+            with urllib.request.urlopen(url, timeout=30) as answer:
+                status = json.load(answer)["model_version_status"]
+            with urllib.request.urlopen(address + _METRICS, timeout=30) as page:
+                metrics = page.read().decode()
+        finally:
+            process.terminate()
+    assert [(s["version"], s["state"]) for s in status] == [("1", "AVAILABLE")]
+    assert ":tensorflow:serving:" in metrics
 
 
 def test_options_are_in_all_files(tmp_path):
