@@ -1,16 +1,37 @@
-"""Evaluation: bounds on the likelihood, with their protocol."""
+"""Evaluation: bounds on the likelihood, scores of images, latents."""
 
+from keras_vae.evaluation.detection import Detection, detection
+from keras_vae.evaluation.embedding import (
+    Latents,
+    Projection,
+    encode_images,
+    write_projector,
+)
 from keras_vae.evaluation.evaluate import (
     EvaluationConfig,
     evaluate,
     format_table,
 )
 from keras_vae.evaluation.likelihood import LikelihoodBounds, likelihood_bounds
+from keras_vae.evaluation.scoring import (
+    ImageScores,
+    image_scores,
+    mixture_of_classes,
+)
 
 __all__ = [
+    "Detection",
     "EvaluationConfig",
+    "ImageScores",
+    "Latents",
     "LikelihoodBounds",
+    "Projection",
+    "detection",
+    "encode_images",
     "evaluate",
     "format_table",
+    "image_scores",
     "likelihood_bounds",
+    "mixture_of_classes",
+    "write_projector",
 ]

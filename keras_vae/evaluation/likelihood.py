@@ -54,7 +54,8 @@ def likelihood_bounds(
 
     Args:
         model: A model with a likelihood (not a plain autoencoder).
-        batches: Images `[batch, height, width, channels]` in [0, 1].
+        batches: Images `[batch, height, width, channels]` in [0, 1]; for a
+            conditional model with their classes, int32 `[batch]`.
         num_importance_samples: K, at least 1.
         seed: Base of the draws; batch b uses `fold_in(seed, b)`.
         rows: Images that are decoded at once.
@@ -70,9 +71,10 @@ def likelihood_bounds(
         )
     estimate = _make_estimate(model, num_importance_samples, rows)
     parts, done = [], 0
-    for index, image in enumerate(batches):
+    for index, batch in enumerate(batches):
+        image, *label = batch if isinstance(batch, tuple) else (batch,)
         key = seeds.fold_in(seeds.from_int(seed), index)
-        parts.append(np.stack(estimate(image, key)).astype(np.float64))
+        parts.append(np.stack(estimate(key, image, *label)).astype(np.float64))
         done += int(image.shape[0])
         if progress is not None:
             progress(done)
@@ -84,12 +86,15 @@ def likelihood_bounds(
 
 def _make_estimate(
     model: GenerativeModel, num_samples: int, rows: int
-) -> Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, ...]]:
+) -> Callable[..., tuple[tf.Tensor, ...]]:
     @tf.function(reduce_retracing=True)
-    def estimate(image: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def estimate(
+        seed: tf.Tensor, image: tf.Tensor, label: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, ...]:
         batch = tf.shape(image)[0]
         chunk = tf.maximum(rows // batch, 1)
-        encoding = model.encode(image)
+        condition = {} if label is None else {"label": label}
+        encoding = model.encode(image, **condition)
         log_sum = tf.fill([batch], -np.inf)
         total = tf.zeros([batch])
         total_kl = tf.zeros([batch])
