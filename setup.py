@@ -24,6 +24,7 @@ setup(
     # The ranges are what the test suite was run with; see requirements.lock.
     install_requires=[
         "absl-py>=2.3",
+        "grpcio>=1.70",
         "importlib_resources>=6",  # tensorflow-datasets imports it undeclared.
         "keras>=3.15,<3.16",
         "matplotlib>=3.9",
@@ -34,6 +35,9 @@ setup(
         "tensorflow>=2.21,<2.22",
         "tensorflow-datasets>=4.9.10,<4.10",
         "tensorflow-probability[tf]>=0.25,<0.26",
+        "tensorflow-serving-api>=2.21,<2.22",
+        "tqdm>=4.66",
+        "urllib3>=2.2",
     ],
     extras_require={
         "demo": ["mlxtend>=0.23"],
@@ -42,8 +46,9 @@ setup(
             "mypy>=1.15",
             "pre-commit>=4",
             "pytest>=8",
+            "pyyaml>=6",
             "ruff>=0.11",
-            "tensorflow-serving-api>=2.21,<2.22",
+            "trustme>=1.2",
         ],
     },
 )

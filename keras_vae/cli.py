@@ -48,6 +48,8 @@ def run(main: Callable[[Sequence[str]], int | None]) -> None:
     """
     # Before TensorFlow is imported: its start-up messages are not for users.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # gRPC tells what it fails at twice: in its log, and to its caller.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     logging.set_verbosity(logging.WARNING)
 
     def guarded(arguments: Sequence[str]) -> None:

@@ -1,19 +1,30 @@
-"""Serving: export with signatures, and what asks an export."""
+"""Serving: export with signatures, and what asks an export or a server."""
 
+from keras_vae.serving.address import ServerAddress, parse_address
+from keras_vae.serving.backend import SignatureInfo, TensorInfo
+from keras_vae.serving.client import Client
 from keras_vae.serving.export import export, export_model
 from keras_vae.serving.exported import ExportedModel
-from keras_vae.serving.predict import VERBS, predict, read_images
+from keras_vae.serving.image_inputs import read_images
+from keras_vae.serving.labels import parse_labels
+from keras_vae.serving.predict import VERBS, predict
 from keras_vae.serving.server_files import ServerOptions, write_server_files
 from keras_vae.serving.signatures import make_endpoints
 from keras_vae.serving.version_folders import versions
 
 __all__ = [
     "VERBS",
+    "Client",
     "ExportedModel",
+    "ServerAddress",
     "ServerOptions",
+    "SignatureInfo",
+    "TensorInfo",
     "export",
     "export_model",
     "make_endpoints",
+    "parse_address",
+    "parse_labels",
     "predict",
     "read_images",
     "versions",

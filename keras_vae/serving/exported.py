@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_vae.errors import UserError, did_you_mean
+from keras_vae.serving.backend import SignatureInfo, TensorInfo, one_line
 from keras_vae.serving.metadata import METADATA
 from keras_vae.serving.version_folders import versions
 
@@ -69,7 +70,8 @@ class ExportedModel:
             Its outputs by name.
 
         Raises:
-            UserError: If the model has no such signature.
+            UserError: If the model has no such signature, or refuses the
+                inputs.
         """
         if signature not in self._module.signatures:
             raise UserError(
@@ -79,7 +81,36 @@ class ExportedModel:
             )
         function = self._module.signatures[signature]
         tensors = {k: tf.convert_to_tensor(v) for k, v in inputs.items()}
-        return {k: v.numpy() for k, v in function(**tensors).items()}
+        try:
+            return {k: v.numpy() for k, v in function(**tensors).items()}
+        except tf.errors.InvalidArgumentError as error:
+            raise UserError(
+                "The model refused the request; it says: "
+                f"{one_line(error.message)}. Received: {self.path}"
+            ) from error
+
+    @property
+    def signatures(self) -> dict[str, SignatureInfo]:
+        """What the model answers, by name."""
+        return {
+            name: SignatureInfo(
+                _tensors(function.structured_input_signature[1]),
+                _tensors(function.structured_outputs),
+            )
+            for name, function in self._module.signatures.items()
+        }
+
+    def close(self) -> None:
+        """Does nothing: there is no connection."""
+
+
+def _tensors(specs: dict[str, tf.TensorSpec]) -> dict[str, TensorInfo]:
+    return {
+        name: TensorInfo(
+            np.dtype(spec.dtype.as_numpy_dtype), tuple(spec.shape.as_list())
+        )
+        for name, spec in sorted(specs.items())
+    }
 
 
 def _version_folder(path: pathlib.Path) -> pathlib.Path:

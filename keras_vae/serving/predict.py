@@ -1,25 +1,47 @@
-"""`predict`: image files in, pictures and tables out, through an export."""
+"""`predict`: image files in, pictures and tables out, through a client."""
 
-import contextlib
-import csv
+import dataclasses
+import math
 import os
 import pathlib
+import sys
 import zipfile
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TextIO
 
 import numpy as np
+from tqdm import tqdm
 
-from keras_vae import plotting
-from keras_vae.data import SUFFIXES, inspect_image, read_image
+from keras_vae import outputs
 from keras_vae.errors import UserError, did_you_mean
-from keras_vae.serving.exported import ExportedModel
+from keras_vae.serving.answer_files import (
+    Answers,
+    write_csv,
+    write_npz,
+    write_pictures,
+)
+from keras_vae.serving.client import Client, row_seeds
+from keras_vae.serving.image_inputs import find_images, load_images
+from keras_vae.serving.labels import Labels, labels_of_rows
 
-__all__ = ["VERBS", "predict", "read_images"]
+__all__ = ["VERBS", "predict"]
 
 VERBS = ("reconstruct", "encode", "decode", "sample", "score")
-_BATCH_SIZE = 256
-_MAX_SEED = 2**31 - 1
+_SUFFIXES = {
+    "reconstruct": (".png", ""),
+    "sample": (".png", ""),
+    "decode": (".png", ""),
+    "encode": (".npz",),
+    "score": (".csv",),
+}
+# The output that is a picture.
+_PICTURE = {
+    "reconstruct": "reconstruction",
+    "sample": "image",
+    "decode": "image",
+}
+# Of all images of one grid together: it is made in memory.
+_MAX_GRID_PIXELS = 1 << 24
 # What NumPy raises for a file that is no .npz, is cut off, or lacks the array.
 _NPZ_ERRORS = (
     EOFError,
@@ -29,62 +51,27 @@ _NPZ_ERRORS = (
     ValueError,
     zipfile.BadZipFile,
 )
-_SUFFIX = {
-    "reconstruct": ".png",
-    "sample": ".png",
-    "decode": ".png",
-    "encode": ".npz",
-    "score": ".csv",
-}
 
 
-def read_images(
-    inputs: Sequence[str], image_shape: tuple[int, int, int]
-) -> tuple[list[pathlib.Path], np.ndarray]:
-    """Reads image files, and the image files in folders.
+@dataclasses.dataclass(frozen=True)
+class _Rows:
+    """What is asked.
 
-    Args:
-        inputs: Files and folders.
-        image_shape: What each image must be, (height, width, channels).
-
-    Returns:
-        The paths, and the images float32 `[num, height, width, channels]` in
-        [0, 1].
-
-    Raises:
-        UserError: If there is no image, one cannot be read, or one has another
-            size.
+    Attributes:
+        num: How many rows there are.
+        batch: (start, stop) -> inputs of those rows by name.
+        labels: int32 [num]; None for a model without classes.
+        files: The file of each row, where rows are files.
     """
-    paths: list[pathlib.Path] = []
-    for name in inputs:
-        path = pathlib.Path(name)
-        if path.is_dir():
-            paths += sorted(
-                p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES
-            )
-        elif path.is_file():
-            paths.append(path)
-        else:
-            raise UserError(f"There is no such file. Received: {name}")
-    if not paths:
-        raise UserError(
-            "No image files: name PNG or JPEG files, or folders of them. "
-            f"Received: {' '.join(inputs) or 'nothing'}"
-        )
-    for path in paths:
-        file = inspect_image(path)
-        if (file.height, file.width) != image_shape[:2]:
-            raise UserError(
-                f"The model takes images of {image_shape[0]}x{image_shape[1]} "
-                "pixels (height x width): resize the file. Received: "
-                f"{file.height}x{file.width} in {path}"
-            )
-    images = [read_image(path, image_shape[-1]) for path in paths]
-    return paths, np.stack(images).astype(np.float32) / 255.0
+
+    num: int
+    batch: Callable[[int, int], dict[str, np.ndarray]]
+    labels: np.ndarray | None
+    files: list[pathlib.Path] | None = None
 
 
 def predict(
-    model: ExportedModel,
+    client: Client,
     verb: str,
     inputs: Sequence[str],
     output: str | os.PathLike[str],
@@ -92,90 +79,69 @@ def predict(
     num_images: int = 64,
     seed: int = 0,
     temperature: float = 1.0,
+    label: Labels = None,
+    stream: TextIO | None = None,
 ) -> pathlib.Path:
-    """Asks an export and writes the answer as one file.
+    """Asks a model and writes the answers, whole or not at all.
+
+    Files are read while others are answered, and memory does not grow with
+    their number. On a terminal a bar shows the progress.
 
     Args:
-        model: The export.
+        client: Asks the model.
         verb: `reconstruct` (PNG: each image beside its reconstruction),
             `encode` (NPZ of the latents and the file names), `decode` (from
             such an NPZ back to a PNG), `sample` (PNG of new images) or
             `score` (CSV, nats per image).
         inputs: Image files or folders; an NPZ file for `decode`; nothing for
             `sample`.
-        output: The file to write; its suffix must be that of the verb.
+        output: The file to write; its suffix must be that of the verb. Where
+            that is PNG, a name without a suffix is a folder that gets a file
+            for each image.
         num_images: Images that `sample` draws.
         seed: Row i of `sample` and `score` uses the seed `[seed, i]`.
         temperature: Multiplies the prior's standard deviation in `sample`.
+        label: For a conditional model: one label for all rows, or one for
+            each, which `sample` takes in turn; `"folders"` for the class that
+            each file's folder is named after; None in `decode` for those that
+            `encode` wrote.
+        stream: Where progress is shown; standard error unless given.
 
     Returns:
-        The path of the file.
+        The path of the file or folder.
 
     Raises:
-        UserError: If the input or the output cannot be used.
+        UserError: If the input or the output cannot be used, or the model
+            does not answer.
     """
     if verb not in VERBS:
         raise UserError(
             f"Unknown command. {did_you_mean(verb, VERBS)} Received: {verb}"
         )
-    path = pathlib.Path(output)
-    if path.suffix != _SUFFIX[verb]:
-        raise UserError(
-            f"{verb} writes a {_SUFFIX[verb]} file. Received: --output={output}"
-        )
-    if not 0 <= seed <= _MAX_SEED:
-        raise UserError(
-            f"seed must be 0 ... {_MAX_SEED}. Received: seed={seed}"
-        )
+    path = outputs.check_suffix(output, _SUFFIXES[verb], verb)
+    if not path.suffix:
+        outputs.check_free_folder(path)
+    row_seeds(seed, 1)
     if verb == "sample":
-        _check_sampling(num_images, temperature)
-        rows = {
-            "seed": _row_seeds(seed, num_images),
-            "temperature": np.full([num_images], temperature, np.float32),
-        }
-        _save_grid(path, _ask(model, "sample", rows)["image"])
-        return path
-    if verb == "decode":
-        rows = {"z": _read_latents(inputs, model.metadata["latent_dim"])}
-        _save_grid(path, _ask(model, "decode", rows)["image"])
-        return path
-    files, images = read_images(inputs, model.image_shape)
-    rows = {"image": images}
-    if verb == "reconstruct":
-        answers = _ask(model, verb, rows)["reconstruction"]
-        pairs = np.stack([images, answers], axis=1)
-        _save_grid(path, pairs.reshape([-1, *model.image_shape]), columns=8)
-    elif verb == "encode":
-        codes: dict[str, Any] = _ask(model, verb, rows)
-        codes["image_file"] = np.array([str(file) for file in files])
-        _replace(path, lambda p: np.savez(p, **codes))
+        _check_sampling(inputs, num_images, temperature)
+        rows = _sample_rows(client, num_images, seed, temperature, label)
+    elif verb == "decode":
+        rows = _latent_rows(client, inputs, label)
     else:
-        rows["seed"] = _row_seeds(seed, len(images))
-        scores = _ask(model, verb, rows)
-        _replace(path, lambda p: _write_csv(p, files, scores))
+        rows = _image_rows(client, verb, inputs, seed, label)
+    if path.suffix == ".png":
+        _check_grid(client, verb, rows)
+    answers = _shown(_answers(client, verb, rows), rows.num, stream)
+    _write(client, verb, rows, answers, path)
     return path
 
 
-def _ask(
-    model: ExportedModel, signature: str, rows: dict[str, np.ndarray]
-) -> dict[str, np.ndarray]:
-    """Asks in batches, so that memory does not grow with the input."""
-    count = len(next(iter(rows.values())))
-    answers = [
-        model(signature, **{k: v[i : i + _BATCH_SIZE] for k, v in rows.items()})
-        for i in range(0, count, _BATCH_SIZE)
-    ]
-    return {k: np.concatenate([a[k] for a in answers]) for k in answers[0]}
-
-
-def _row_seeds(seed: int, count: int) -> np.ndarray:
-    return np.stack(
-        [np.full([count], seed, np.int32), np.arange(count, dtype=np.int32)], 1
-    )
-
-
-def _check_sampling(num_images: int, temperature: float) -> None:
-    if num_images < 1:
+def _check_sampling(
+    inputs: Sequence[str], num_images: int, temperature: float
+) -> None:
+    if inputs:
+        raise UserError(f"sample takes no files. Received: {' '.join(inputs)}")
+    if not 1 <= num_images < 2**31:
         raise UserError(
             f"num_images must be at least 1. Received: num_images={num_images}"
         )
@@ -186,7 +152,34 @@ def _check_sampling(num_images: int, temperature: float) -> None:
         )
 
 
-def _read_latents(inputs: Sequence[str], latent_dim: int) -> np.ndarray:
+def _sample_rows(
+    client: Client, num: int, seed: int, temperature: float, label: Labels
+) -> _Rows:
+    def batch(start: int, stop: int) -> dict[str, np.ndarray]:
+        scale = np.full([stop - start], temperature, np.float32)
+        seeds = row_seeds(seed, stop - start, start)
+        return {"seed": seeds, "temperature": scale}
+
+    return _Rows(num, batch, labels_of_rows(client, label, num, repeat=True))
+
+
+def _image_rows(
+    client: Client, verb: str, inputs: Sequence[str], seed: int, label: Labels
+) -> _Rows:
+    files = find_images(inputs, client.image_shape)
+    channels = client.image_shape[-1]
+
+    def batch(start: int, stop: int) -> dict[str, np.ndarray]:
+        rows = {"image": load_images(files[start:stop], channels)}
+        if verb == "score":
+            rows["seed"] = row_seeds(seed, stop - start, start)
+        return rows
+
+    labels = labels_of_rows(client, label, len(files), files=files)
+    return _Rows(len(files), batch, labels, files)
+
+
+def _latent_rows(client: Client, inputs: Sequence[str], label: Labels) -> _Rows:
     if len(inputs) != 1:
         raise UserError(
             "decode takes one .npz file with an array `mean` or `z`. "
@@ -197,14 +190,15 @@ def _read_latents(inputs: Sequence[str], latent_dim: int) -> np.ndarray:
         with open(inputs[0], "rb") as file, np.load(file) as arrays:
             name = "mean" if "mean" in arrays else "z"
             z = np.asarray(arrays[name], np.float32)
+            written = arrays["label"].tolist() if "label" in arrays else None
     except _NPZ_ERRORS as error:
         raise UserError(
             "decode takes one .npz file with an array `mean` or `z`. "
             f"Received: {inputs[0]}"
         ) from error
-    if z.ndim != 2 or not len(z) or z.shape[1] != latent_dim:
+    if z.ndim != 2 or not len(z) or z.shape[1] != client.latent_dim:
         raise UserError(
-            f"The latents must have the shape [num, {latent_dim}]. "
+            f"The latents must have the shape [num, {client.latent_dim}]. "
             f"Received: {list(z.shape)} in {inputs[0]}"
         )
     if not np.isfinite(z).all():
@@ -212,40 +206,80 @@ def _read_latents(inputs: Sequence[str], latent_dim: int) -> np.ndarray:
             "The latents must be finite. Received: NaN or infinity in "
             f"{inputs[0]}"
         )
-    return z
-
-
-def _save_grid(
-    path: pathlib.Path, images: np.ndarray, columns: int | None = None
-) -> None:
-    _replace(
-        path,
-        lambda p: plotting.save_png(p, plotting.image_grid(images, columns), 2),
+    if label is None and client.is_conditional:
+        label = written
+    return _Rows(
+        len(z),
+        lambda start, stop: {"z": z[start:stop]},
+        labels_of_rows(client, label, len(z)),
     )
 
 
-def _write_csv(
-    path: pathlib.Path, files: list[pathlib.Path], answers: dict[str, Any]
-) -> None:
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["file", *answers])
-        for row, name in enumerate(files):
-            values = [f"{values[row]:.6g}" for values in answers.values()]
-            writer.writerow([name, *values])
-
-
-def _replace(path: pathlib.Path, write: Any) -> None:
-    """Calls `write` on a path beside `path`, then renames: all or nothing."""
-    partial = path.with_name(f".partial-{path.name}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(partial)
-        partial.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()
+def _check_grid(client: Client, verb: str, rows: _Rows) -> None:
+    num = rows.num * (1 + (verb == "reconstruct"))
+    if num * math.prod(client.image_shape[:2]) > _MAX_GRID_PIXELS:
         raise UserError(
-            f"The output cannot be written. Received: --output={path} "
-            f"({error.strerror})"
-        ) from error
+            f"{num:,} images are too many for one picture: name a folder, "
+            "without a suffix, as the output. "
+            f"Received: {rows.num:,} rows"
+        )
+
+
+def _answers(client: Client, verb: str, rows: _Rows) -> Answers:
+    step = client.rows_per_request(verb)
+
+    def batch(start: int) -> dict[str, np.ndarray]:
+        stop = min(start + step, rows.num)
+        inputs = rows.batch(start, stop)
+        if rows.labels is not None:
+            inputs["label"] = rows.labels[start:stop]
+        return inputs
+
+    return client.ask_batches(verb, map(batch, range(0, rows.num, step)))
+
+
+def _shown(answers: Answers, total: int, stream: TextIO | None) -> Answers:
+    stream = stream or sys.stderr
+    # Where all is done within a second there is nothing to show.
+    with tqdm(
+        total=total,
+        unit=" images",
+        file=stream,
+        disable=not stream.isatty(),
+        delay=1,
+    ) as bar:
+        for answer in answers:
+            yield answer
+            bar.update(len(next(iter(answer.values()))))
+
+
+def _write(
+    client: Client,
+    verb: str,
+    rows: _Rows,
+    answers: Answers,
+    path: pathlib.Path,
+) -> None:
+    files = rows.files or []
+    if verb == "score":
+        outputs.replace_file(path, lambda p: write_csv(p, files, answers))
+    elif verb == "encode":
+        extra = {"image_file": np.array([str(file) for file in files])}
+        if rows.labels is not None:
+            extra["label"] = rows.labels
+        outputs.replace_file(
+            path, lambda p: write_npz(p, answers, rows.num, extra)
+        )
+    elif not path.suffix:
+        name = _PICTURE[verb]
+        outputs.write_folder(
+            path, lambda p: write_pictures(p, answers, name, rows.files)
+        )
+    else:
+        images = np.concatenate([a[_PICTURE[verb]] for a in answers])
+        columns = None
+        if verb == "reconstruct":
+            originals = load_images(files, client.image_shape[-1])
+            pairs = np.stack([originals, images], axis=1)
+            images, columns = pairs.reshape([-1, *client.image_shape]), 8
+        outputs.save_grid(path, images, columns)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import PIL.Image
 import tensorflow as tf
-from tensorflow_serving.apis import (  # type: ignore[import-untyped]
+from tensorflow_serving.apis import (
     predict_pb2,
     prediction_log_pb2,
 )

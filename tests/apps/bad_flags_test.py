@@ -54,7 +54,7 @@ def test_wrong_flag_of_train(arguments, parts, tmp_path):
 
 @pytest.mark.parametrize("name", ["evaluate", "export", "predict"])
 def test_missing_flag_is_named(name, tmp_path):
-    required = {"export": "export_dir", "predict": "saved_model"}
+    required = {"export": "export_dir", "predict": "output"}
     flag = required.get(name, "workdir")
     app.assert_refused(app.run(name, cwd=tmp_path), f"--{flag}")
 
@@ -64,6 +64,18 @@ def test_arguments_are_refused(name, tmp_path):
     flags = ["--workdir=run"] + ["--export_dir=e"] * (name == "export")
     result = app.run(name, *flags, "more", cwd=tmp_path)
     app.assert_refused(result, "Only flags are taken. Received: more")
+
+
+@pytest.mark.parametrize(
+    ("where", "received"),
+    [((), "neither"), (("--saved_model=m", "--server=host:8500"), "both")],
+)
+def test_predict_asks_one_model(where, received, tmp_path):
+    result = app.run(
+        "predict", "sample", "--output=o.png", *where, cwd=tmp_path
+    )
+    parts = ["--saved_model=DIR or --server=ADDRESS", f"Received: {received}"]
+    app.assert_refused(result, *parts)
 
 
 def test_predict_without_a_command_lists_them(tmp_path):

@@ -1,7 +1,6 @@
 """Tests of `predict`: image files in, pictures and tables out."""
 
 import csv
-import importlib
 import zlib
 
 import numpy as np
@@ -9,12 +8,13 @@ import PIL.Image
 import pytest
 
 from keras_vae.errors import UserError
-from keras_vae.serving import ExportedModel, predict, read_images
+from keras_vae.serving import Client, predict, read_images
 
 
 @pytest.fixture(scope="module")
 def model(trained_run):
-    return ExportedModel(trained_run.export_dir)
+    with Client(trained_run.export_dir) as client:
+        yield client
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def test_reconstruct_shows_each_image_beside_its_reconstruction(
     path = predict(model, "reconstruct", [str(digits)], tmp_path / "pairs.png")
     files, images = read_images([str(digits)], (28, 28, 1))
     assert len(files) == 8
-    answers = model("reconstruct", image=images)["reconstruction"]
+    answers = model.reconstruct(images)
     grid = _levels(path)
     for i in range(8):
         np.testing.assert_array_equal(_tile(grid, 2 * i, 8), _levels(files[i]))
@@ -56,11 +56,11 @@ def test_encode_writes_latents_that_decode_reads(model, digits, tmp_path):
     files, images = read_images([str(digits)], (28, 28, 1))
     with np.load(codes) as arrays:
         assert arrays["image_file"].tolist() == [str(f) for f in files]
-        expected = model("encode", image=images)
+        expected = model.encode(images)
         np.testing.assert_array_equal(arrays["mean"], expected["mean"])
         np.testing.assert_array_equal(arrays["stddev"], expected["stddev"])
     picture = predict(model, "decode", [str(codes)], tmp_path / "back.png")
-    decoded = model("decode", z=expected["mean"])["image"]
+    decoded = model.decode(expected["mean"])
     found = _tile(_levels(picture), 4, 3).astype(np.float32)
     np.testing.assert_allclose(found, decoded[4, ..., 0] * 255, atol=0.501)
 
@@ -69,7 +69,7 @@ def test_score_writes_a_row_for_each_file(model, digits, tmp_path):
     path = predict(model, "score", [str(digits)], tmp_path / "s.csv", seed=3)
     files, images = read_images([str(digits)], (28, 28, 1))
     seed = np.array([[3, i] for i in range(len(files))], np.int32)
-    expected = model("score", image=images, seed=seed)
+    expected = model.ask("score", image=images, seed=seed)
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["file"] for row in rows] == [str(f) for f in files]
@@ -78,11 +78,10 @@ def test_score_writes_a_row_for_each_file(model, digits, tmp_path):
         np.testing.assert_allclose(found, expected[name], rtol=1e-5)
 
 
-def test_sample_draws_as_many_as_asked_in_batches(model, tmp_path, monkeypatch):
+def test_sample_draws_as_many_as_asked_in_batches(trained_run, model, tmp_path):
     whole = predict(model, "sample", [], tmp_path / "one.png", num_images=7)
-    module = importlib.import_module("keras_vae.serving.predict")
-    monkeypatch.setattr(module, "_BATCH_SIZE", 3)
-    parts = predict(model, "sample", [], tmp_path / "two.png", num_images=7)
+    with Client(trained_run.export_dir, batch_size=3) as small:
+        parts = predict(small, "sample", [], tmp_path / "two.png", num_images=7)
     difference = _levels(whole).astype(int) - _levels(parts)
     assert np.abs(difference).max() <= 1
     other = predict(
@@ -98,6 +97,16 @@ def test_cold_samples_are_all_the_same(model, tmp_path):
     grid = _levels(path)
     for i in range(1, 4):
         np.testing.assert_array_equal(_tile(grid, i, 2), _tile(grid, 0, 2))
+
+
+def test_folder_gets_a_picture_for_each_file(model, digits, tmp_path):
+    path = predict(model, "reconstruct", [str(digits)], tmp_path / "pictures")
+    files, images = read_images([str(digits)], (28, 28, 1))
+    names = [f"{i:06d}_{file.stem}.png" for i, file in enumerate(files)]
+    assert sorted(p.name for p in path.iterdir()) == names
+    found = _levels(path / names[3]).astype(np.float32)
+    expected = model.reconstruct(images)[3, ..., 0] * 255
+    np.testing.assert_allclose(found, expected, atol=0.501)
 
 
 def test_colour_files_become_grey_where_the_model_is(model, digits, tmp_path):
@@ -128,6 +137,10 @@ def test_colour_files_become_grey_where_the_model_is(model, digits, tmp_path):
         ("encode", ["deep.png"], "o.npz", {}, "8 bits.*deep.png"),
         ("encode", ["bomb.png"], "o.npz", {}, "more than .* pixels"),
         ("reconstruct", ["good.png", "broken.png"], "o.png", {}, "broken"),
+        ("sample", ["good.png"], "o.png", {}, "sample takes no files"),
+        ("sample", [], "empty/../full", {}, "exists and is not empty"),
+        ("sample", [], "o.png", {"label": [3]}, "not conditional.*3"),
+        ("sample", [], "o.png", {"num_images": 30_000}, "name a folder"),
         ("sample", [], "o.png", {"num_images": 0}, "num_images must be"),
         ("sample", [], "o.png", {"temperature": np.nan}, "temperature.*nan"),
         ("sample", [], "o.png", {"temperature": -1.0}, "temperature.*-1"),
@@ -164,6 +177,8 @@ def test_what_cannot_be_used_is_refused_and_nothing_is_left(
 
 def _write_inputs(folder):
     (folder / "empty").mkdir()
+    (folder / "full").mkdir()
+    (folder / "full" / "notes.txt").touch()
     (folder / "text.png").write_text("no image")
     PIL.Image.new("L", [28, 28]).save(folder / "good.png")
     PIL.Image.new("L", [28, 20]).save(folder / "small.png")

@@ -1,0 +1,227 @@
+"""Checks inputs before they are sent: a server's own words are terse."""
+
+import io
+import os
+import pathlib
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from keras_vae.errors import UserError, did_you_mean
+from keras_vae.serving.backend import SignatureInfo, TensorInfo
+
+__all__ = ["check_inputs", "read_file"]
+
+# The largest file that is sent: far more than a picture for a model.
+_MAX_FILE_BYTES = 16 << 20
+_MAX_FILE_MIB = _MAX_FILE_BYTES >> 20
+_FORMATS = ("PNG", "JPEG")
+# What Pillow raises for files that are no images, or claim to be huge.
+_READ_ERRORS = (
+    OSError,
+    SyntaxError,
+    EOFError,
+    Image.DecompressionBombError,
+)
+
+
+def check_inputs(
+    name: str,
+    signature: SignatureInfo,
+    inputs: Mapping[str, Any],
+    num_classes: int | None = None,
+) -> dict[str, np.ndarray]:
+    """Returns the inputs of a signature as arrays that fit it.
+
+    Args:
+        name: Of the signature.
+        signature: What it takes.
+        inputs: By name; each `[batch, ...]`.
+        num_classes: Labels are below it, where it is known.
+
+    Returns:
+        Arrays of exactly the signature's dtypes. Floats of another precision
+        and integers of another size are converted.
+
+    Raises:
+        UserError: If an input is missing, unknown, empty, of a wrong type or
+            shape, not finite, or out of its range.
+    """
+    _check_names(name, signature, inputs)
+    arrays = {
+        key: _converted(key, inputs[key], info)
+        for key, info in signature.inputs.items()
+    }
+    rows = {key: len(array) for key, array in arrays.items()}
+    if len(set(rows.values())) != 1:
+        found = ", ".join(f"{key} {count}" for key, count in rows.items())
+        raise UserError(
+            f"All inputs must have the same number of rows. Received: {found}"
+        )
+    if not next(iter(rows.values())):
+        raise UserError(
+            f"{name} needs at least one row. Received: an empty batch"
+        )
+    for key, array in arrays.items():
+        _check_values(key, array, num_classes)
+    return arrays
+
+
+def read_file(
+    file: bytes | str | os.PathLike[str], image_shape: tuple[int, int, int]
+) -> bytes:
+    """Returns the content of a PNG or JPEG file, its header checked.
+
+    What its header promises is checked, and nothing decoded: a small file may
+    claim a picture that fills the memory of a server.
+
+    Args:
+        file: Its path, or its content.
+        image_shape: (height, width, channels) of the model's images.
+
+    Raises:
+        UserError: If it cannot be read, is too large, is no PNG or JPEG, or
+            has another size than the model's images.
+    """
+    name = "its bytes" if isinstance(file, bytes) else str(file)
+    try:
+        if isinstance(file, bytes):
+            data = file
+        else:
+            with pathlib.Path(file).open("rb") as stream:
+                data = stream.read(_MAX_FILE_BYTES + 1)
+        if len(data) > _MAX_FILE_BYTES:
+            raise UserError(
+                f"The file has more than {_MAX_FILE_MIB} MiB: it is none for "
+                f"this model. Received: {name}"
+            )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+                width, height = image.size
+    except _READ_ERRORS as error:
+        reason = getattr(error, "strerror", None) or "no PNG or JPEG"
+        raise UserError(
+            f"The file cannot be read as an image ({reason}). Received: {name}"
+        ) from error
+    if (height, width) != image_shape[:2]:
+        raise UserError(
+            f"The model takes images of {image_shape[0]}x{image_shape[1]} "
+            "pixels (height x width): resize the file. Received: "
+            f"{height}x{width} in {name}"
+        )
+    return data
+
+
+def _check_names(
+    name: str, signature: SignatureInfo, inputs: Mapping[str, Any]
+) -> None:
+    if "label" in signature.inputs and "label" not in inputs:
+        raise UserError(
+            "The model is conditional: give a label, int32 [batch]. "
+            "Received: no label"
+        )
+    if "label" in inputs and "label" not in signature.inputs:
+        raise UserError(
+            f"{name} takes no label: the model is not conditional. "
+            "Received: a label"
+        )
+    unknown = sorted(inputs.keys() - signature.inputs.keys())
+    if unknown:
+        raise UserError(
+            f"{name} has no such input. "
+            f"{did_you_mean(unknown[0], signature.inputs)} "
+            f"Received: {unknown[0]}"
+        )
+    if signature.inputs.keys() != inputs.keys():
+        raise UserError(
+            f"{name} takes {', '.join(signature.inputs)}. "
+            f"Received: {', '.join(sorted(inputs)) or 'nothing'}"
+        )
+
+
+def _converted(key: str, value: Any, info: TensorInfo) -> np.ndarray:
+    """Returns `value` with the dtype of `info`, its shape checked."""
+    if info.dtype == object:
+        return _converted_files(key, value)
+    try:
+        array = np.asarray(value)
+    except ValueError as error:  # Rows of several lengths.
+        raise _wrong_shape(key, info, "rows of several shapes") from error
+    kinds = "f" if info.dtype.kind == "f" else "iu"
+    if array.dtype.kind not in kinds:
+        hint = ""
+        if key == "image" and array.dtype == np.uint8:
+            hint = ": divide 8-bit levels by 255"
+        raise UserError(
+            f"{key} must be {info.dtype}{hint}. Received: {array.dtype}"
+        )
+    expected = (array.shape[:1] or (None,)) + info.shape[1:]
+    if array.ndim != len(info.shape) or any(
+        size is not None and size != found
+        for size, found in zip(expected, array.shape)
+    ):
+        raise _wrong_shape(key, info, str(list(array.shape)))
+    if kinds == "iu" and array.size:
+        limits = np.iinfo(info.dtype)
+        if array.min() < limits.min or array.max() > limits.max:
+            raise UserError(
+                f"{key} must fit {info.dtype}. Received: {array.min()} ... "
+                f"{array.max()}"
+            )
+    with np.errstate(over="ignore"):  # Infinity is refused later.
+        return np.ascontiguousarray(array, info.dtype)
+
+
+def _wrong_shape(key: str, info: TensorInfo, received: str) -> UserError:
+    sizes = ["batch", *("any" if n is None else n for n in info.shape[1:])]
+    return UserError(
+        f"{key} must have the shape [{', '.join(map(str, sizes))}]. "
+        f"Received: {received}"
+    )
+
+
+def _converted_files(key: str, value: Any) -> np.ndarray:
+    is_text = isinstance(value, (bytes, str))
+    files = [] if is_text else list(value)
+    wrong = [file for file in files if not isinstance(file, bytes)]
+    if is_text or wrong:
+        found = type(wrong[0] if wrong else value).__name__
+        raise UserError(
+            f"{key} must be a list of bytes, those of PNG or JPEG files. "
+            f"Received: {found}"
+        )
+    for index, file in enumerate(files):
+        if not 0 < len(file) <= _MAX_FILE_BYTES:
+            raise UserError(
+                f"A file may have 1 byte ... {_MAX_FILE_MIB} MiB. "
+                f"Received: {len(file):,} bytes in {key}[{index}]"
+            )
+    array = np.empty([len(files)], object)
+    array[:] = files
+    return array
+
+
+def _check_values(key: str, array: np.ndarray, num_classes: int | None) -> None:
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        row = int(np.argwhere(~np.isfinite(array))[0][0])
+        raise UserError(
+            f"{key} must be finite. Received: NaN or infinity in row {row}"
+        )
+    if key == "image" and (array.min() < 0 or array.max() > 1):
+        raise UserError(
+            "image must be in [0, 1]. Received: "
+            f"{array.min():g} ... {array.max():g}"
+        )
+    if key == "temperature" and array.min() < 0:
+        raise UserError(
+            f"temperature must be at least 0. Received: {array.min():g}"
+        )
+    if key == "label":
+        last = "..." if num_classes is None else f"... {num_classes - 1}"
+        wrong = array[(array < 0) | (array >= (num_classes or np.inf))]
+        if wrong.size:
+            raise UserError(f"label must be 0 {last}. Received: {wrong[0]}")

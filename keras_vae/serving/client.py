@@ -1,0 +1,459 @@
+"""`Client`: asks a model, wherever it is."""
+
+import collections
+import concurrent.futures
+import functools
+import math
+import os
+import pathlib
+import types
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_vae.errors import UserError, did_you_mean
+from keras_vae.serving import checks
+from keras_vae.serving.address import (
+    ServerAddress,
+    is_address,
+    parse_address,
+    read_certificates,
+)
+from keras_vae.serving.backend import Backend, SignatureInfo
+from keras_vae.serving.exported import ExportedModel
+from keras_vae.serving.rest_backend import RestBackend
+from keras_vae.serving.retries import Retries
+
+__all__ = ["Client", "row_seeds"]
+
+# Servers and what stands before them often take at most 4 MiB.
+_MAX_MESSAGE_BYTES = 3 << 20
+_MAX_SEED = 2**31 - 1
+_MAX_TIMEOUT = 86_400
+
+Label = int | Sequence[int] | np.ndarray | None
+
+
+class Client:
+    """Asks a model: an export in process, or TF Serving over gRPC or REST.
+
+    Arrays go in and come out. However many rows there are, they are sent in
+    batches that a server takes, several at once, and the answers come in the
+    order of the rows. Inputs are checked before they are sent. Threads may
+    share a client. All that goes wrong is a `keras_vae.errors.UserError`.
+
+    Args:
+        target: The folder of an export; or the address of a server,
+            `host:8500` (gRPC), `grpcs://host:8500` (gRPC with TLS),
+            `http://host:8501` or `https://host:8501` (REST).
+        model_name: The model's name on the server; that of the official
+            image is `model` unless it is told another.
+        version: The model's version; None for the highest one in a folder,
+            and for the one that a server chooses.
+        timeout: Seconds until the server must have answered a request.
+        retries: Further tries where the server cannot be reached or says that
+            it is not available; each waits about twice as long as the one
+            before. Nothing else is tried again.
+        batch_size: Rows of a request at most; fewer where images are large.
+        max_in_flight: Requests that wait for an answer at the same time.
+        tls_ca: PEM file with the certificate to trust; a gRPC server is then
+            asked with TLS. None for whom the system trusts.
+        retry_seed: Of the waiting times between tries; None for chance, so
+            that clients do not come back all at once.
+
+    Raises:
+        UserError: If the target is none, or the certificate cannot be read.
+            Whether a server is there shows when it is first asked.
+
+    Example:
+        >>> with Client("localhost:8500", model_name="mnist_vae") as client:
+        ...     images = client.sample(16, seed=1)  # [16, 28, 28, 1]
+        ...     codes = client.encode(images)["mean"]
+        ...     again = client.decode(codes)
+    """
+
+    def __init__(
+        self,
+        target: str | os.PathLike[str] | ServerAddress,
+        *,
+        model_name: str = "model",
+        version: int | None = None,
+        timeout: float = 30.0,
+        retries: int = 4,
+        batch_size: int = 64,
+        max_in_flight: int = 4,
+        tls_ca: str | os.PathLike[str] | None = None,
+        retry_seed: int | None = None,
+    ):
+        _check_settings(
+            {
+                "version": version,
+                "batch_size": batch_size,
+                "max_in_flight": max_in_flight,
+            },
+            timeout,
+            retries,
+        )
+        if isinstance(target, str) and is_address(target):
+            target = parse_address(target)
+        self.target = target
+        self.batch_size = batch_size
+        self.max_in_flight = max_in_flight
+        self._retries = Retries(retries, retry_seed)
+        self._backend = _connect(
+            target, model_name, version, timeout, max_in_flight, tls_ca
+        )
+        self._executor = concurrent.futures.ThreadPoolExecutor(
+            max_in_flight, thread_name_prefix="keras_vae.client"
+        )
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: types.TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets the connections go; requests that still wait fail."""
+        self._retries.close()
+        self._backend.close()
+        self._executor.shutdown(cancel_futures=True)
+
+    @property
+    def signatures(self) -> dict[str, SignatureInfo]:
+        """The model's signatures by name: dtypes and shapes.
+
+        Raises:
+            UserError: If the server does not say.
+        """
+        return self._retries(lambda: self._backend.signatures)
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What an export says of itself; a server does not: empty."""
+        return self._backend.metadata
+
+    @functools.cached_property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of the model's images."""
+        height, width, channels = self._sizes("reconstruct", "image")
+        return height, width, channels
+
+    @functools.cached_property
+    def latent_dim(self) -> int:
+        """Size of the latent vector."""
+        return self._sizes("decode", "z")[0]
+
+    @property
+    def is_conditional(self) -> bool:
+        """Whether the model takes labels."""
+        return "label" in self.signature("reconstruct").inputs
+
+    @property
+    def num_classes(self) -> int | None:
+        """How many classes there are; None where a server does not say."""
+        return self.metadata.get("num_classes") or None
+
+    def signature(self, name: str) -> SignatureInfo:
+        """Returns one of the signatures.
+
+        Raises:
+            UserError: If the model has no such signature.
+        """
+        known = self.signatures
+        if name not in known:
+            raise UserError(
+                "The model has no such signature. "
+                f"{did_you_mean(name, known)} Received: {name}"
+            )
+        return known[name]
+
+    def reconstruct(self, images: Any, label: Label = None) -> np.ndarray:
+        """Returns reconstructions, float32 `[num, height, width, channels]`.
+
+        Args:
+            images: `[num, height, width, channels]`, floats in [0, 1].
+            label: For a conditional model, of each image or of all.
+        """
+        return self._ask("reconstruct", label, image=images)["reconstruction"]
+
+    def encode(self, images: Any, label: Label = None) -> dict[str, np.ndarray]:
+        """Returns `mean` and `stddev` of the latents, float32 `[num, D]`.
+
+        An autoencoder's are `z` alone.
+
+        Args:
+            images, label: As for `reconstruct`.
+        """
+        return self._ask("encode", label, image=images)
+
+    def decode(self, z: Any, label: Label = None) -> np.ndarray:
+        """Returns images, float32 `[num, height, width, channels]`.
+
+        Args:
+            z: Latents, floats `[num, latent_dim]`.
+            label: For a conditional model, of each row or of all.
+        """
+        return self._ask("decode", label, z=z)["image"]
+
+    def sample(
+        self,
+        num: int,
+        seed: int = 0,
+        temperature: float = 1.0,
+        label: Label = None,
+    ) -> np.ndarray:
+        """Returns new images, float32 `[num, height, width, channels]`.
+
+        Args:
+            num: How many.
+            seed: Image i is that of the seed `[seed, i]`, whatever the batch
+                and the server.
+            temperature: Multiplies the prior's standard deviation.
+            label: For a conditional model, of each image or of all.
+        """
+        if num < 1:
+            raise UserError(f"num must be at least 1. Received: num={num}")
+        return self._ask(
+            "sample",
+            label,
+            seed=row_seeds(seed, num),
+            temperature=np.full([num], temperature, np.float32),
+        )["image"]
+
+    def score(
+        self, images: Any, seed: int = 0, label: Label = None
+    ) -> dict[str, np.ndarray]:
+        """Returns `elbo`, `log_likelihood`, `kl_divergence`, nats, `[num]`.
+
+        Args:
+            images, label: As for `reconstruct`.
+            seed: Image i is scored with the seed `[seed, i]`.
+        """
+        seeds = row_seeds(seed, _num_rows(images))
+        return self._ask("score", label, image=images, seed=seeds)
+
+    def reconstruct_bytes(
+        self,
+        files: Sequence[bytes | str | os.PathLike[str]],
+        label: Label = None,
+    ) -> list[bytes]:
+        """Returns the reconstruction of each file, as the bytes of a PNG.
+
+        Args:
+            files: PNG or JPEG files of the model's size: paths, or contents.
+            label: As for `reconstruct`.
+        """
+        data = [checks.read_file(file, self.image_shape) for file in files]
+        answer = self._ask("reconstruct_bytes", label, image_bytes=data)
+        return answer["reconstruction_bytes"].tolist()
+
+    def ask(self, signature: str, **inputs: Any) -> dict[str, np.ndarray]:
+        """Asks one signature, in as many requests as it takes.
+
+        Args:
+            signature: Its name.
+            **inputs: Its inputs by name, each `[num, ...]`.
+
+        Returns:
+            Its outputs by name, each `[num, ...]`.
+
+        Raises:
+            UserError: If the model has no such signature, an input does not
+                fit, or the server does not answer.
+        """
+        rows = checks.check_inputs(
+            signature, self.signature(signature), inputs, self.num_classes
+        )
+        num = len(next(iter(rows.values())))
+        step = self.rows_per_request(signature)
+        batches = (
+            {
+                name: values[start : start + step]
+                for name, values in rows.items()
+            }
+            for start in range(0, num, step)
+        )
+        answers = list(self.ask_batches(signature, batches))
+        return {k: np.concatenate([a[k] for a in answers]) for k in answers[0]}
+
+    def ask_batches(
+        self, signature: str, batches: Iterable[Mapping[str, Any]]
+    ) -> Iterator[dict[str, np.ndarray]]:
+        """Asks one signature for a stream of batches, several in flight.
+
+        Batches are taken as they are needed, so that memory does not grow
+        with their number.
+
+        Args:
+            signature: Its name.
+            batches: The inputs of each request; of `rows_per_request` rows at
+                most, as they are sent as they are.
+
+        Yields:
+            The outputs of each batch, in the order of the batches.
+        """
+        info = self.signature(signature)
+        waiting: collections.deque[
+            concurrent.futures.Future[dict[str, np.ndarray]]
+        ] = collections.deque()
+        try:
+            for batch in batches:
+                rows = checks.check_inputs(
+                    signature, info, batch, self.num_classes
+                )
+                if len(waiting) == self.max_in_flight:
+                    yield waiting.popleft().result()
+                waiting.append(self._submit(signature, rows))
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+    def rows_per_request(self, signature: str) -> int:
+        """Returns how many rows a request may have.
+
+        That is `batch_size`, or fewer where neither the request nor the
+        answer would otherwise stay below 3 MiB.
+        """
+        info = self.signature(signature)
+        size = max(self._row_bytes(info.inputs), self._row_bytes(info.outputs))
+        return max(1, min(self.batch_size, _MAX_MESSAGE_BYTES // size))
+
+    def _row_bytes(self, tensors: Mapping[str, Any]) -> int:
+        image = math.prod(self.image_shape)
+        return sum(
+            image
+            if info.dtype == object  # A file, about as large as its pixels.
+            else math.prod(n or 1 for n in info.shape) * info.dtype.itemsize
+            for info in tensors.values()
+        )
+
+    def _ask(
+        self, signature: str, label: Label, **inputs: Any
+    ) -> dict[str, np.ndarray]:
+        if label is not None:
+            num = _num_rows(next(iter(inputs.values())))
+            inputs["label"] = (
+                np.full([num], label) if np.ndim(label) == 0 else label
+            )
+        return self.ask(signature, **inputs)
+
+    def _submit(
+        self, signature: str, rows: dict[str, np.ndarray]
+    ) -> concurrent.futures.Future[dict[str, np.ndarray]]:
+        try:
+            return self._executor.submit(self._request, signature, rows)
+        except RuntimeError as error:
+            raise UserError(
+                f"The client is closed. Received: {self.target}"
+            ) from error
+
+    def _request(
+        self, signature: str, rows: dict[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        answer = self._retries(lambda: self._backend(signature, **rows))
+        num = len(next(iter(rows.values())))
+        expected = self.signature(signature).outputs
+        if answer.keys() != expected.keys() or any(
+            value.shape[:1] != (num,) or value.dtype != expected[name].dtype
+            for name, value in answer.items()
+        ):
+            raise UserError(
+                f"The answer does not fit the signature {signature}: is the "
+                f"model another one by now? Received: {self.target}"
+            )
+        return answer
+
+    def _sizes(self, signature: str, name: str) -> tuple[int, ...]:
+        """Returns the shape of an input without the batch."""
+        tensor = self.signature(signature).inputs.get(name)
+        if tensor is None or None in tensor.shape[1:]:
+            raise UserError(
+                "The model is none of this package: its signature "
+                f"{signature} has no {name} of fixed size. "
+                f"Received: {self.target}"
+            )
+        return tuple(size for size in tensor.shape[1:] if size is not None)
+
+
+def _connect(
+    target: str | os.PathLike[str] | ServerAddress,
+    model_name: str,
+    version: int | None,
+    timeout: float,
+    connections: int,
+    tls_ca: str | os.PathLike[str] | None,
+) -> Backend:
+    certificates = None if tls_ca is None else read_certificates(tls_ca)
+    if not isinstance(target, ServerAddress):
+        if tls_ca is not None:
+            raise UserError(
+                "tls_ca is for servers, and an export in a folder has none. "
+                f"Received: {target}"
+            )
+        path = pathlib.Path(target)
+        return ExportedModel(path if version is None else path / str(version))
+    if not target.is_rest:
+        # Loads gRPC, which the others do without.
+        from keras_vae.serving.grpc_backend import GrpcBackend
+
+        return GrpcBackend(target, model_name, version, timeout, certificates)
+    if tls_ca is not None and not target.secure:
+        raise UserError(
+            "With tls_ca the address must begin with https://. "
+            f"Received: {target}"
+        )
+    return RestBackend(
+        target, model_name, version, timeout, connections, certificates
+    )
+
+
+def _check_settings(
+    counts: Mapping[str, int | None], timeout: float, retries: int
+) -> None:
+    for name, value in counts.items():
+        if value is not None and value < 1:
+            raise UserError(
+                f"{name} must be at least 1. Received: {name}={value}"
+            )
+    if retries < 0:
+        raise UserError(
+            f"retries must be at least 0. Received: retries={retries}"
+        )
+    if not 0 < timeout <= _MAX_TIMEOUT:
+        raise UserError(
+            f"timeout must be above 0 and at most {_MAX_TIMEOUT} seconds. "
+            f"Received: timeout={timeout}"
+        )
+
+
+def _num_rows(values: Any) -> int:
+    """Returns the number of rows; of what has none, 1: refused later."""
+    try:
+        return len(values)
+    except TypeError:
+        return 1
+
+
+def row_seeds(seed: int, num: int, start: int = 0) -> np.ndarray:
+    """Returns the seeds `[seed, start + i]` of rows, int32 `[num, 2]`.
+
+    Raises:
+        UserError: If the seed is no int32 of at least 0.
+    """
+    if not 0 <= seed <= _MAX_SEED:
+        raise UserError(
+            f"seed must be 0 ... {_MAX_SEED}. Received: seed={seed}"
+        )
+    rows = np.empty([num, 2], np.int32)
+    rows[:, 0] = seed
+    rows[:, 1] = np.arange(start, start + num)
+    return rows

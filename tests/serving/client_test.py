@@ -1,0 +1,280 @@
+"""Tests of the client against an export, and the protocol check's server."""
+
+import concurrent.futures
+import io
+
+import numpy as np
+import PIL.Image
+import pytest
+import trustme
+
+from keras_vae.config import TrainingConfig
+from keras_vae.data import DataConfig
+from keras_vae.errors import UserError
+from keras_vae.model_configs import VAEConfig
+from keras_vae.models import build_model
+from keras_vae.serving import Client, export_model
+from keras_vae.training import ExperimentConfig
+from tests.serving.protocol.batching import BatchingParameters
+from tests.serving.protocol.server import Tls, running_server
+
+_SHAPE = (4, 5, 1)
+_KINDS = ("folder", "grpc", "rest")
+
+
+@pytest.fixture(scope="module")
+def export_dir(tmp_path_factory):
+    """An export of a small model with its first weights."""
+    config = VAEConfig(
+        architecture="dense", hidden_units=(8,), latent_dim=2, batch_size=10
+    )
+    model = build_model(config, _SHAPE, likelihood="bernoulli")
+    model(np.zeros([1, *_SHAPE], np.float32))
+    experiment = ExperimentConfig(
+        DataConfig("mnist_5k"), config, TrainingConfig(epochs=3)
+    )
+    path = tmp_path_factory.mktemp("client") / "model"
+    export_model(model, experiment, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def server(export_dir):
+    """A server that takes up to 16 rows at a time."""
+    sizes = BatchingParameters(max_batch_size=16, allowed_batch_sizes=(4, 16))
+    with running_server(export_dir, batching=sizes) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def targets(export_dir, server):
+    addresses = (export_dir, server.grpc_address, server.rest_address)
+    return dict(zip(_KINDS, addresses))
+
+
+@pytest.fixture(scope="module", params=_KINDS)
+def client(request, targets):
+    target = targets[request.param]
+    with Client(target, model_name="vae", batch_size=16) as asked:
+        yield asked
+
+
+@pytest.fixture(scope="module")
+def images():
+    random = np.random.default_rng(0)
+    return random.uniform(size=[50, *_SHAPE]).astype(np.float32)
+
+
+def _png(height=4, width=5):
+    file = io.BytesIO()
+    PIL.Image.new("L", [width, height], 128).save(file, "PNG")
+    return file.getvalue()
+
+
+def test_all_answer_the_same(client, export_dir, images):
+    with Client(export_dir, batch_size=64) as plain:
+        close = {"rtol": 1e-5, "atol": 1e-6}
+        answers = client.reconstruct(images)
+        assert answers.shape == images.shape and answers.dtype == np.float32
+        np.testing.assert_allclose(answers, plain.reconstruct(images), **close)
+        for found, expected in (
+            (client.encode(images), plain.encode(images)),
+            (client.score(images, seed=3), plain.score(images, seed=3)),
+        ):
+            assert found.keys() == expected.keys()
+            for name, values in expected.items():
+                np.testing.assert_allclose(found[name], values, **close)
+        z = plain.encode(images)["mean"]
+        np.testing.assert_allclose(client.decode(z), plain.decode(z), **close)
+        np.testing.assert_allclose(
+            client.sample(40, seed=1, temperature=0.5),
+            plain.sample(40, seed=1, temperature=0.5),
+            **close,
+        )
+        files = [_png()] * 18
+        assert client.reconstruct_bytes(files) == plain.reconstruct_bytes(files)
+
+
+def test_model_tells_what_it_takes(client, export_dir):
+    with Client(export_dir) as plain:
+        assert client.signatures == plain.signatures
+    assert client.image_shape == _SHAPE
+    assert client.latent_dim == 2
+    assert not client.is_conditional
+    score = client.signatures["score"]
+    assert score.inputs["seed"].dtype == np.int32
+    assert score.inputs["image"].shape == (None, *_SHAPE)
+    assert set(score.outputs) == {"elbo", "log_likelihood", "kl_divergence"}
+
+
+def test_threads_share_a_client(client, images):
+    expected = client.reconstruct(images)
+
+    def ask(first):
+        return client.reconstruct(images[first : first + 20])
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        for first, answer in zip(range(30), pool.map(ask, range(30))):
+            np.testing.assert_allclose(
+                answer, expected[first : first + 20], rtol=1e-5, atol=1e-6
+            )
+
+
+def test_stream_is_taken_as_it_is_needed(client, images):
+    taken = []
+
+    def batches():
+        for start in range(0, 50, 5):
+            taken.append(start)
+            yield {"image": images[start : start + 5]}
+
+    answers = client.ask_batches("reconstruct", batches())
+    first = next(answers)["reconstruction"]
+    assert len(taken) <= client.max_in_flight + 1
+    rest = [answer["reconstruction"] for answer in answers]
+    np.testing.assert_allclose(
+        np.concatenate([first, *rest]),
+        client.reconstruct(images),
+        rtol=1e-5,
+        atol=1e-6,
+    )
+
+
+_IMAGE = np.zeros([1, *_SHAPE], np.float32)
+_HUGE = np.full([1, *_SHAPE], 1e300)
+
+
+@pytest.mark.parametrize(
+    ("name", "inputs", "message"),
+    [
+        ("encod", {"image": _IMAGE}, "no such signature.*'encode'"),
+        ("encode", {}, "encode takes image. Received: nothing"),
+        ("encode", {"imag": _IMAGE}, "no such input.*'image'"),
+        ("score", {"image": _IMAGE}, "score takes image, seed"),
+        ("encode", {"image": _IMAGE.astype(np.uint8)}, "divide.*uint8"),
+        ("encode", {"image": _IMAGE[0]}, r"\[batch, 4, 5, 1\].*\[4, 5, 1\]"),
+        ("encode", {"image": _IMAGE[:, :3]}, r"Received: \[1, 3, 5, 1\]"),
+        ("encode", {"image": _IMAGE[:0]}, "at least one row"),
+        ("encode", {"image": _IMAGE + np.nan}, "finite.*NaN.*row 0"),
+        (
+            "encode",
+            {"image": _HUGE},
+            "finite.*infinity",
+        ),
+        ("encode", {"image": _IMAGE + 2}, r"\[0, 1\]. Received: 2 ... 2"),
+        ("encode", {"image": "text"}, "image must be float32"),
+        ("encode", {"image": [[1.0], [1.0, 2.0]]}, "several shapes"),
+        ("encode", {"image": _IMAGE, "label": [1]}, "takes no label"),
+        ("decode", {"z": np.zeros([3, 5])}, r"\[batch, 2\].*\[3, 5\]"),
+        ("decode", {"z": np.full([1, 2], np.inf)}, "finite"),
+        ("sample", {"seed": [[1, 2]], "temperature": [-1.0]}, "at least 0"),
+        ("sample", {"seed": [[1, 2**31]], "temperature": [1.0]}, "fit int32"),
+        ("sample", {"seed": [[1.0, 2]], "temperature": [1.0]}, "be int32"),
+        ("sample", {"seed": [[1, 2]], "temperature": [1.0] * 2}, "same number"),
+        ("reconstruct_bytes", {"image_bytes": b"x"}, "list of bytes"),
+        ("reconstruct_bytes", {"image_bytes": ["x"]}, "list of bytes.*str"),
+        ("reconstruct_bytes", {"image_bytes": [b""]}, "0 bytes.*image_bytes"),
+    ],
+)
+def test_inputs_are_checked_before_they_are_sent(name, inputs, message, client):
+    with pytest.raises(UserError, match=message):
+        client.ask(name, **inputs)
+
+
+def test_files_are_checked_before_they_are_sent(client, tmp_path):
+    for file, message in (
+        (_png(5, 4), "resize the file. Received: 5x4 in its bytes"),
+        (b"no image", "cannot be read.*no PNG or JPEG"),
+        (tmp_path / "no.png", "No such file.*no.png"),
+        (b"\0" * (17 << 20), "more than 16 MiB"),
+    ):
+        with pytest.raises(UserError, match=message):
+            client.reconstruct_bytes([_png(), file])
+
+
+def test_model_refuses_a_truncated_file_in_words(client):
+    with pytest.raises(UserError, match="refused the request.*PNG"):
+        client.reconstruct_bytes([_png()[:60]])
+    assert len(client.reconstruct_bytes([_png()])) == 1  # Goes on answering.
+
+
+@pytest.mark.parametrize("kind", ["grpc", "rest"])
+def test_unknown_model_and_version_are_named(kind, targets):
+    for options, message in (
+        ({"model_name": "gan"}, r"no such model or version.*gan"),
+        ({"model_name": "vae", "version": 9}, r"no such model.*9"),
+    ):
+        with (
+            Client(targets[kind], **options) as asked,
+            pytest.raises(UserError, match=message),
+        ):
+            asked.sample(1)
+
+
+@pytest.mark.parametrize("kind", ["grpc", "rest"])
+def test_server_s_own_words_are_passed_on(kind, targets, images):
+    # It takes 16 rows at most.
+    with (
+        Client(targets[kind], model_name="vae") as asked,
+        pytest.raises(UserError, match="refused.*Task size 50 is larger"),
+    ):
+        asked.reconstruct(images)
+
+
+def test_version_of_a_folder_can_be_chosen(export_dir):
+    with Client(export_dir, version=1) as asked:
+        assert asked.sample(1).shape == (1, *_SHAPE)
+    with pytest.raises(UserError, match="No SavedModel found"):
+        Client(export_dir, version=2)
+
+
+def test_address_of_the_other_interface_is_recognised(server):
+    rest = server.rest_address.removeprefix("http://")
+    for target, message in (
+        (rest, "speaks HTTP/1.*http://"),
+        (f"http://{server.grpc_address}", "no HTTP server.*host:port"),
+        (f"grpcs://{server.grpc_address}", "No TLS connection"),
+        (f"https://{rest}", "No TLS connection"),
+    ):
+        with (
+            Client(target, model_name="vae", retries=0) as asked,
+            pytest.raises(UserError, match=message),
+        ):
+            asked.sample(1)
+
+
+def test_large_images_go_in_smaller_requests(export_dir):
+    with Client(export_dir, batch_size=100_000) as asked:
+        # 20 floats in, 20 out: 3 MiB are 39,321 of them.
+        assert asked.rows_per_request("reconstruct") == 39_321
+        assert asked.rows_per_request("decode") == 39_321
+    with Client(export_dir, batch_size=7) as asked:
+        assert asked.rows_per_request("reconstruct") == 7
+
+
+def test_certificates_are_checked(export_dir, tmp_path):
+    ca, other = trustme.CA(), trustme.CA()
+    ca.cert_pem.write_to_path(tmp_path / "ca.pem")
+    other.cert_pem.write_to_path(tmp_path / "other.pem")
+    for host in ("127.0.0.1", "models.example.org"):
+        certificate = ca.issue_cert(host)
+        certificate.private_key_pem.write_to_path(tmp_path / "key.pem")
+        (tmp_path / "cert.pem").write_bytes(
+            b"".join(pem.bytes() for pem in certificate.cert_chain_pems)
+        )
+        tls = Tls(str(tmp_path / "key.pem"), str(tmp_path / "cert.pem"))
+        with running_server(export_dir, tls=tls) as server:
+            for target in (server.grpc_address, server.rest_address):
+                for name in ("ca", "other"):
+                    path = tmp_path / f"{name}.pem"
+                    with Client(target, model_name="vae", tls_ca=path) as asked:
+                        if name == "ca" and host == "127.0.0.1":
+                            assert len(asked.sample(2)) == 2
+                            continue
+                        message = "certificate is refused.*tls_ca"
+                        with pytest.raises(UserError, match=message):
+                            asked.sample(1)
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))
