@@ -6,6 +6,13 @@ Examples:
         --output=pairs.png digits/ other.png
     python apps/generate.py reconstruct --workdir=runs/mnist_vae \
         --output=pairs.png --split=test --num_images=16
+    python apps/generate.py interpolate --workdir=runs/mnist_vae \
+        --output=ways.png --between_seeds=0,1,2,3
+    python apps/generate.py traverse --workdir=runs/mnist_vae \
+        --output=dimensions.png
+    python apps/generate.py score --workdir=runs/mnist_vae --output=scores \
+        --outliers=other_images/
+    python apps/generate.py encode --workdir=runs/mnist_vae --output=latents
 
 Images are files and folders named after the verb, or else a split of the run's
 dataset: all of them or a seeded subset of --num_images.
@@ -40,6 +47,30 @@ def _reconstruct() -> Callable[..., Any]:
     return reconstruct
 
 
+def _interpolate() -> Callable[..., Any]:
+    from keras_vae.generation.interpolate import interpolate
+
+    return interpolate
+
+
+def _traverse() -> Callable[..., Any]:
+    from keras_vae.generation.traverse import traverse
+
+    return traverse
+
+
+def _score() -> Callable[..., Any]:
+    from keras_vae.generation.score import score
+
+    return score
+
+
+def _encode() -> Callable[..., Any]:
+    from keras_vae.generation.encode import encode
+
+    return encode
+
+
 @dataclasses.dataclass(frozen=True)
 class _Verb:
     """A verb.
@@ -62,13 +93,40 @@ class _Verb:
         return tuple(dict.fromkeys((*self.takes, *source)))
 
 
-_SOURCE = ("split", "num_images", "seed", "data_dir", "manual_dir")
+_SOURCE = ("split", "num_images", "seed", "data_dir", "manual_dir", "label")
 _VERBS = {
     "sample": _Verb(
         _sample,
-        ("num_images", "seed", "temperature", "recalibrate_batch_norm"),
+        (
+            "num_images",
+            "seed",
+            "temperature",
+            "label",
+            "recalibrate_batch_norm",
+        ),
     ),
     "reconstruct": _Verb(_reconstruct, reads_images=True),
+    "interpolate": _Verb(
+        _interpolate,
+        ("method", "steps", "between_seeds", "temperature"),
+        reads_images=True,
+    ),
+    "traverse": _Verb(_traverse, ("limit", "steps", "seed"), reads_images=True),
+    "score": _Verb(
+        _score,
+        (
+            "outliers",
+            "outliers_manual_dir",
+            "background",
+            "num_importance_samples",
+            "sort_by",
+            "num_shown",
+        ),
+        reads_images=True,
+    ),
+    "encode": _Verb(
+        _encode, ("max_points", "max_dimensions"), reads_images=True
+    ),
 }
 
 
@@ -80,6 +138,18 @@ class _Numbers(flags.ArgumentParser):
     def parse(self, argument: str) -> float | list[float]:
         values = [float(part) for part in str(argument).split(",")]
         return values[0] if len(values) == 1 else values
+
+
+class _ListOfNumbers(_Numbers):
+    """Parses `1,2` and `1` as lists of numbers."""
+
+    def parse(self, argument: str) -> list[float]:
+        values = super().parse(argument)
+        return values if isinstance(values, list) else [values]
+
+
+def _list_of_numbers(name: str, default: None, help_text: str) -> None:
+    flags.DEFINE(_ListOfNumbers(), name, default, help_text)
 
 
 def _numbers(name: str, default: None, help_text: str) -> None:
@@ -111,6 +181,60 @@ _FLAGS: dict[str, tuple[Callable[..., Any], str]] = {
         _numbers,
         "Multiplies the prior's standard deviation; of a hierarchical model "
         "also a list with one number for each group, the top group first.",
+    ),
+    "label": (
+        flags.DEFINE_string,
+        "The class, for a conditional model: a number or a name; of sample and "
+        "interpolate also several with commas between them.",
+    ),
+    "method": (
+        flags.DEFINE_string,
+        "spherical (the default) or linear.",
+    ),
+    "steps": (flags.DEFINE_integer, "Images in a row; 9 unless given."),
+    "between_seeds": (
+        _list_of_numbers,
+        "Pairs of seeds to interpolate between, instead of images.",
+    ),
+    "limit": (
+        flags.DEFINE_float,
+        "Dimensions run from -limit to limit standard deviations; 2.5 unless "
+        "given.",
+    ),
+    "outliers": (
+        flags.DEFINE_string,
+        "Unusual images, to be told from the others: a folder, or the name of "
+        "a dataset. AUROCs are reported.",
+    ),
+    "outliers_manual_dir": (
+        flags.DEFINE_string,
+        "Folder of the archives of the dataset in --outliers.",
+    ),
+    "background": (
+        flags.DEFINE_string,
+        "Run folder of a background model, for likelihood ratios; "
+        "apps/train.py --mutation_rate=0.1 makes one.",
+    ),
+    "num_importance_samples": (
+        flags.DEFINE_integer,
+        "Draws for the bound on log p(x), 100 unless given; 1 takes the ELBO.",
+    ),
+    "sort_by": (
+        flags.DEFINE_string,
+        "nll, nll_ratio or reconstruction_error, the highest first; nll_ratio "
+        "with a background, else nll, unless given.",
+    ),
+    "num_shown": (
+        flags.DEFINE_integer,
+        "Images in the picture of the most unusual ones; 40 unless given.",
+    ),
+    "max_points": (
+        flags.DEFINE_integer,
+        "Images in the Embedding Projector; 10,000 unless given.",
+    ),
+    "max_dimensions": (
+        flags.DEFINE_integer,
+        "Latent dimensions in the Embedding Projector; 512 unless given.",
     ),
     "recalibrate_batch_norm": (
         flags.DEFINE_integer,

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_vae import outputs
+from keras_vae.generation.labels import conditions
 from keras_vae.generation.source import ImageSource, load_model
 from keras_vae.models import GenerativeModel
 
@@ -36,8 +37,9 @@ def reconstruct(
     """
     path = outputs.check_suffix(output, (".png",), "reconstruct")
     trained = load_model(workdir)
-    images = source.load(trained, default_num_images=_NUM_IMAGES).images
-    answers = reconstruct_images(trained.model, images)
+    loaded = source.load(trained, default_num_images=_NUM_IMAGES)
+    images = loaded.images
+    answers = reconstruct_images(trained.model, images, loaded.labels)
     pairs = np.stack([images, answers], axis=1)
     pairs = pairs.reshape([-1, *images.shape[1:]])
     outputs.save_grid(path, pairs, 2 * _PAIRS_IN_A_ROW)
@@ -45,13 +47,22 @@ def reconstruct(
 
 
 def reconstruct_images(
-    model: GenerativeModel, images: np.ndarray
+    model: GenerativeModel,
+    images: np.ndarray,
+    labels: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Returns the reconstruction of each image `[num, H, W, C]`."""
+    """Returns the reconstruction of each image `[num, H, W, C]`.
+
+    Args:
+        model: Any model.
+        images: `[num, H, W, C]` in [0, 1].
+        labels: Class of each image `[num]`; of use to a conditional model.
+    """
     compiled = tf.function(model.reconstruct, reduce_retracing=True)
-    return np.concatenate(
-        [
-            compiled(tf.constant(images[start : start + _BATCH_SIZE])).numpy()
-            for start in range(0, len(images), _BATCH_SIZE)
-        ]
-    )
+    answers = []
+    for start in range(0, len(images), _BATCH_SIZE):
+        rows = slice(start, start + _BATCH_SIZE)
+        some = None if labels is None else labels[rows]
+        answer = compiled(tf.constant(images[rows]), **conditions(model, some))
+        answers.append(answer.numpy())
+    return np.concatenate(answers)

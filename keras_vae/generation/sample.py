@@ -1,16 +1,28 @@
 """`sample`: new images, each a function of its seed alone."""
 
 import contextlib
+import itertools
 import os
 import pathlib
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from keras_vae import outputs, plotting, seeds
 from keras_vae.errors import UserError
-from keras_vae.generation.source import TrainedModel, load_model
+from keras_vae.generation.labels import (
+    Label,
+    conditions,
+    num_classes,
+    parse_labels,
+)
+from keras_vae.generation.source import (
+    TrainedModel,
+    check_prior,
+    load_model,
+)
 from keras_vae.models import NVAE, GenerativeModel
 
 __all__ = ["sample", "sample_batches"]
@@ -28,6 +40,7 @@ def sample(
     num_images: int = 64,
     seed: int = 0,
     temperature: float | Sequence[float] = 1.0,
+    label: Label | Sequence[int] | None = None,
     recalibrate_batch_norm: int = 0,
 ) -> outputs.Written:
     """Draws new images from the model of a run.
@@ -38,12 +51,15 @@ def sample(
 
     Args:
         workdir: The run folder.
-        output: A PNG file (one grid), an NPZ file (array `image`), or a
-            folder (a PNG file for each image), by its suffix.
+        output: A PNG file (one grid), an NPZ file (arrays `image` and `seed`,
+            and `label` of a conditional model), or a folder (a PNG file for
+            each image, in a folder for each class), by its suffix.
         num_images: How many.
         seed: 0 ... 2**31 - 1.
         temperature: Multiplies the prior's standard deviation; of a
             hierarchical model one number for each group is possible.
+        label: Class of the images, for a conditional model; several are taken
+            in turn, all of them unless it is given.
         recalibrate_batch_norm: Passes by which NVAE's batch normalisation is
             fitted to samples at this temperature first; 0 leaves it alone.
 
@@ -59,14 +75,33 @@ def sample(
         outputs.check_free_folder(path)
     _check_counts(num_images, seed, recalibrate_batch_norm)
     trained = load_model(workdir)
-    scales = _check_temperature(trained.model, temperature)
-    with _recalibrated(trained.model, recalibrate_batch_norm, scales, seed):
-        _write(
-            path,
-            sample_batches(trained.model, num_images, seed, scales),
-            num_images,
-            trained,
-        )
+    model = trained.model
+    check_prior(model)
+    scales = _check_temperature(model, temperature)
+    classes = _classes(trained, label)
+    labels = None
+    if classes is not None:
+        labels = np.resize(np.array(classes, np.int32), num_images)
+    with _recalibrated(model, recalibrate_batch_norm, scales, seed):
+        batches = sample_batches(model, num_images, seed, scales, labels)
+        if not path.suffix:
+            names = _file_names(num_images, labels, trained.class_names)
+            outputs.write_folder(
+                path, lambda folder: _save_each(folder, batches, names)
+            )
+            return outputs.Written((path,))
+        images = np.concatenate(list(batches))
+    if path.suffix.lower() == ".png":
+        several = classes is not None and len(classes) > 1
+        outputs.save_grid(path, images, len(classes or ()) if several else None)
+    else:
+        arrays: dict[str, Any] = {
+            "image": images,
+            "seed": _rows(seed, 0, num_images),
+        }
+        if labels is not None:
+            arrays["label"] = labels
+        outputs.replace_file(path, lambda partial: np.savez(partial, **arrays))
     return outputs.Written((path,))
 
 
@@ -75,8 +110,7 @@ def sample_batches(
     num_images: int,
     seed: int,
     temperature: Sequence[float] = (1.0,),
-    *,
-    first: int = 0,
+    labels: np.ndarray | None = None,
 ) -> Iterator[np.ndarray]:
     """Yields samples in batches, float32 `[batch, H, W, C]` in [0, 1].
 
@@ -85,22 +119,38 @@ def sample_batches(
         num_images: How many in all.
         seed: Image i is made from the seed `[seed, i]`.
         temperature: One number, or one for each latent group.
-        first: The number i of the first image.
+        labels: Class of each image, int32 `[num_images]`, of a conditional
+            model.
     """
 
     @tf.function(reduce_retracing=True)
-    def generate(seed: tf.Tensor) -> tf.Tensor:
+    def generate(seed: tf.Tensor, condition: dict[str, tf.Tensor]) -> tf.Tensor:
         noise = seeds.row_normal(seed, model.latent_dim)
+        scale: Any = list(temperature)
         if len(temperature) == 1:
             scale = tf.fill([tf.shape(seed)[0]], temperature[0])
-            return model.generate(noise, scale)
-        return model.generate(noise, list(temperature))
+        return model.generate(noise, scale, **condition)
 
-    for start in range(first, first + num_images, _BATCH_SIZE):
-        end = min(start + _BATCH_SIZE, first + num_images)
-        numbers = np.arange(start, end, dtype=np.int32)
-        rows = np.stack([np.full_like(numbers, seed), numbers], axis=1)
-        yield generate(tf.constant(rows)).numpy()
+    for start in range(0, num_images, _BATCH_SIZE):
+        end = min(start + _BATCH_SIZE, num_images)
+        some = None if labels is None else labels[start:end]
+        rows = tf.constant(_rows(seed, start, end))
+        yield generate(rows, conditions(model, some)).numpy()
+
+
+def _rows(seed: int, start: int, end: int) -> np.ndarray:
+    """Returns the seeds of images, int32 `[end - start, 2]`."""
+    numbers = np.arange(start, end, dtype=np.int32)
+    return np.stack([np.full_like(numbers, seed), numbers], axis=1)
+
+
+def _classes(
+    trained: TrainedModel, label: Label | Sequence[int] | None
+) -> list[int] | None:
+    """Returns the classes that are taken in turn; None without classes."""
+    if label is not None:
+        return parse_labels(trained.model, label, trained.class_names)
+    return list(range(num_classes(trained.model))) or None
 
 
 def _check_counts(num_images: int, seed: int, passes: int) -> None:
@@ -119,11 +169,6 @@ def _check_counts(num_images: int, seed: int, passes: int) -> None:
 def _check_temperature(
     model: GenerativeModel, temperature: float | Sequence[float]
 ) -> tuple[float, ...]:
-    if not model.group_shapes:
-        raise UserError(
-            "The model has no prior to sample from: a plain autoencoder only "
-            "reconstructs. Received: model=autoencoder"
-        )
     scales = temperature
     if isinstance(scales, (int, float)):
         scales = (scales,)
@@ -158,27 +203,28 @@ def _recalibrated(
     )
 
 
-def _write(
-    path: pathlib.Path,
-    batches: Iterator[np.ndarray],
+def _file_names(
     num_images: int,
-    trained: TrainedModel,
+    labels: np.ndarray | None,
+    class_names: Sequence[str] | None,
+) -> list[str]:
+    """Returns the file of each image, in a folder of its class if it has one.
+
+    A folder of such folders is what `image_folder` reads.
+    """
+    names = [f"{number:06d}.png" for number in range(num_images)]
+    if labels is None:
+        return names
+    folders = [
+        str(class_names[label] if class_names else label).replace("/", "_")
+        for label in labels
+    ]
+    return [f"{f}/{name}" for f, name in zip(folders, names, strict=True)]
+
+
+def _save_each(
+    folder: pathlib.Path, batches: Iterator[np.ndarray], names: Sequence[str]
 ) -> None:
-    if not path.suffix:
-        outputs.write_folder(path, lambda folder: _save_each(folder, batches))
-        return
-    images = np.concatenate(list(batches))
-    if path.suffix.lower() == ".png":
-        outputs.save_grid(path, images)
-    else:
-        outputs.replace_file(
-            path, lambda partial: np.savez(partial, image=images)
-        )
-
-
-def _save_each(folder: pathlib.Path, batches: Iterator[np.ndarray]) -> None:
-    number = 0
-    for images in batches:
-        for image in images:
-            plotting.save_png(folder / f"{number:06d}.png", image)
-            number += 1
+    images = itertools.chain.from_iterable(batches)
+    for name, image in zip(names, images, strict=True):
+        plotting.save_png(folder / name, image)

@@ -11,6 +11,7 @@ from keras_vae.data import (
     SUFFIXES,
     ArraySplit,
     DataConfig,
+    ImageDataset,
     Split,
     evaluation_batches,
     inspect_image,
@@ -19,10 +20,17 @@ from keras_vae.data import (
 )
 from keras_vae.data.transforms import make_transform
 from keras_vae.errors import UserError
+from keras_vae.generation.labels import Label, num_classes, parse_labels
 from keras_vae.models import GenerativeModel
 from keras_vae.training import ExperimentConfig, load_trained, resolve_data
 
-__all__ = ["ImageSource", "SourceImages", "TrainedModel", "load_model"]
+__all__ = [
+    "ImageSource",
+    "SourceImages",
+    "TrainedModel",
+    "check_prior",
+    "load_model",
+]
 
 _BATCH_SIZE = 256
 _SPLITS = ("train", "validation", "test")
@@ -37,11 +45,14 @@ class TrainedModel:
         model: The model, in float32, with its averaged weights.
         experiment: What it was trained on, and how.
         resolved: What `auto` stands for there, of `resolve_data`.
+        class_names: Name of each class that a conditional model knows, or
+            None.
     """
 
     model: GenerativeModel
     experiment: ExperimentConfig
     resolved: dict[str, str]
+    class_names: Sequence[str] | None = None
 
 
 def load_model(workdir: str | os.PathLike[str]) -> TrainedModel:
@@ -52,7 +63,21 @@ def load_model(workdir: str | os.PathLike[str]) -> TrainedModel:
     """
     model, experiment = load_trained(workdir)
     resolved = resolve_data(experiment.data, experiment.model)
-    return TrainedModel(model, experiment, resolved)
+    return TrainedModel(model, experiment, resolved, _class_names(model))
+
+
+def _class_names(model: GenerativeModel) -> list[str] | None:
+    """Returns names of the classes; until runs keep them, their numbers."""
+    return [str(label) for label in range(num_classes(model))] or None
+
+
+def check_prior(model: GenerativeModel) -> None:
+    """Raises UserError if the model has no prior, as a plain autoencoder."""
+    if not model.group_shapes:
+        raise UserError(
+            "The model has no prior: a plain autoencoder only reconstructs. "
+            f"Received: {type(model).__name__}"
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,11 +90,13 @@ class SourceImages:
         labels: int32 `[num]`, or None where they are not known.
         names: Path of each file, or `split/position` of each image of the
             dataset.
+        class_names: Name of each label, or None where they are not known.
     """
 
     images: np.ndarray
     labels: np.ndarray | None
     names: list[str]
+    class_names: Sequence[str] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,8 +111,8 @@ class ImageSource:
         seed: Of the subset and of the binarization.
         data_dir: Where the dataset lies now; None: as in training.
         manual_dir: Where its archives lie now; None: as in training.
-        label: The class of all the images; None: as the dataset, or the name
-            of each file's folder, says.
+        label: The class of all the images, for a conditional model; None: as
+            the dataset, or the name of each file's folder, says.
 
     Raises:
         UserError: If a value is not possible.
@@ -97,7 +124,7 @@ class ImageSource:
     seed: int = 0
     data_dir: str | None = None
     manual_dir: str | None = None
-    label: int | None = None
+    label: Label | None = None
 
     def __post_init__(self) -> None:
         if self.split is not None and self.split not in _SPLITS:
@@ -114,7 +141,7 @@ class ImageSource:
             raise UserError(
                 f"seed must be 0 ... {_MAX_SEED}. Received: seed={self.seed}"
             )
-        for name in ("split", "num_images", "data_dir", "manual_dir"):
+        for name in ("split", "num_images"):
             if self.inputs and getattr(self, name) is not None:
                 raise UserError(
                     f"{name} is of the run's dataset, which is not used where "
@@ -144,8 +171,11 @@ class ImageSource:
         if self.inputs:
             split, names = self._from_files(trained)
             num_images = None
+            class_names = trained.class_names
         else:
-            split = self._from_dataset(trained.experiment.data)
+            dataset = self.dataset(trained)
+            split = dataset.splits[self.split or "test"]
+            class_names = dataset.class_names
             num_images = self.num_images
             if num_images is None and default_num_images is not None:
                 num_images = min(default_num_images, split.num_images)
@@ -165,27 +195,50 @@ class ImageSource:
         images = np.concatenate([i for i, _ in parts])
         labels = np.concatenate([k for _, k in parts]).astype(np.int32)
         if self.label is not None:
-            labels = np.full_like(labels, self.label)
+            labels = np.full_like(labels, self._label(trained))
         known = self.label is not None or split.has_labels
-        return SourceImages(images, labels if known else None, names)
+        return SourceImages(
+            images, labels if known else None, names, class_names
+        )
 
-    def _from_dataset(self, config: DataConfig) -> Split:
+    def dataset(self, trained: TrainedModel) -> ImageDataset:
+        """Returns the run's dataset, from where it lies now.
+
+        Raises:
+            UserError: If it cannot be read.
+        """
         places = {
             name: getattr(self, name)
             for name in ("data_dir", "manual_dir")
             if getattr(self, name) is not None
         }
-        dataset = load(dataclasses.replace(config, **places))
-        return dataset.splits[self.split or "test"]
+        return load(dataclasses.replace(trained.experiment.data, **places))
+
+    def _label(self, trained: TrainedModel) -> int:
+        assert self.label is not None
+        labels = parse_labels(trained.model, self.label, trained.class_names)
+        if len(labels) > 1:
+            raise UserError(
+                f"label must be one class here. Received: label={self.label}"
+            )
+        return labels[0]
 
     def _from_files(self, trained: TrainedModel) -> tuple[Split, list[str]]:
         paths = _find(self.inputs)
         shape = trained.model.image_shape
         config = trained.experiment.data
-        return (
-            ArraySplit(np.stack([_read(p, shape, config) for p in paths])),
-            [str(path) for path in paths],
-        )
+        images = np.stack([_read(path, shape, config) for path in paths])
+        labels = _folder_labels(paths, trained.class_names)
+        return ArraySplit(images, labels), [str(path) for path in paths]
+
+
+def _folder_labels(
+    paths: Sequence[pathlib.Path], class_names: Sequence[str] | None
+) -> np.ndarray | None:
+    """Returns the class of each file, if all lie in folders named so."""
+    number = {name: i for i, name in enumerate(class_names or ())}
+    labels = [number.get(path.absolute().parent.name) for path in paths]
+    return None if None in labels else np.array(labels, np.int64)
 
 
 def _names(

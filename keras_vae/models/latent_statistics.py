@@ -35,6 +35,11 @@ class LatentStatistics:
     group_shapes: tuple[tuple[int, ...], ...]
 
     @property
+    def active(self) -> np.ndarray:
+        """Whether the `mean_variance` of a dimension is above 0.01, `[D]`."""
+        return self.mean_variance > _ACTIVE_VARIANCE
+
+    @property
     def active_units(self) -> int:
         """Dimensions of a single vector whose `mean_variance` is above 0.01.
 
@@ -46,7 +51,7 @@ class LatentStatistics:
             Vahdat and Kautz (2020), NVAE, section 4.
         """
         if len(self.group_shapes) == 1:
-            return int(np.sum(self.mean_variance > _ACTIVE_VARIANCE))
+            return int(np.sum(self.active))
         return sum(
             int(np.sum(self._by_channel(kl, shape) > _ACTIVE_CHANNEL_KL))
             for kl, shape in zip(self._groups(), self.group_shapes, strict=True)
@@ -94,14 +99,18 @@ def latent_statistics(
 
     Args:
         model: A model with latent groups.
-        batches: Images `[batch, height, width, channels]` in [0, 1].
+        batches: Images `[batch, height, width, channels]` in [0, 1], for a
+            conditional model with their classes, int32 `[batch]`.
     """
     count = 0
     sums = np.zeros([3, model.latent_dim])
     # Eager, not a tf.function: one is traced anew in each call of this.
-    for index, image in enumerate(batches):
+    for index, batch in enumerate(batches):
         seed = seeds.fold_in(seeds.from_int(model.seed), index)
-        groups = model.infer(image, model.encode(image), seed).groups
+        image, label = batch if isinstance(batch, tuple) else (batch, None)
+        condition = {} if label is None else {"label": label}
+        encoding = model.encode(image, **condition)
+        groups = model.infer(image, encoding, seed).groups
         mean = _flatten([group.posterior.mean() for group in groups])
         kl = _flatten([_kl_by_dimension(group) for group in groups])
         terms = tf.stack([mean, tf.square(mean), kl])

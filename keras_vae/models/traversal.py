@@ -18,6 +18,7 @@ def traverse(
     dimensions: Sequence[int] | np.ndarray,
     limit: float = 2.5,
     num_steps: int = 9,
+    label: tf.Tensor | None = None,
 ) -> np.ndarray:
     """Decodes an image's code with one dimension at a time moved.
 
@@ -27,17 +28,21 @@ def traverse(
         dimensions: Which latent dimensions, one row each.
         limit: They run from -limit to limit, in prior standard deviations.
         num_steps: Images in a row.
+        label: The image's class, int32 `[1]`, for a conditional model.
 
     Returns:
         Images `[dimension, step, height, width, channels]`.
     """
-    code = model.latent_moments(image)[0].numpy()[0]
+    condition = {} if label is None else {"label": label}
+    code = model.latent_moments(image, **condition)[0].numpy()[0]
     values = np.linspace(-limit, limit, num_steps)
     codes = np.tile(code, [len(dimensions), num_steps, 1])
     for row, dimension in enumerate(dimensions):
         codes[row, :, dimension] = values
     flat = tf.constant(codes.reshape([-1, model.latent_dim]), tf.float32)
-    images = model.decode(flat).numpy()
+    if label is not None:
+        condition = {"label": tf.repeat(label, len(flat))}
+    images = model.decode(flat, **condition).numpy()
     return images.reshape([len(dimensions), num_steps, *model.image_shape])
 
 
@@ -46,6 +51,7 @@ def resampled(
     image: tf.Tensor,
     num_draws: int = 8,
     temperature: float = 1.0,
+    seed: int | None = None,
 ) -> np.ndarray:
     """Draws an image's lower groups anew: what does each group decide?
 
@@ -58,16 +64,16 @@ def resampled(
         image: `[1, height, width, channels]` in [0, 1].
         num_draws: Draws in a row.
         temperature: Of the draws.
+        seed: Of the draws; the model's unless given.
 
     Returns:
         Images `[group + 1, 1 + num_draws, height, width, channels]`; the first
         of each row is the image itself.
     """
     copies = tf.repeat(image, num_draws, axis=0)
+    base = seeds.from_int(model.seed if seed is None else seed)
     rows = []
     for kept in range(len(model.group_shapes) + 1):
-        draws = model.resample(
-            copies, kept, seeds.from_int(model.seed), temperature
-        )
+        draws = model.resample(copies, kept, base, temperature)
         rows.append(np.concatenate([np.asarray(image), draws.numpy()]))
     return np.stack(rows)

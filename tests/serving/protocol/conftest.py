@@ -10,6 +10,8 @@ from keras_vae.model_configs import VAEConfig
 from keras_vae.models import build_model
 from keras_vae.serving import export_model
 from keras_vae.training import ExperimentConfig
+from tests.serving.protocol.batching import BatchingParameters
+from tests.serving.protocol.server import running_server
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +28,17 @@ def model_base_path(tmp_path_factory) -> pathlib.Path:
     model = build_model(config, (4, 6, 1), likelihood="bernoulli", seed=7)
     export_model(model, experiment, folder)
     return folder
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["bare", "batched"])
+def server(model_base_path, request):
+    """Yields a server of that export, once bare and once joining requests."""
+    batching = BatchingParameters(
+        max_batch_size=64,
+        batch_timeout_micros=500,
+        allowed_batch_sizes=(4, 64),
+    )
+    with running_server(
+        model_base_path, batching=batching if request.param else None
+    ) as server:
+        yield server

@@ -1,0 +1,351 @@
+"""`score`: how usual each image is to a model, the most unusual first."""
+
+import dataclasses
+import os
+import sys
+import time
+from typing import Any, TextIO
+
+import numpy as np
+
+from keras_vae import outputs
+from keras_vae.data.image_dataset import NO_LABEL
+from keras_vae.errors import UserError, did_you_mean
+from keras_vae.evaluation import (
+    Detection,
+    ImageScores,
+    detection,
+    image_scores,
+)
+from keras_vae.generation.labels import conditions, num_classes
+from keras_vae.generation.outliers import check_background, load_outliers
+from keras_vae.generation.score_report import (
+    ScoreTable,
+    format_report,
+    write_report,
+)
+from keras_vae.generation.source import (
+    ImageSource,
+    SourceImages,
+    TrainedModel,
+    load_model,
+)
+
+__all__ = ["score"]
+
+_SCORES = ("nll", "nll_ratio", "reconstruction_error")
+
+
+def score(
+    workdir: str | os.PathLike[str],
+    source: ImageSource,
+    output: str | os.PathLike[str],
+    *,
+    outliers: str | None = None,
+    outliers_manual_dir: str | None = None,
+    background: str | os.PathLike[str] | None = None,
+    num_importance_samples: int = 100,
+    sort_by: str | None = None,
+    num_shown: int = 40,
+    stream: TextIO | None = None,
+) -> outputs.Written:
+    """Scores images, and says how well the scores find what is unusual.
+
+    The scores, each higher for more unusual images:
+
+    * `nll`: minus a bound on log p(x), nats: the ELBO with
+      `num_importance_samples=1`, else the importance-weighted one.
+    * `nll_ratio`, with a background model: `nll` of the model minus that of
+      the background, minus the log likelihood ratio of Ren et al. (2019).
+    * `reconstruction_error`: squared error, summed over the image.
+
+    A likelihood can be higher for simpler images of another kind than for
+    those that the model was trained on (Nalisnick et al. 2019): an image with
+    a low `nll` need not be of the training data. The likelihood ratio is a
+    remedy; a background model is trained with `--mutation_rate`.
+
+    Args:
+        workdir: The run folder.
+        source: The images.
+        output: The folder to write: `scores.csv`, `scores.json`,
+            `most_unusual.png`, and `histograms.png` if there are outliers.
+        outliers: A folder or file of images that are unusual, or the name of
+            a dataset whose images are (its split is that of the source). They
+            are prepared as the run's images.
+        outliers_manual_dir: The archives of that dataset.
+        background: The run folder of a background model of images of the
+            same size and preparation.
+        num_importance_samples: K, draws for the bound on log p(x).
+        sort_by: The score that sorts; None: `nll_ratio` if there is a
+            background, else `nll`, else (of a plain autoencoder)
+            `reconstruction_error`.
+        num_shown: Images in the picture of the most unusual ones.
+        stream: Where progress is shown; standard error unless given.
+
+    Returns:
+        What was written, with AUROCs in the report and the figures.
+
+    Raises:
+        UserError: If the runs, the images or the output cannot be used.
+
+    References:
+        Nalisnick et al. (2019), Do deep generative models know what they
+        don't know?; Ren et al. (2019), Likelihood ratios for
+        out-of-distribution detection, equation 3.
+    """
+    path = outputs.check_suffix(output, ("",), "score")
+    outputs.check_free_folder(path)
+    _check_numbers(num_importance_samples, num_shown)
+    trained = load_model(workdir)
+    names = _score_names(trained, background is not None)
+    sort_by = _check_sorting(sort_by, names)
+    other = None
+    if background is not None:
+        other = check_background(load_model(background), trained, background)
+    images = _Images.load(trained, source, outliers, outliers_manual_dir)
+    models = [trained] if other is None else [trained, other]
+    seed = source.seed
+    scores = images.score(models, num_importance_samples, seed, stream)
+    figures = _figures(scores)
+    _check_finite(figures, images)
+    protocol = _protocol(trained, source, images, num_importance_samples)
+    if outliers is not None:
+        protocol["outliers"] = outliers
+        protocol["num_outliers"] = int(np.sum(images.is_outlier))
+    if background is not None:
+        protocol["background"] = str(background)
+    table = ScoreTable(
+        names=images.names,
+        images=images.all,
+        labels=images.labels,
+        is_outlier=images.is_outlier if outliers is not None else None,
+        scores=figures,
+        bounds=scores[0].bounds,
+        sort_by=sort_by,
+        detections=_detections(figures, names, images.is_outlier),
+        protocol=protocol,
+    )
+    outputs.write_folder(path, lambda f: write_report(f, table, num_shown))
+    return outputs.Written((path,), format_report(table), table.figures())
+
+
+def _figures(scores: list[ImageScores]) -> dict[str, np.ndarray]:
+    """Returns all scores by name, of the model and a background, if any."""
+    own, *background = scores
+    figures = {"reconstruction_error": own.reconstruction_error}
+    if own.bounds is not None:
+        figures = {"nll": own.nll, **figures}
+    for other in background:
+        figures["background_nll"] = other.nll
+        figures["nll_ratio"] = own.nll - other.nll
+    return figures
+
+
+def _detections(
+    figures: dict[str, np.ndarray], names: list[str], is_outlier: np.ndarray
+) -> dict[str, Detection]:
+    if not is_outlier.any():
+        return {}
+    return {
+        name: detection(figures[name][~is_outlier], figures[name][is_outlier])
+        for name in names
+    }
+
+
+def _check_numbers(num_importance_samples: int, num_shown: int) -> None:
+    for name, value in (
+        ("num_importance_samples", num_importance_samples),
+        ("num_shown", num_shown),
+    ):
+        if value < 1:
+            raise UserError(
+                f"{name} must be at least 1. Received: {name}={value}"
+            )
+
+
+def _score_names(trained: TrainedModel, with_background: bool) -> list[str]:
+    """Returns the names of the scores, the one that sorts first."""
+    if not trained.model.group_shapes:
+        if with_background:
+            raise UserError(
+                "A likelihood ratio needs a likelihood, which a plain "
+                "autoencoder has not: leave --background away. "
+                f"Received: {type(trained.model).__name__}"
+            )
+        return ["reconstruction_error"]
+    ratio = ["nll_ratio"] if with_background else []
+    return [*ratio, "nll", "reconstruction_error"]
+
+
+def _check_sorting(sort_by: str | None, names: list[str]) -> str:
+    if sort_by is None:
+        return names[0]
+    if sort_by not in _SCORES:
+        raise UserError(
+            f"There is no such score. {did_you_mean(sort_by, _SCORES)} "
+            f"Received: sort_by={sort_by}"
+        )
+    if sort_by not in names:
+        why = "a plain autoencoder has no likelihood"
+        if sort_by == "nll_ratio" and "nll" in names:
+            why = "it needs --background=RUN_FOLDER"
+        raise UserError(
+            f"The images have no such score: {why}. Received: sort_by={sort_by}"
+        )
+    return sort_by
+
+
+@dataclasses.dataclass(frozen=True)
+class _Images:
+    """The images to score, outliers last.
+
+    Attributes:
+        all: float32 `[num, H, W, C]`.
+        names: Of each.
+        labels: Of each, or None where they are not known.
+        is_outlier: bool `[num]`.
+        fixed: Whether all are taken to be of the class in `labels`.
+    """
+
+    all: np.ndarray
+    names: list[str]
+    labels: np.ndarray | None
+    is_outlier: np.ndarray
+    fixed: bool
+
+    @classmethod
+    def load(
+        cls,
+        trained: TrainedModel,
+        source: ImageSource,
+        outliers: str | None,
+        manual_dir: str | None,
+    ) -> "_Images":
+        parts: list[SourceImages] = [source.load(trained, dequantize=True)]
+        if outliers is not None:
+            parts.append(load_outliers(outliers, source, trained, manual_dir))
+            for part, what in zip(parts, ("images", "outliers"), strict=True):
+                if len(part.images) < 2:
+                    raise UserError(
+                        "AUROC needs at least two images of each kind. "
+                        f"Received: 1 of the {what} ({part.names[0]})"
+                    )
+        labels = parts[0].labels
+        counts = [len(part.images) for part in parts]
+        fixed = source.label is not None
+        if labels is not None:
+            # The classes of another dataset are none of the model's.
+            rest = labels[0] if fixed else NO_LABEL
+            unknown = np.full(sum(counts[1:]), rest, np.int32)
+            labels = np.concatenate([labels, unknown])
+        return cls(
+            all=np.concatenate([part.images for part in parts]),
+            names=[name for part in parts for name in part.names],
+            labels=labels,
+            is_outlier=np.repeat([False, True][: len(parts)], counts),
+            fixed=fixed,
+        )
+
+    def mixed(self, trained: TrainedModel) -> bool:
+        """Whether the mixture of a model's classes scores the images.
+
+        It does where there are outliers: an image of unknown origin has no
+        class, and the class would tell which are the inliers.
+        """
+        conditional = num_classes(trained.model) > 0
+        return conditional and bool(self.is_outlier.any()) and not self.fixed
+
+    def passes(self, trained: TrainedModel) -> int:
+        """Returns how often a model scores each image."""
+        return num_classes(trained.model) if self.mixed(trained) else 1
+
+    def score(
+        self,
+        models: list[TrainedModel],
+        k: int,
+        seed: int,
+        stream: TextIO | None,
+    ) -> list[ImageScores]:
+        """Returns the scores by each of the models, showing progress."""
+        for trained in models:
+            if not self.mixed(trained):
+                conditions(trained.model, self.labels)  # Raises where it must.
+        total = len(self.all) * sum(map(self.passes, models))
+        show = _Progress(total, stream or sys.stderr)
+        scores = []
+        for trained in models:
+            given = num_classes(trained.model) and not self.mixed(trained)
+            scores.append(
+                image_scores(
+                    trained.model,
+                    self.all,
+                    k,
+                    seed,
+                    labels=self.labels if given else None,
+                    progress=show,
+                )
+            )
+            show.base += len(self.all) * self.passes(trained)
+        return scores
+
+
+def _check_finite(figures: dict[str, np.ndarray], images: _Images) -> None:
+    for name, values in figures.items():
+        bad = np.flatnonzero(~np.isfinite(values))
+        if len(bad):
+            raise UserError(
+                "A model gives an image a score that is not a finite number; "
+                "its training may have diverged. Received: "
+                f"{name}={values[bad[0]]} of {images.names[bad[0]]}"
+            )
+
+
+def _protocol(
+    trained: TrainedModel,
+    source: ImageSource,
+    images: _Images,
+    k: int,
+) -> dict[str, Any]:
+    height, width, channels = trained.model.image_shape
+    data = trained.experiment.data
+    protocol: dict[str, Any] = {
+        "dataset": data.dataset,
+        "split": None if source.inputs else source.split or "test",
+        "inputs": list(source.inputs),
+        "num_images": int(np.sum(~images.is_outlier)),
+        **trained.resolved,
+        "num_bits": data.num_bits,
+        "num_dimensions": height * width * channels,
+        "padding": data.pad,
+        "seed": source.seed,
+    }
+    if trained.model.group_shapes:
+        bound = "negative ELBO" if k == 1 else "importance-weighted"
+        protocol |= {
+            "bound": bound,
+            "num_importance_samples": k,
+            "unit": "nats per image",
+        }
+    if num_classes(trained.model):
+        mixed = images.mixed(trained)
+        protocol["classes"] = "mixture of all" if mixed else "of each image"
+    return protocol
+
+
+class _Progress:
+    """Shows how many images are done and what is left, on a terminal only."""
+
+    def __init__(self, total: int, stream: TextIO):
+        self.total = total
+        self.stream = stream
+        self.base = 0
+        self._start = time.monotonic()
+
+    def __call__(self, done: int) -> None:
+        done += self.base
+        if not self.stream.isatty():
+            return
+        left = (time.monotonic() - self._start) * (self.total / done - 1)
+        end = "\n" if done >= self.total else f", {left:.0f} s left   "
+        self.stream.write(f"\rscored {done:,} of {self.total:,}{end}")
+        self.stream.flush()
