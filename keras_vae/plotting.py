@@ -199,8 +199,16 @@ def save_captioned_images(
         axes.imshow(image, interpolation="nearest")
         color = _RED if index in marked else "black"
         # Names of files may hold a $, which is not meant as mathematics.
-        axes.set_title(
-            caption, y=-0.02, va="top", size=7, color=color, parse_math=False
+        axes.text(
+            0.5,
+            -0.04,
+            caption,
+            transform=axes.transAxes,
+            ha="center",
+            va="top",
+            size=7,
+            color=color,
+            parse_math=False,
         )
     figure.savefig(path, dpi=120)
 

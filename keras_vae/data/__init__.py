@@ -8,7 +8,12 @@ from keras_vae.data.config import (
     default_binarization,
 )
 from keras_vae.data.image_dataset import ArraySplit, ImageDataset, Split
-from keras_vae.data.image_files import SUFFIXES, inspect_image, read_image
+from keras_vae.data.image_files import (
+    SUFFIXES,
+    find_image_files,
+    inspect_image,
+    read_image,
+)
 from keras_vae.data.load import MAX_BYTES_IN_MEMORY, load
 from keras_vae.data.pipeline import (
     evaluation_batches,
@@ -27,6 +32,7 @@ __all__ = [
     "Split",
     "default_binarization",
     "evaluation_batches",
+    "find_image_files",
     "inspect_image",
     "load",
     "read_image",

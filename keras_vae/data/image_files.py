@@ -2,13 +2,20 @@
 
 import pathlib
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from keras_vae.errors import UserError
 
-__all__ = ["SUFFIXES", "ImageFile", "inspect_image", "read_image"]
+__all__ = [
+    "SUFFIXES",
+    "ImageFile",
+    "find_image_files",
+    "inspect_image",
+    "read_image",
+]
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
 
@@ -45,6 +52,35 @@ class ImageFile:
         self.height = height
         self.width = width
         self.is_grey = is_grey
+
+
+def find_image_files(inputs: Sequence[str]) -> list[pathlib.Path]:
+    """Returns the image files that are named, and those in named folders.
+
+    Args:
+        inputs: Files and folders; of a folder all files with one of
+            `SUFFIXES`, sorted, those in folders below it too.
+
+    Raises:
+        UserError: If there are none, or one does not exist.
+    """
+    paths: list[pathlib.Path] = []
+    for name in inputs:
+        path = pathlib.Path(name)
+        if path.is_dir():
+            paths += sorted(
+                p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES
+            )
+        elif path.is_file():
+            paths.append(path)
+        else:
+            raise UserError(f"There is no such file. Received: {name}")
+    if not paths:
+        raise UserError(
+            "No image files: name PNG or JPEG files, or folders of them. "
+            f"Received: {' '.join(inputs) or 'nothing'}"
+        )
+    return paths
 
 
 def inspect_image(path: pathlib.Path) -> ImageFile:

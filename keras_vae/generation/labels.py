@@ -37,8 +37,8 @@ def parse_labels(
     count = num_classes(model)
     if not count:
         raise UserError(
-            "The model does not know classes: train it with "
-            f"--config.num_classes=auto. Received: label={label}"
+            "The model does not know classes: leave the label out. "
+            f"Received: label={label}"
         )
     if isinstance(label, str):
         parts: list[int | str] = [part.strip() for part in label.split(",")]

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_vae.data import (
-    SUFFIXES,
     ArraySplit,
     DataConfig,
     ImageDataset,
     Split,
     evaluation_batches,
+    find_image_files,
     inspect_image,
     load,
     read_image,
@@ -224,7 +224,7 @@ class ImageSource:
         return labels[0]
 
     def _from_files(self, trained: TrainedModel) -> tuple[Split, list[str]]:
-        paths = _find(self.inputs)
+        paths = find_image_files(self.inputs)
         shape = trained.model.image_shape
         config = trained.experiment.data
         images = np.stack([_read(path, shape, config) for path in paths])
@@ -251,27 +251,6 @@ def _names(
         order = np.random.RandomState(seed).permutation(count)
         positions = np.sort(order[:num_images])
     return [f"{name}/{position}" for position in positions]
-
-
-def _find(inputs: Sequence[str]) -> list[pathlib.Path]:
-    """Returns the image files that are named, and those in named folders."""
-    paths: list[pathlib.Path] = []
-    for name in inputs:
-        path = pathlib.Path(name)
-        if path.is_dir():
-            paths += sorted(
-                p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES
-            )
-        elif path.is_file():
-            paths.append(path)
-        else:
-            raise UserError(f"There is no such file. Received: {name}")
-    if not paths:
-        raise UserError(
-            "No image files: name PNG or JPEG files, or folders of them. "
-            f"Received: {' '.join(inputs)}"
-        )
-    return paths
 
 
 def _read(

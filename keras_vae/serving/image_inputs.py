@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_vae.data import SUFFIXES, inspect_image, read_image
+from keras_vae.data import find_image_files, inspect_image, read_image
 from keras_vae.errors import UserError
 
 __all__ = ["find_images", "load_images", "read_images"]
@@ -26,22 +26,7 @@ def find_images(
     Raises:
         UserError: If there is no image, one is none, or one has another size.
     """
-    paths: list[pathlib.Path] = []
-    for name in inputs:
-        path = pathlib.Path(name)
-        if path.is_dir():
-            paths += sorted(
-                p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES
-            )
-        elif path.is_file():
-            paths.append(path)
-        else:
-            raise UserError(f"There is no such file. Received: {name}")
-    if not paths:
-        raise UserError(
-            "No image files: name PNG or JPEG files, or folders of them. "
-            f"Received: {' '.join(inputs) or 'nothing'}"
-        )
+    paths = find_image_files(inputs)
     for path in paths:
         file = inspect_image(path)
         if (file.height, file.width) != image_shape[:2]:
