@@ -86,7 +86,7 @@ class ExportedModel:
         except tf.errors.InvalidArgumentError as error:
             raise UserError(
                 "The model refused the request; it says: "
-                f"{one_line(error.message)}. Received: {self.path}"
+                f"{one_line(_reason(error.message))}. Received: {self.path}"
             ) from error
 
     @property
@@ -102,6 +102,12 @@ class ExportedModel:
 
     def close(self) -> None:
         """Does nothing: there is no connection."""
+
+
+def _reason(message: str) -> str:
+    """Returns an error of a graph without where in the graph it arose."""
+    _, traced, after = message.partition("<stack traces unavailable>")
+    return (after if traced else message).split("[[{{node", 1)[0].strip()
 
 
 def _tensors(specs: dict[str, tf.TensorSpec]) -> dict[str, TensorInfo]:

@@ -213,12 +213,12 @@ def test_versions_are_swapped_without_a_lost_request(model_base_path, tmp_path):
                 count += 1
             return count
 
-        asking = [pool.submit(ask) for _ in range(2)]
+        counts = [pool.submit(ask) for _ in range(2)]
         try:
             _swap(server, base)
         finally:
             done.set()
-        assert all(one.result() > 0 for one in asking)
+        assert all(one.result() > 0 for one in counts)
         missing = grpc.StatusCode.NOT_FOUND
         assert asking.refused(server, "decode", z, version=1)[0] == missing
         assert asking.predict(server, "decode", z, version=10)
