@@ -142,7 +142,10 @@ class Encoder(_Network):
         if num_classes:
             height, width, _ = self.image_shape
             self.class_picture = keras.layers.Dense(
-                height * width, use_bias=False, dtype=self.dtype_policy
+                height * width,
+                use_bias=False,
+                name="class_picture",
+                dtype=self.dtype_policy,
             )
 
     @property
