@@ -1,7 +1,6 @@
 """A conditional VAE, from one command to a served answer for a class."""
 
 import json
-import types
 
 import numpy as np
 import PIL.Image
@@ -11,6 +10,7 @@ from keras_vae.errors import UserError
 from keras_vae.generation import ImageSource, encode, interpolate, sample, score
 from keras_vae.serving import Client, ExportedModel, predict
 from keras_vae.training import RunFolder, load_trained
+from tests import trained_run
 from tests.apps import app
 from tests.serving.protocol import asking
 from tests.serving.protocol.server import running_server
@@ -19,22 +19,8 @@ _DIGITS = [str(digit) for digit in range(10)]
 
 
 @pytest.fixture(scope="module")
-def run(trained_run, tmp_path_factory):
-    """A finished run of one epoch and its export, by the same flags."""
-    folder = tmp_path_factory.mktemp("conditional")
-    flags = (*trained_run.flags, "--config.num_classes=auto", "--epochs=1")
-    flags += ("--workdir=run", "--export_dir=model")
-    result = app.run("train", *flags, cwd=folder)
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert result.stderr == ""
-    return types.SimpleNamespace(
-        flags=flags,
-        folder=folder,
-        workdir=folder / "run",
-        export_dir=folder / "model",
-        data_dir=str(trained_run.data_dir),
-        stdout=result.stdout,
-    )
+def run(tmp_path_factory):
+    return trained_run.make_conditional(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +50,7 @@ def _labels(count=5):
 
 
 def test_figures_say_that_the_class_is_given(run):
-    assert "given the class" in run.stdout
+    assert "given the class" in run.result.stdout
     results = json.loads((run.workdir / "results.json").read_text())["test"]
     assert results["nll"]["given"] == results["elbo"]["given"] == "class"
     assert 100 < results["nll"]["nats_per_image"] < 300
@@ -77,7 +63,9 @@ def test_figures_say_that_the_class_is_given(run):
 
 
 def test_finished_run_goes_on(run):
-    result = app.run("train", *run.flags, "--noevaluate", cwd=run.folder)
+    folders = (f"--workdir={run.workdir}", f"--export_dir={run.export_dir}")
+    arguments = (*run.flags, *folders, "--noevaluate", "--noexport")
+    result = app.run("train", *arguments, cwd=run.workdir)
     assert result.returncode == 0, result.stdout + result.stderr
     model, _ = load_trained(run.workdir)
     assert model.class_names == tuple(_DIGITS)
@@ -170,7 +158,7 @@ def test_predict_takes_classes(run, tmp_path):
 
 
 def test_verbs_know_the_classes(run, tmp_path):
-    source = ImageSource(num_images=8, data_dir=run.data_dir)
+    source = ImageSource(num_images=8, data_dir=str(run.data_dir))
     sample(run.workdir, tmp_path / "s.npz", num_images=4, label="7,3")
     with np.load(tmp_path / "s.npz") as arrays:
         assert arrays["label"].tolist() == [7, 3, 7, 3]
