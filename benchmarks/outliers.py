@@ -26,8 +26,8 @@ The images and runs stay in `--folder`: the same command goes on with what is
 there, and `apps/generate.py score` takes them:
 
     python apps/generate.py score --workdir=FOLDER/model \\
-        --background=FOLDER/background --outliers=FOLDER/images/outliers/box_black \\
-        --num_images=300 --output=scores
+        --background=FOLDER/background --num_images=500 \\
+        --outliers=FOLDER/images/outliers/box_black --output=scores
 
 References:
     Ren et al. (2019), Likelihood ratios for out-of-distribution detection,
@@ -243,9 +243,7 @@ def compare(
         "nll_ratio": own.nll - theirs.nll,
         "reconstruction_error": own.reconstruction_error,
     }
-    scores = {
-        name: np.split(values, ends) for name, values in columns.items()
-    }
+    scores = {name: np.split(values, ends) for name, values in columns.items()}
     which = {kind: [index] for index, kind in enumerate(kinds, start=1)}
     digits = [n for kind in kinds if kind[:6] == "digit_" for n in which[kind]]
     if len(digits) > 1:
@@ -254,7 +252,9 @@ def compare(
         (
             kind,
             {
-                name: detection(each[0], np.concatenate([each[n] for n in some]))
+                name: detection(
+                    each[0], np.concatenate([each[n] for n in some])
+                )
                 for name, each in scores.items()
             },
         )

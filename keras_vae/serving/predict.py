@@ -189,7 +189,9 @@ def _latent_rows(client: Client, inputs: Sequence[str], label: Labels) -> _Rows:
         # Opened here: NumPy leaves a file that is cut off open.
         with open(inputs[0], "rb") as file, np.load(file) as arrays:
             name = "mean" if "mean" in arrays else "z"
-            z = np.asarray(arrays[name], np.float32)
+            # No complex numbers, and no text; infinity is refused below.
+            with np.errstate(over="ignore"):
+                z = arrays[name].astype(np.float32, casting="same_kind")
             written = arrays["label"].tolist() if "label" in arrays else None
     except _NPZ_ERRORS as error:
         raise UserError(
