@@ -13,6 +13,7 @@ Examples:
     python apps/generate.py score --workdir=runs/mnist_vae --output=scores \
         --outliers=other_images/
     python apps/generate.py encode --workdir=runs/mnist_vae --output=latents
+    python apps/generate.py augment --workdir=runs/mnist_vae --output=balanced
 
 Images are files and folders named after the verb, or else a split of the run's
 dataset: all of them or a seeded subset of --num_images.
@@ -71,6 +72,12 @@ def _encode() -> Callable[..., Any]:
     return encode
 
 
+def _augment() -> Callable[..., Any]:
+    from keras_vae.generation.augment import augment
+
+    return augment
+
+
 @dataclasses.dataclass(frozen=True)
 class _Verb:
     """A verb.
@@ -126,6 +133,10 @@ _VERBS = {
     ),
     "encode": _Verb(
         _encode, ("max_points", "max_dimensions"), reads_images=True
+    ),
+    "augment": _Verb(
+        _augment,
+        ("per_class", "seed", "temperature", "data_dir", "manual_dir"),
     ),
 }
 
@@ -235,6 +246,11 @@ _FLAGS: dict[str, tuple[Callable[..., Any], str]] = {
     "max_dimensions": (
         flags.DEFINE_integer,
         "Latent dimensions in the Embedding Projector; 512 unless given.",
+    ),
+    "per_class": (
+        flags.DEFINE_integer,
+        "Images that each class is filled to; as many as the largest class "
+        "has unless given.",
     ),
     "recalibrate_batch_norm": (
         flags.DEFINE_integer,

@@ -112,16 +112,17 @@ def draw_pictures(
         dequantization="none",
         num_images=min(500, dataset.splits["test"].num_images),
         num_bits=experiment.data.num_bits,
+        with_labels=bool(model.num_classes),
     )
-    images = next(iter(batches))
+    images, condition = model.unpack(next(iter(batches)))
     for index, image in enumerate(images[:_COLUMNS]):
         path = folder / "test_images" / f"{index:03d}.png"
         plotting.save_png(path, image.numpy())
-    paths = [_reconstructions(model, images, folder)]
+    paths = [_reconstructions(model, images, condition, folder)]
     if model.group_shapes:
         paths.append(_samples(model, folder))
     if isinstance(model, VAE):
-        paths.append(_traversals(model, images, folder))
+        paths.append(_traversals(model, images, condition, folder))
     if isinstance(model, HierarchicalVAE):
         paths += _hierarchy(model, images, folder)
     return paths
@@ -134,26 +135,38 @@ def _save(path: pathlib.Path, images: Any, columns: int) -> pathlib.Path:
 
 
 def _reconstructions(
-    model: GenerativeModel, images: tf.Tensor, folder: pathlib.Path
+    model: GenerativeModel,
+    images: tf.Tensor,
+    condition: dict[str, tf.Tensor],
+    folder: pathlib.Path,
 ) -> pathlib.Path:
-    images = images[: _ROWS * _COLUMNS]
-    pairs = tf.stack([images, model.reconstruct(images)], axis=1)
+    count = _ROWS * _COLUMNS
+    images = images[:count]
+    some = {key: value[:count] for key, value in condition.items()}
+    pairs = tf.stack([images, model.reconstruct(images, **some)], axis=1)
     pairs = tf.reshape(pairs, [-1, *model.image_shape])
     return _save(folder / "reconstructions.png", pairs, 2 * _COLUMNS)
 
 
 def _samples(model: GenerativeModel, folder: pathlib.Path) -> pathlib.Path:
     seed = seeds.from_int(model.seed)
-    samples = model.sample([_COLUMNS * _COLUMNS], seed)
-    return _save(folder / "samples.png", samples, _COLUMNS)
+    columns = plotting.sample_columns(model.num_classes)
+    count = columns * _COLUMNS
+    samples = model.sample([count], seed, **model.classes_in_turn(count))
+    return _save(folder / "samples.png", samples, columns)
 
 
 def _traversals(
-    model: VAE, images: tf.Tensor, folder: pathlib.Path
+    model: VAE,
+    images: tf.Tensor,
+    condition: dict[str, tf.Tensor],
+    folder: pathlib.Path,
 ) -> pathlib.Path:
-    batches = tf.data.Dataset.from_tensors(images)
+    batch = (images, *condition.values())
+    batches = tf.data.Dataset.from_tensors(batch)
     order = latent_statistics(model, batches).order[:_COLUMNS]
-    traversal = traverse(model, images[:1], order)
+    first = {key: value[:1] for key, value in condition.items()}
+    traversal = traverse(model, images[:1], order, **first)
     columns = traversal.shape[1]
     flat = traversal.reshape([-1, *model.image_shape])
     return _save(folder / "traversals.png", flat, columns)

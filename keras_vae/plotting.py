@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 __all__ = [
     "image_grid",
+    "sample_columns",
     "save_bar_chart",
     "save_captioned_images",
     "save_histograms",
@@ -23,11 +24,17 @@ _BLUE = "#4477aa"
 _RED = "#ee6677"
 _TEXT_SIZE = 14
 _TEXT_GAP = 8
+_MAX_COLUMNS = 16
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:
     """Returns images in [0, 1] as 0 ... 255, rounded and clipped."""
     return (np.clip(images, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
+
+
+def sample_columns(num_classes: int) -> int:
+    """Returns how wide a grid of samples is: a column for each class, or 8."""
+    return num_classes if 1 < num_classes <= _MAX_COLUMNS else 8
 
 
 def image_grid(

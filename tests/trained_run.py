@@ -5,6 +5,8 @@ A folder's conftest.py makes it a fixture:
     @pytest.fixture(scope="session")
     def trained_run(tmp_path_factory):
         return trained_run.make(tmp_path_factory)
+
+`make_conditional` is the same for a VAE that knows the ten classes.
 """
 
 import dataclasses
@@ -16,7 +18,12 @@ import pytest
 
 from tests.apps import app
 
-__all__ = ["NUM_IMPORTANCE_SAMPLES", "TrainedRun", "make"]
+__all__ = [
+    "NUM_IMPORTANCE_SAMPLES",
+    "TrainedRun",
+    "make",
+    "make_conditional",
+]
 
 NUM_IMPORTANCE_SAMPLES = 5
 
@@ -42,18 +49,25 @@ class TrainedRun:
 
 def make(factory: pytest.TempPathFactory) -> TrainedRun:
     """Trains, once for each test session."""
-    return _make(factory.getbasetemp() / "trained_run")
+    # Long enough to be cut off in its midst, by the tests of resuming.
+    return _make(factory.getbasetemp(), "trained_run", "--epochs=6")
+
+
+def make_conditional(factory: pytest.TempPathFactory) -> TrainedRun:
+    """Trains a conditional VAE for an epoch, once for each test session."""
+    flags = ("--config.num_classes=auto", "--epochs=1")
+    return _make(factory.getbasetemp(), "conditional_run", *flags)
 
 
 @functools.cache
-def _make(folder: pathlib.Path) -> TrainedRun:
+def _make(base: pathlib.Path, name: str, *more: str) -> TrainedRun:
+    folder = base / name
     folder.mkdir()
-    data_dir = folder / "data"
+    data_dir = base / "trained_run_data"
     flags = (
         "--dataset=mnist_5k",
         f"--data_dir={data_dir}",
-        # Long enough to be cut off in its midst, by the tests of resuming.
-        "--epochs=6",
+        *more,
         "--checkpoint_seconds=0",
         "--config.architecture=dense",
         "--config.hidden_units=32",

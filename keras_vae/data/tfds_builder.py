@@ -21,7 +21,7 @@ from keras_vae.data.config import IMAGE_FOLDER, DataConfig
 from keras_vae.data.mnist_5k import Mnist5k
 from keras_vae.errors import UserError, did_you_mean
 
-__all__ = ["find_builder", "prepare", "prepared_builder"]
+__all__ = ["find_builder", "prepare", "prepared_builder", "quiet_tfds"]
 
 # TFDS retries ten times with growing waits: without a network it takes more
 # than three minutes to say so. Three retries take about two seconds.
@@ -42,7 +42,7 @@ def find_builder(config: DataConfig) -> tfds.core.DatasetBuilder:
     Raises:
         UserError: When there is no such dataset.
     """
-    with _quiet(), _passing_temporary_folder():
+    with quiet_tfds(), _passing_temporary_folder():
         return _find(config)
 
 
@@ -76,13 +76,13 @@ def prepare(
             in `data_dir`.
     """
     manual_dir = _manual_dir(config)
-    with _quiet():
+    with quiet_tfds():
         if builder.is_prepared():
             return builder
     absl_logging.info(
         "Preparing %s in %s, this once.", config.dataset, builder.data_dir
     )
-    with _quiet(), _tidy_after_failure(builder):
+    with quiet_tfds(), _tidy_after_failure(builder):
         _prepare(builder, config, manual_dir)
     return builder
 
@@ -186,7 +186,7 @@ def _brief(error: BaseException, length: int = 300) -> str:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet_tfds() -> Iterator[None]:
     """Silences TFDS, and has it give up early without a network."""
     urllib3 = logging.getLogger("urllib3.connectionpool")
     level, retries = urllib3.level, downloader.MAX_RETRIES

@@ -95,8 +95,12 @@ def evaluate(
         seed=config.seed,
         num_images=config.num_images,
         num_bits=experiment.data.num_bits,
+        with_labels=bool(model.num_classes),
     )
     protocol = _protocol(experiment, config, split, resolved)
+    if model.num_classes:
+        protocol["given"] = "class"
+
     if model.group_shapes:
         show = _Shown(protocol["num_images"], stream or sys.stderr)
         figures = _bounds(model, batches, config, protocol, show)
@@ -278,6 +282,8 @@ def _line(split: str, name: str, figure: dict[str, Any]) -> str:
             f"{figure['num_bits']}-bit, dequantization "
             f"{figure['dequantization']}"
         )
+    if "given" in figure:
+        how += f", given the {figure['given']}"
     bits = ""
     if "bits_per_dimension" in figure:
         bits = f"{figure['bits_per_dimension']:.4f} bits/dim  "

@@ -72,9 +72,11 @@ def likelihood_bounds(
     estimate = _make_estimate(model, num_importance_samples, rows)
     parts, done = [], 0
     for index, batch in enumerate(batches):
-        image, *label = batch if isinstance(batch, tuple) else (batch,)
+        image, condition = model.unpack(batch)
         key = seeds.fold_in(seeds.from_int(seed), index)
-        parts.append(np.stack(estimate(key, image, *label)).astype(np.float64))
+        parts.append(
+            np.stack(estimate(key, image, condition)).astype(np.float64)
+        )
         done += int(image.shape[0])
         if progress is not None:
             progress(done)
@@ -89,11 +91,10 @@ def _make_estimate(
 ) -> Callable[..., tuple[tf.Tensor, ...]]:
     @tf.function(reduce_retracing=True)
     def estimate(
-        seed: tf.Tensor, image: tf.Tensor, label: tf.Tensor | None = None
+        seed: tf.Tensor, image: tf.Tensor, condition: dict[str, tf.Tensor]
     ) -> tuple[tf.Tensor, ...]:
         batch = tf.shape(image)[0]
         chunk = tf.maximum(rows // batch, 1)
-        condition = {} if label is None else {"label": label}
         encoding = model.encode(image, **condition)
         log_sum = tf.fill([batch], -np.inf)
         total = tf.zeros([batch])

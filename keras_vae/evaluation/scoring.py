@@ -69,8 +69,7 @@ def image_scores(
         progress: Called with the number of images done so far, those of all
             classes together; nothing is drawn for a plain autoencoder.
     """
-    num_classes = getattr(model, "num_classes", 0)
-    if not num_classes or labels is not None:
+    if not model.num_classes or labels is not None:
         bounds = None
         if model.group_shapes:
             bounds = _bounds(
@@ -78,7 +77,7 @@ def image_scores(
             )
         return ImageScores(bounds, _error(model, images, labels))
     each = []
-    for label in range(num_classes):
+    for label in range(model.num_classes):
         rows = np.full([len(images)], label, np.int32)
         before = label * len(images)
         shifted = progress and _after(progress, before)

@@ -1,5 +1,6 @@
 """Generation: what a trained model is used for, one function for each verb."""
 
+from keras_vae.generation.augment import augment
 from keras_vae.generation.encode import encode
 from keras_vae.generation.interpolate import interpolate
 from keras_vae.generation.reconstruct import reconstruct, reconstruct_images
@@ -17,6 +18,7 @@ __all__ = [
     "ImageSource",
     "SourceImages",
     "TrainedModel",
+    "augment",
     "encode",
     "interpolate",
     "load_model",

@@ -189,7 +189,7 @@ def _between_seeds(
     """Returns `[pair, steps, H, W, C]`."""
     model, labels = trained.model, None
     if label is not None:
-        chosen = parse_labels(model, label, trained.class_names)
+        chosen = parse_labels(model, label)
         labels = np.resize(np.array(chosen, np.int32), len(values))
     rows = tf.constant([[int(value), 0] for value in values], tf.int32)
     noise = seeds.row_normal(rows, model.latent_dim).numpy()

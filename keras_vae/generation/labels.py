@@ -8,53 +8,46 @@ import tensorflow as tf
 from keras_vae.errors import UserError, did_you_mean
 from keras_vae.models import GenerativeModel
 
-__all__ = ["Label", "conditions", "num_classes", "parse_labels"]
+__all__ = ["Label", "conditions", "parse_labels"]
 
 # A class by its number or name; as a string also several, with commas.
 Label = int | str
 
 
-def num_classes(model: GenerativeModel) -> int:
-    """Returns how many classes a conditional model knows, else 0."""
-    return getattr(model, "num_classes", 0)
-
-
 def parse_labels(
-    model: GenerativeModel,
-    label: Label | Sequence[int],
-    class_names: Sequence[str] | None = None,
+    model: GenerativeModel, label: Label | Sequence[int]
 ) -> list[int]:
     """Returns the numbers of the classes that `label` names.
 
     Args:
         model: A conditional model.
         label: A number, a name, or several of them with commas between.
-        class_names: Name of each class, where they have names.
 
     Raises:
         UserError: If the model is not conditional, or has no such class.
     """
-    count = num_classes(model)
-    if not count:
+    if not model.num_classes:
         raise UserError(
-            "The model does not know classes: leave the label out. "
+            "The model does not know classes: leave the label out, or train "
+            "one that does with --config.num_classes=auto. "
             f"Received: label={label}"
         )
     if isinstance(label, str):
         parts: list[int | str] = [part.strip() for part in label.split(",")]
     else:
         parts = [label] if isinstance(label, int) else list(label)
-    return [_number(part, count, class_names or ()) for part in parts]
+    return [_number(part, model.class_names) for part in parts]
 
 
-def _number(part: int | str, count: int, class_names: Sequence[str]) -> int:
+def _number(part: int | str, class_names: Sequence[str]) -> int:
+    count = len(class_names)
     # The name goes first: classes may be named by numbers that are not theirs.
     if str(part) in class_names:
         return list(class_names).index(str(part))
     if str(part).isdecimal() and int(part) < count:
         return int(part)
     hint = ""
-    if class_names and not str(part).lstrip("-").isdecimal():
+    if not str(part).lstrip("-").isdecimal():
         hint = f" or a name. {did_you_mean(str(part), class_names)}"
     raise UserError(
         f"label must be a class, 0 ... {count - 1}{hint or '.'} "
@@ -77,7 +70,7 @@ def conditions(
     Raises:
         UserError: If the model is conditional and a class is not known.
     """
-    count = num_classes(model)
+    count = model.num_classes
     if not count:
         return {}
     if labels is None or (len(labels) and labels.min() < 0):

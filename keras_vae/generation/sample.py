@@ -15,7 +15,6 @@ from keras_vae.errors import UserError
 from keras_vae.generation.labels import (
     Label,
     conditions,
-    num_classes,
     parse_labels,
 )
 from keras_vae.generation.source import (
@@ -85,7 +84,7 @@ def sample(
     with _recalibrated(model, recalibrate_batch_norm, scales, seed):
         batches = sample_batches(model, num_images, seed, scales, labels)
         if not path.suffix:
-            names = _file_names(num_images, labels, trained.class_names)
+            names = _file_names(num_images, labels, model.class_names)
             outputs.write_folder(
                 path, lambda folder: _save_each(folder, batches, names)
             )
@@ -149,8 +148,8 @@ def _classes(
 ) -> list[int] | None:
     """Returns the classes that are taken in turn; None without classes."""
     if label is not None:
-        return parse_labels(trained.model, label, trained.class_names)
-    return list(range(num_classes(trained.model))) or None
+        return parse_labels(trained.model, label)
+    return list(range(trained.model.num_classes)) or None
 
 
 def _check_counts(num_images: int, seed: int, passes: int) -> None:
@@ -206,7 +205,7 @@ def _recalibrated(
 def _file_names(
     num_images: int,
     labels: np.ndarray | None,
-    class_names: Sequence[str] | None,
+    class_names: Sequence[str],
 ) -> list[str]:
     """Returns the file of each image, in a folder of its class if it has one.
 
@@ -215,10 +214,7 @@ def _file_names(
     names = [f"{number:06d}.png" for number in range(num_images)]
     if labels is None:
         return names
-    folders = [
-        str(class_names[label] if class_names else label).replace("/", "_")
-        for label in labels
-    ]
+    folders = [class_names[label].replace("/", "_") for label in labels]
     return [f"{f}/{name}" for f, name in zip(folders, names, strict=True)]
 
 

@@ -17,7 +17,7 @@ from keras_vae.evaluation import (
     detection,
     image_scores,
 )
-from keras_vae.generation.labels import conditions, num_classes
+from keras_vae.generation.labels import conditions
 from keras_vae.generation.outliers import check_background, load_outliers
 from keras_vae.generation.score_report import (
     ScoreTable,
@@ -252,12 +252,12 @@ class _Images:
         It does where there are outliers: an image of unknown origin has no
         class, and the class would tell which are the inliers.
         """
-        conditional = num_classes(trained.model) > 0
+        conditional = trained.model.num_classes > 0
         return conditional and bool(self.is_outlier.any()) and not self.fixed
 
     def passes(self, trained: TrainedModel) -> int:
         """Returns how often a model scores each image."""
-        return num_classes(trained.model) if self.mixed(trained) else 1
+        return trained.model.num_classes if self.mixed(trained) else 1
 
     def score(
         self,
@@ -274,7 +274,7 @@ class _Images:
         show = _Progress(total, stream or sys.stderr)
         scores = []
         for trained in models:
-            given = num_classes(trained.model) and not self.mixed(trained)
+            given = trained.model.num_classes and not self.mixed(trained)
             scores.append(
                 image_scores(
                     trained.model,
@@ -326,7 +326,7 @@ def _protocol(
             "num_importance_samples": k,
             "unit": "nats per image",
         }
-    if num_classes(trained.model):
+    if trained.model.num_classes:
         mixed = images.mixed(trained)
         protocol["classes"] = "mixture of all" if mixed else "of each image"
     return protocol

@@ -20,7 +20,7 @@ from keras_vae.data import (
 )
 from keras_vae.data.transforms import make_transform
 from keras_vae.errors import UserError
-from keras_vae.generation.labels import Label, num_classes, parse_labels
+from keras_vae.generation.labels import Label, parse_labels
 from keras_vae.models import GenerativeModel
 from keras_vae.training import ExperimentConfig, load_trained, resolve_data
 
@@ -45,14 +45,11 @@ class TrainedModel:
         model: The model, in float32, with its averaged weights.
         experiment: What it was trained on, and how.
         resolved: What `auto` stands for there, of `resolve_data`.
-        class_names: Name of each class that a conditional model knows, or
-            None.
     """
 
     model: GenerativeModel
     experiment: ExperimentConfig
     resolved: dict[str, str]
-    class_names: Sequence[str] | None = None
 
 
 def load_model(workdir: str | os.PathLike[str]) -> TrainedModel:
@@ -63,12 +60,7 @@ def load_model(workdir: str | os.PathLike[str]) -> TrainedModel:
     """
     model, experiment = load_trained(workdir)
     resolved = resolve_data(experiment.data, experiment.model)
-    return TrainedModel(model, experiment, resolved, _class_names(model))
-
-
-def _class_names(model: GenerativeModel) -> list[str] | None:
-    """Returns names of the classes; until runs keep them, their numbers."""
-    return [str(label) for label in range(num_classes(model))] or None
+    return TrainedModel(model, experiment, resolved)
 
 
 def check_prior(model: GenerativeModel) -> None:
@@ -171,7 +163,7 @@ class ImageSource:
         if self.inputs:
             split, names = self._from_files(trained)
             num_images = None
-            class_names = trained.class_names
+            class_names = list(trained.model.class_names) or None
         else:
             dataset = self.dataset(trained)
             split = dataset.splits[self.split or "test"]
@@ -216,7 +208,7 @@ class ImageSource:
 
     def _label(self, trained: TrainedModel) -> int:
         assert self.label is not None
-        labels = parse_labels(trained.model, self.label, trained.class_names)
+        labels = parse_labels(trained.model, self.label)
         if len(labels) > 1:
             raise UserError(
                 f"label must be one class here. Received: label={self.label}"
@@ -228,15 +220,15 @@ class ImageSource:
         shape = trained.model.image_shape
         config = trained.experiment.data
         images = np.stack([_read(path, shape, config) for path in paths])
-        labels = _folder_labels(paths, trained.class_names)
+        labels = _folder_labels(paths, trained.model.class_names)
         return ArraySplit(images, labels), [str(path) for path in paths]
 
 
 def _folder_labels(
-    paths: Sequence[pathlib.Path], class_names: Sequence[str] | None
+    paths: Sequence[pathlib.Path], class_names: Sequence[str]
 ) -> np.ndarray | None:
     """Returns the class of each file, if all lie in folders named so."""
-    number = {name: i for i, name in enumerate(class_names or ())}
+    number = {name: i for i, name in enumerate(class_names)}
     labels = [number.get(path.absolute().parent.name) for path in paths]
     return None if None in labels else np.array(labels, np.int64)
 

@@ -1,7 +1,11 @@
 """Models: how encoder, decoder, prior and objective work together."""
 
 from keras_vae.models.autoencoder import Autoencoder
-from keras_vae.models.factory import build_model, resolve_likelihood
+from keras_vae.models.factory import (
+    build_model,
+    resolve_classes,
+    resolve_likelihood,
+)
 from keras_vae.models.generative_model import GenerativeModel
 from keras_vae.models.hierarchical_vae import HierarchicalVAE
 from keras_vae.models.latent_statistics import (
@@ -22,6 +26,7 @@ __all__ = [
     "build_model",
     "latent_statistics",
     "resampled",
+    "resolve_classes",
     "resolve_likelihood",
     "traverse",
 ]

@@ -2,7 +2,7 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
@@ -40,7 +40,7 @@ from keras_vae.networks import (
 from keras_vae.networks.nvae import NVAEArchitecture, NVAEDecoder, NVAEEncoder
 from keras_vae.objectives import ELBO, KLWarmup, LinearWarmup, SquaredError
 
-__all__ = ["build_model", "resolve_likelihood"]
+__all__ = ["build_model", "resolve_classes", "resolve_likelihood"]
 
 
 def resolve_likelihood(config: ModelConfig, binarization: str) -> str:
@@ -72,6 +72,38 @@ def resolve_likelihood(config: ModelConfig, binarization: str) -> str:
     return config.likelihood
 
 
+def resolve_classes(
+    config: ModelConfig, class_names: Sequence[str] | None
+) -> tuple[str, ...]:
+    """Returns the names of the classes that a model is conditional on.
+
+    Args:
+        config: The model's configuration.
+        class_names: Those of the dataset, or None where it has no labels.
+
+    Returns:
+        The names; none for a model that is not conditional.
+
+    Raises:
+        UserError: If the dataset has no labels, or another number of classes.
+    """
+    if not isinstance(config, VAEConfig) or not config.conditional:
+        return ()
+    if not class_names:
+        raise UserError(
+            "A conditional VAE needs labels, and the dataset has none: choose "
+            "another one, or leave config.num_classes at 0. "
+            f"Received: config.num_classes={config.num_classes}"
+        )
+    if config.num_classes not in ("auto", str(len(class_names))):
+        raise UserError(
+            f"The dataset has {len(class_names)} classes: use "
+            "--config.num_classes=auto. "
+            f"Received: config.num_classes={config.num_classes}"
+        )
+    return tuple(class_names)
+
+
 @contextlib.contextmanager
 def _dtype_policy(name: str) -> Iterator[None]:
     before = keras.config.dtype_policy()
@@ -91,6 +123,7 @@ def build_model(
     seed: int = 0,
     precision: str = "float32",
     num_bits: int = 8,
+    class_names: Sequence[str] = (),
 ) -> GenerativeModel:
     """Builds the model of a configuration, with its variables.
 
@@ -105,6 +138,7 @@ def build_model(
             and the likelihood are float32 in any case.
         num_bits: Bits of each value of the images, for the likelihoods that
             are probabilities of levels.
+        class_names: What `resolve_classes` returned.
 
     Raises:
         UserError: If the configuration does not fit the images.
@@ -113,11 +147,16 @@ def build_model(
     try:
         with _dtype_policy(precision):
             layer = _likelihood(config, likelihood, image_shape, num_bits)
-            model = _model(config, image_shape, layer, total_steps, seed)
+            model = _model(
+                config, image_shape, layer, total_steps, seed, class_names
+            )
     except ValueError as error:
         raise UserError(str(error)) from error
+    batch: Any = keras.KerasTensor((None, *image_shape))
+    if class_names:
+        batch = (batch, keras.KerasTensor((None,), "int32"))
     # A symbolic call rather than `build`: `export` asks for one.
-    model(keras.KerasTensor((None, *image_shape)))
+    model(batch)
     return model
 
 
@@ -127,17 +166,20 @@ def _model(
     likelihood: DistributionLayer,
     total_steps: Any,
     seed: int,
+    class_names: Sequence[str],
 ) -> GenerativeModel:
     if isinstance(config, HierarchicalConfig):
         return _hierarchical(config, shape, likelihood, total_steps, seed)
     if isinstance(config, NVAEConfig):
         return _nvae(config, shape, likelihood, total_steps, seed)
     assert isinstance(config, VAEConfig)
-    encoder = _encoder(config, shape)
-    decoder = _decoder(config, likelihood)
+    count = len(class_names)
+    encoder = _encoder(config, shape, count)
+    decoder = _decoder(config, likelihood, count)
     if config.model == "autoencoder":
         return Autoencoder(encoder, decoder, SquaredError(), seed)
-    return VAE(encoder, decoder, _elbo(config, total_steps), seed)
+    elbo = _elbo(config, total_steps)
+    return VAE(encoder, decoder, elbo, seed, class_names)
 
 
 def _hierarchical(
@@ -254,19 +296,19 @@ def _likelihood(
     )
 
 
-def _encoder(config: VAEConfig, shape: tuple[int, int, int]) -> Encoder:
+def _encoder(
+    config: VAEConfig, shape: tuple[int, int, int], num_classes: int
+) -> Encoder:
     posterior = _posterior(config)
+    common: dict[str, Any] = {
+        "activation": config.activation,
+        "num_classes": num_classes,
+    }
     if config.architecture == "dense":
-        return DenseEncoder(
-            posterior, shape, config.hidden_units, config.activation
-        )
+        return DenseEncoder(posterior, shape, config.hidden_units, **common)
     if config.architecture == "convolutional":
         return ConvolutionalEncoder(
-            posterior,
-            shape,
-            config.filters,
-            config.dense_units,
-            config.activation,
+            posterior, shape, config.filters, config.dense_units, **common
         )
     return ResidualEncoder(
         posterior,
@@ -274,26 +316,24 @@ def _encoder(config: VAEConfig, shape: tuple[int, int, int]) -> Encoder:
         config.filters,
         config.num_blocks,
         config.dense_units,
-        config.activation,
+        **common,
     )
 
 
-def _decoder(config: VAEConfig, likelihood: DistributionLayer) -> Decoder:
+def _decoder(
+    config: VAEConfig, likelihood: DistributionLayer, num_classes: int
+) -> Decoder:
     latent_dim = config.latent_dim
+    common: dict[str, Any] = {
+        "activation": config.activation,
+        "num_classes": num_classes,
+    }
     if config.architecture == "dense":
-        return DenseDecoder(
-            likelihood,
-            latent_dim,
-            tuple(reversed(config.hidden_units)),
-            config.activation,
-        )
+        units = tuple(reversed(config.hidden_units))
+        return DenseDecoder(likelihood, latent_dim, units, **common)
     if config.architecture == "convolutional":
         return ConvolutionalDecoder(
-            likelihood,
-            latent_dim,
-            config.filters,
-            config.dense_units,
-            config.activation,
+            likelihood, latent_dim, config.filters, config.dense_units, **common
         )
     return ResidualDecoder(
         likelihood,
@@ -301,5 +341,5 @@ def _decoder(config: VAEConfig, likelihood: DistributionLayer) -> Decoder:
         config.filters,
         config.num_blocks,
         config.dense_units,
-        config.activation,
+        **common,
     )

@@ -19,7 +19,8 @@ class GenerativeModel(keras.Model):
 
     `fit`, `evaluate`, `predict`, `save` and `export` work as on any Keras
     model; the data are images `[batch, height, width, channels]` in [0, 1],
-    alone or as the first element of a tuple.
+    alone or as the first element of a tuple. A conditional model, one with
+    `num_classes`, takes their classes, int32 `[batch]`, as the second.
 
     Sub-classes implement `encode`, `infer`, `reconstruct` and `metric_values`,
     and name what `metric_values` returns in `METRICS`; those that have a prior
@@ -58,6 +59,12 @@ class GenerativeModel(keras.Model):
                 "`encoder` and `decoder` must have the same image_shape. "
                 f"Received: {encoder.image_shape} and {decoder.image_shape}"
             )
+        if self._classes(encoder) != self._classes(decoder):
+            raise ValueError(
+                "`encoder` and `decoder` must have the same num_classes. "
+                f"Received: {self._classes(encoder)} and "
+                f"{self._classes(decoder)}"
+            )
         self.encoder = encoder
         self.decoder = decoder
         self.objective = objective
@@ -67,7 +74,13 @@ class GenerativeModel(keras.Model):
             for name in ("loss", *self.METRICS)
         }
 
-    # What sub-classes implement.
+    @staticmethod
+    def _classes(network: keras.Model) -> int:
+        return getattr(network, "num_classes", 0)
+
+    # What sub-classes implement. A conditional model's `encode`, `reconstruct`,
+    # `latent_moments`, `generate`, `decode` and `sample` also take `label`; its
+    # encodings carry it.
 
     def encode(self, image: tf.Tensor, training: bool = False) -> Any:
         """Runs the encoder once; what it returns goes into `infer`."""
@@ -153,6 +166,56 @@ class GenerativeModel(keras.Model):
         del step
         return sum(self.losses)
 
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Name of each class of a conditional model."""
+        return ()
+
+    # What callers need.
+
+    @property
+    def num_classes(self) -> int:
+        """Classes that a conditional model knows; 0 of any other model."""
+        return self._classes(self.encoder)
+
+    def unpack(self, batch: Any) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """Returns the images of a batch, and the keywords that go with them.
+
+        Args:
+            batch: Images alone, or a tuple that begins with them and, for a
+                conditional model, their classes.
+
+        Returns:
+            Images, float32, and `{"label": int32 [batch]}` of a conditional
+            model, else nothing: `encode(image, **condition)`.
+
+        Raises:
+            ValueError: If a conditional model's batch has no classes.
+        """
+        image, label, _ = keras.utils.unpack_x_y_sample_weight(batch)
+        image = tf.cast(image, tf.float32)
+        if not self.num_classes:
+            return image, {}
+        if label is None:
+            raise ValueError(
+                "The model is conditional: a batch must be (images, classes). "
+                "Received: images alone"
+            )
+        return image, {"label": tf.cast(label, tf.int32)}
+
+    def classes_in_turn(self, count: int) -> dict[str, tf.Tensor]:
+        """Returns the keywords of `sample` for images of each class in turn.
+
+        Args:
+            count: Number of images.
+
+        Returns:
+            `{"label": int32 [count]}` of a conditional model, else nothing.
+        """
+        if not self.num_classes:
+            return {}
+        return {"label": tf.range(count) % self.num_classes}
+
     # What Keras calls.
 
     @property
@@ -172,22 +235,28 @@ class GenerativeModel(keras.Model):
             self.decoder.build((None, self.latent_dim))
         self.built = True
 
-    def call(self, image: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Returns the reconstruction `[batch, height, width, channels]`."""
-        return self.reconstruct(image)
+    def call(self, batch: Any, training: bool = False) -> tf.Tensor:
+        """Returns the reconstruction `[batch, height, width, channels]`.
+
+        Args:
+            batch: As `unpack` takes it.
+            training: Without effect: nothing is drawn.
+        """
+        image, condition = self.unpack(batch)
+        return self.reconstruct(image, **condition)
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
         return list(self._trackers.values())
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
-        image = _image(data)
+        image, condition = self.unpack(data)
         step = self.optimizer.iterations
         seed = seeds.replica(seeds.fold_in(seeds.from_int(self.seed), step))
         with tf.GradientTape() as tape:
             inference = self.infer(
                 image,
-                self.encode(image, training=True),
+                self.encode(image, training=True, **condition),
                 seed,
                 training=True,
             )
@@ -204,12 +273,13 @@ class GenerativeModel(keras.Model):
         return self._update(losses, inference, skip_non_finite=True)
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
-        image = _image(data)
+        image, condition = self.unpack(data)
         # Other noise for each batch, the same in every evaluation.
         position = tf.cast(self._trackers["loss"].count, tf.int32)
         seed = seeds.fold_in(seeds.from_int(self.seed), position)
+        encoding = self.encode(image, **condition)
         inference = self.infer(
-            image, self.encode(image), seeds.replica(seed), training=False
+            image, encoding, seeds.replica(seed), training=False
         )
         losses = self.test_losses(inference)
         return self._update(losses, inference)
@@ -263,8 +333,3 @@ class GenerativeModel(keras.Model):
         for name in ("encoder", "decoder", "objective"):
             config[name] = keras.saving.deserialize_keras_object(config[name])
         return cls(**config)
-
-
-def _image(data: Any) -> tf.Tensor:
-    image, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-    return tf.cast(image, tf.float32)

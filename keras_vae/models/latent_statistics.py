@@ -107,8 +107,7 @@ def latent_statistics(
     # Eager, not a tf.function: one is traced anew in each call of this.
     for index, batch in enumerate(batches):
         seed = seeds.fold_in(seeds.from_int(model.seed), index)
-        image, label = batch if isinstance(batch, tuple) else (batch, None)
-        condition = {} if label is None else {"label": label}
+        image, condition = model.unpack(batch)
         encoding = model.encode(image, **condition)
         groups = model.infer(image, encoding, seed).groups
         mean = _flatten([group.posterior.mean() for group in groups])

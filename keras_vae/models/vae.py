@@ -1,6 +1,7 @@
 """The variational autoencoder of Kingma and Welling."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -12,6 +13,19 @@ from keras_vae.objectives import ELBO, Inference, LatentGroup
 __all__ = ["VAE"]
 
 
+class _Conditional(NamedTuple):
+    """q(z|x, y), and the classes y that the decoder takes too."""
+
+    posterior: tfd.Distribution
+    label: tf.Tensor | None
+
+
+def _conditional(encoding: Any) -> _Conditional:
+    if isinstance(encoding, _Conditional):
+        return encoding
+    return _Conditional(encoding, None)
+
+
 @keras.saving.register_keras_serializable(package="keras_vae")
 class VAE(GenerativeModel):
     """p(x, z) = N(z; 0, I) p(x|z), learned through q(z|x).
@@ -19,11 +33,17 @@ class VAE(GenerativeModel):
     `fit` maximises `ELBO = E_q[log p(x|z)] - KL(q(z|x) || p(z))` with one
     reparameterized draw of z for each image.
 
+    Networks with `num_classes` make it the conditional VAE,
+    p(x, z|y) = N(z; 0, I) p(x|z, y) with q(z|x, y): `fit` takes (images,
+    classes), every bound is one on log p(x|y), and where a method has `label`
+    it must be given, int32 `[batch]`.
+
     Args:
         encoder: Images to q(z|x), a `keras_vae.networks.Encoder`.
         decoder: Latents to p(x|z), a `keras_vae.networks.Decoder`.
         objective: The loss of each image; `ELBO()` unless given.
         seed: Base of all noise.
+        class_names: Name of each class; their numbers unless given.
 
     Example:
         >>> posterior = MultivariateNormalDiag(16)
@@ -39,7 +59,10 @@ class VAE(GenerativeModel):
     References:
         Kingma and Welling (2014), Auto-Encoding Variational Bayes, equations
         8 (the bound) and 10 (the estimator); Rezende, Mohamed and Wierstra
-        (2014), Stochastic Backpropagation.
+        (2014), Stochastic Backpropagation. Conditional: Kingma et al. (2014),
+        Semi-supervised Learning with Deep Generative Models, model M2 with
+        known classes; Sohn et al. (2015), Learning Structured Output
+        Representation using Deep Conditional Generative Models.
     """
 
     METRICS = ("elbo", "log_likelihood", "kl_divergence")
@@ -50,10 +73,18 @@ class VAE(GenerativeModel):
         decoder: keras.Model,
         objective: Any = None,
         seed: int = 0,
+        class_names: Sequence[str] = (),
         **kwargs: Any,
     ):
         objective = ELBO() if objective is None else objective
         super().__init__(encoder, decoder, objective, seed, **kwargs)
+        names = tuple(class_names) or tuple(map(str, range(self.num_classes)))
+        if len(names) != self.num_classes:
+            raise ValueError(
+                f"`class_names` must name the {self.num_classes} classes of "
+                f"the networks. Received: {len(names)} names"
+            )
+        self._class_names = names
 
     @property
     def prior(self) -> tfd.Distribution:
@@ -67,61 +98,83 @@ class VAE(GenerativeModel):
     def group_shapes(self) -> tuple[tuple[int, ...], ...]:
         return ((self.latent_dim,),)
 
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return self._class_names
+
     def encode(
-        self, image: tf.Tensor, training: bool = False
-    ) -> tfd.Distribution:
-        """Returns q(z|x), batch shape `[batch]`, event shape `[latent_dim]`."""
+        self,
+        image: tf.Tensor,
+        training: bool = False,
+        label: tf.Tensor | None = None,
+    ) -> Any:
+        """Returns q(z|x), batch shape `[batch]`, event shape `[latent_dim]`.
+
+        That of a conditional model has its classes beside it.
+        """
         del training  # The networks have no layer that depends on it.
-        return self.encoder(image)
+        posterior = self.encoder(image, label)
+        return posterior if label is None else _Conditional(posterior, label)
 
     def infer(
         self,
         image: tf.Tensor,
-        encoding: tfd.Distribution,
+        encoding: Any,
         seed: tf.Tensor,
         num_samples: int | None = None,
         training: bool = False,
     ) -> Inference:
         del training
         shape = () if num_samples is None else (num_samples,)
-        return self._pass(image, encoding, encoding.sample(shape, seed=seed))
+        z = _conditional(encoding).posterior.sample(shape, seed=seed)
+        return self.infer_at(image, encoding, z)
 
     def infer_with_noise(
-        self, image: tf.Tensor, encoding: tfd.Distribution, noise: tf.Tensor
+        self, image: tf.Tensor, encoding: Any, noise: tf.Tensor
     ) -> Inference:
-        z = encoding.loc + encoding.scale.matvec(noise)
-        return self._pass(image, encoding, z)
+        posterior = _conditional(encoding).posterior
+        z = posterior.loc + posterior.scale.matvec(noise)
+        return self.infer_at(image, encoding, z)
 
     def infer_at(
-        self, image: tf.Tensor, encoding: tfd.Distribution, z: tf.Tensor
+        self, image: tf.Tensor, encoding: Any, z: tf.Tensor
     ) -> Inference:
-        return self._pass(image, encoding, z)
-
-    def _pass(
-        self, image: tf.Tensor, posterior: tfd.Distribution, z: tf.Tensor
-    ) -> Inference:
+        posterior, label = _conditional(encoding)
         group = LatentGroup(posterior=posterior, prior=self.prior, sample=z)
-        return Inference(image, self.decoder(z), (group,))
+        return Inference(image, self.decoder(z, label), (group,))
 
-    def latent_moments(self, image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        posterior = self.encode(image)
+    def latent_moments(
+        self, image: tf.Tensor, label: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        posterior = self.encoder(image, label)
         return posterior.mean(), posterior.stddev()
 
-    def generate(self, noise: tf.Tensor, temperature: tf.Tensor) -> tf.Tensor:
-        return self.decode(temperature[:, tf.newaxis] * noise)
+    def generate(
+        self,
+        noise: tf.Tensor,
+        temperature: tf.Tensor,
+        label: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        return self.decode(temperature[:, tf.newaxis] * noise, label)
 
-    def reconstruct(self, image: tf.Tensor) -> tf.Tensor:
-        return self.decoder(self.encoder(image).mean()).mean()
+    def reconstruct(
+        self, image: tf.Tensor, label: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        return self.decode(self.encoder(image, label).mean(), label)
 
     def metric_values(self, inference: Inference) -> dict[str, tf.Tensor]:
         return {name: getattr(inference, name) for name in self.METRICS}
 
-    def decode(self, z: tf.Tensor) -> tf.Tensor:
+    def decode(self, z: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
         """Returns p(x|z)'s mean `[batch, H, W, C]` for `z [batch, D]`."""
-        return self.decoder(z).mean()
+        return self.decoder(z, label).mean()
 
     def sample(
-        self, shape: Any, seed: tf.Tensor, temperature: float = 1.0
+        self,
+        shape: Any,
+        seed: tf.Tensor,
+        temperature: float = 1.0,
+        label: tf.Tensor | None = None,
     ) -> tf.Tensor:
         """Draws z from the prior and returns the likelihood's mean.
 
@@ -129,9 +182,13 @@ class VAE(GenerativeModel):
             shape: `[num_images]`.
             seed: int32 `[2]`.
             temperature: Multiplies the prior's standard deviation.
+            label: Their classes, int32 `[num_images]`.
 
         Returns:
             Images `[num_images, height, width, channels]`.
         """
         z = self.prior.sample(shape, seed=tf.convert_to_tensor(seed))
-        return self.decode(temperature * z)
+        return self.decode(temperature * z, label)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "class_names": self.class_names}

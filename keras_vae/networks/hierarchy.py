@@ -105,14 +105,16 @@ class TopDownDecoder(Decoder):
             for part, shape in zip(parts, self.group_shapes, strict=True)
         ]
 
-    def call(self, z: tf.Tensor) -> Any:
+    def call(self, z: tf.Tensor, label: tf.Tensor | None = None) -> Any:
         """Returns p(x|z) for latents `[..., latent_dim]`.
 
         The groups are flattened and concatenated, the top group first.
 
         Raises:
-            ValueError: If the last axis is not `latent_dim`.
+            ValueError: If the last axis is not `latent_dim`, or there is a
+                label: no hierarchy is conditional yet.
         """
+        self.one_hot(label)
         groups = self.split(z)
         params = self.descend(
             tf.shape(groups[0])[0], lambda index, *_: groups[index]
@@ -123,4 +125,5 @@ class TopDownDecoder(Decoder):
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         del config["latent_dim"]  # It follows from the sizes of the groups.
+        del config["num_classes"]  # It knows none.
         return config

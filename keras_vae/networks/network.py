@@ -17,6 +17,8 @@ __all__ = ["Decoder", "Encoder", "check_image_shape"]
 class _Network(keras.Model):
     """A stack of layers and the distribution that its output parametrises."""
 
+    num_classes = 0
+
     def __init__(self, distribution: DistributionLayer, **kwargs: Any):
         if not isinstance(distribution, DistributionLayer):
             raise ValueError(
@@ -32,6 +34,41 @@ class _Network(keras.Model):
         for layer in layers:
             x = layer(x)
         return x
+
+    @property
+    def _default_save_signature(self) -> None:
+        """None: a part of an exported model answers nothing by itself.
+
+        Keras would trace a call without the label.
+        """
+
+    def one_hot(self, label: tf.Tensor | None) -> tf.Tensor | None:
+        """Returns classes as vectors `[batch, num_classes]`.
+
+        On CPUs a label that is no class is an error of TensorFlow that names
+        it, also in an export; on GPUs it gives zeros.
+
+        Args:
+            label: int32 `[batch]`, or None without classes.
+
+        Raises:
+            ValueError: If there is a label where the network knows no classes,
+                or none where it does.
+        """
+        if (label is not None) == bool(self.num_classes):
+            if label is None:
+                return None
+            classes = tf.eye(self.num_classes, dtype=self.compute_dtype)
+            return tf.gather(classes, label)
+        if label is None:
+            raise ValueError(
+                "`label` must be given: the network is conditional on "
+                f"{self.num_classes} classes. Received: label=None"
+            )
+        raise ValueError(
+            "`label` must be left out: the network knows no classes. "
+            f"Received: label={label}"
+        )
 
     def build_layers(
         self, layers: list[keras.layers.Layer], shape: tuple[int | None, ...]
@@ -85,6 +122,8 @@ class Encoder(_Network):
         distribution: Turns the last output into q(z|x); its event shape is
             the shape of one latent.
         image_shape: (height, width, channels) of the images.
+        num_classes: If above 0, it is q(z|x, y): the layers get one more
+            channel, a learned picture of the image's class y.
     """
 
     stack: list[keras.layers.Layer]
@@ -93,11 +132,21 @@ class Encoder(_Network):
         self,
         distribution: DistributionLayer,
         image_shape: tuple[int, int, int],
+        num_classes: int = 0,
         **kwargs: Any,
     ):
         super().__init__(distribution, **kwargs)
         check_image_shape("image_shape", image_shape)
         self.image_shape = tuple(image_shape)
+        self.num_classes = num_classes
+        if num_classes:
+            height, width, _ = self.image_shape
+            self.class_picture = keras.layers.Dense(
+                height * width,
+                use_bias=False,
+                name="class_picture",
+                dtype=self.dtype_policy,
+            )
 
     @property
     def latent_dim(self) -> int:
@@ -105,14 +154,40 @@ class Encoder(_Network):
         return math.prod(self.distribution.event_shape)
 
     def build(self, input_shape: Any = None) -> None:
-        self.build_layers(self.stack, (None, *self.image_shape))
+        height, width, channels = self.image_shape
+        if self.num_classes:
+            channels += 1
+            if not self.class_picture.built:
+                self.class_picture.build((None, self.num_classes))
+        self.build_layers(self.stack, (None, height, width, channels))
 
-    def call(self, image: tf.Tensor) -> tfd.Distribution:
-        """Returns q(z|x) for images `[batch, H, W, C]` in [0, 1]."""
-        return self.distribution(self.run(self.stack, 2.0 * image - 1.0))
+    def call(
+        self, image: tf.Tensor, label: tf.Tensor | None = None
+    ) -> tfd.Distribution:
+        """Returns q(z|x), or q(z|x, y).
+
+        Args:
+            image: `[batch, H, W, C]` in [0, 1].
+            label: The classes y, int32 `[batch]`, where there are classes.
+
+        Raises:
+            ValueError: If `label` is missing, or not to be given.
+        """
+        x = 2.0 * image - 1.0
+        one_hot = self.one_hot(label)
+        if one_hot is not None:
+            picture = tf.reshape(
+                self.class_picture(one_hot), [-1, *self.image_shape[:2], 1]
+            )
+            x = tf.concat([tf.cast(x, picture.dtype), picture], axis=-1)
+        return self.distribution(self.run(self.stack, x))
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "image_shape": self.image_shape}
+        return {
+            **super().get_config(),
+            "image_shape": self.image_shape,
+            "num_classes": self.num_classes,
+        }
 
 
 class Decoder(_Network):
@@ -127,16 +202,23 @@ class Decoder(_Network):
         distribution: Turns the last output into p(x|z); its event shape is
             the shape of one image.
         latent_dim: Size of a latent vector.
+        num_classes: If above 0, it is p(x|z, y): the layers get the class y
+            beside z, as a one-hot vector.
     """
 
     stack: list[keras.layers.Layer]
 
     def __init__(
-        self, distribution: DistributionLayer, latent_dim: int, **kwargs: Any
+        self,
+        distribution: DistributionLayer,
+        latent_dim: int,
+        num_classes: int = 0,
+        **kwargs: Any,
     ):
         super().__init__(distribution, **kwargs)
         check_image_shape("distribution.event_shape", distribution.event_shape)
         self.latent_dim = latent_dim
+        self.num_classes = num_classes
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -152,7 +234,8 @@ class Decoder(_Network):
 
     def build(self, input_shape: Any = None) -> None:
         self.build_output_bias()
-        self.build_layers(self.stack, (None, self.latent_dim))
+        width = self.latent_dim + self.num_classes
+        self.build_layers(self.stack, (None, width))
 
     def build_output_bias(self) -> None:
         """Adds the bias of the likelihood's parameters."""
@@ -164,16 +247,30 @@ class Decoder(_Network):
             autocast=False,  # The likelihood's parameters are float32.
         )
 
-    def call(self, z: tf.Tensor) -> tfd.Distribution:
-        """Returns p(x|z) for latents of shape `[..., latent_dim]`.
+    def call(
+        self, z: tf.Tensor, label: tf.Tensor | None = None
+    ) -> tfd.Distribution:
+        """Returns p(x|z), or p(x|z, y).
 
         Leading axes, such as `[sample, batch]`, become the batch shape.
 
+        Args:
+            z: Latents `[..., latent_dim]`.
+            label: The classes y, int32 `[batch]`, where there are classes;
+                the same for all of the axes before the batch.
+
         Raises:
-            ValueError: If the last axis is not `latent_dim`.
+            ValueError: If the last axis of `z` is not `latent_dim`; if `label`
+                is missing, or not to be given.
         """
         self.check_latents(z)
-        params = self.run(self.stack, tf.reshape(z, [-1, self.latent_dim]))
+        x, one_hot = z, self.one_hot(label)
+        if one_hot is not None:
+            shape = tf.concat([tf.shape(z)[:-1], [self.num_classes]], 0)
+            one_hot = tf.broadcast_to(tf.cast(one_hot, z.dtype), shape)
+            x = tf.concat([z, one_hot], axis=-1)
+        width = self.latent_dim + self.num_classes
+        params = self.run(self.stack, tf.reshape(x, [-1, width]))
         leading = None if z.shape.rank == 2 else tf.shape(z)[:-1]
         return self.likelihood(params, leading)
 
@@ -215,4 +312,8 @@ class Decoder(_Network):
         self.output_bias.assign(bias.reshape(self.output_shape_per_image))
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "latent_dim": self.latent_dim}
+        return {
+            **super().get_config(),
+            "latent_dim": self.latent_dim,
+            "num_classes": self.num_classes,
+        }

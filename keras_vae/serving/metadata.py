@@ -40,8 +40,6 @@ def describe(
         `dequantization`, `num_bits`); the classes of a conditional model; the
         signatures; the whole experiment; versions of what wrote it.
     """
-    num_classes = getattr(model, "num_classes", 0)
-    names = getattr(model, "class_names", None) or range(num_classes)
     return {
         "package": f"keras_vae {keras_vae.__version__}",
         "tensorflow": tf.__version__,
@@ -53,8 +51,8 @@ def describe(
         "latent_dim": model.latent_dim,
         "groups": [list(shape) for shape in model.group_shapes],
         "latent_layout": _layout(model),
-        "num_classes": num_classes,
-        "class_names": [str(name) for name in names],
+        "num_classes": model.num_classes,
+        "class_names": list(model.class_names),
         "signatures": signatures,
         **resolved,
         "experiment": experiment.to_dict(),

@@ -6,7 +6,6 @@ may join requests; a row's answer depends on that row alone, its seed included.
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import tensorflow as tf
 
@@ -31,18 +30,19 @@ def make_endpoints(
 
     Returns:
         Name to (function, input specs). A plain autoencoder has no `sample`
-        and no `score`.
+        and no `score`. Those of a conditional model also take `label`, int32
+        `[batch]`.
     """
     image = tf.TensorSpec([None, *model.image_shape], tf.float32, name="image")
+    label = []
+    if model.num_classes:
+        label = [tf.TensorSpec([None], tf.int32, name="label")]
     z = tf.TensorSpec([None, model.latent_dim], tf.float32, name="z")
     data = tf.TensorSpec([None], tf.string, name="image_bytes")
     endpoints: dict[str, Endpoint] = {
-        "reconstruct": (
-            lambda image: {"reconstruction": model.reconstruct(image)},
-            [image],
-        ),
-        "decode": (_decode(model), [z]),
-        "reconstruct_bytes": (_reconstruct_bytes(model), [data]),
+        "reconstruct": (_reconstruct(model), [image, *label]),
+        "decode": (_decode(model), [z, *label]),
+        "reconstruct_bytes": (_reconstruct_bytes(model), [data, *label]),
     }
     if not model.group_shapes:
         endpoints["encode"] = (
@@ -52,33 +52,55 @@ def make_endpoints(
         return endpoints
     seed = tf.TensorSpec([None, 2], tf.int32, name="seed")
     temperature = tf.TensorSpec([None], tf.float32, name="temperature")
-    endpoints["encode"] = (_encode(model), [image])
-    endpoints["sample"] = (_sample(model), [seed, temperature])
-    endpoints["score"] = (_score(model, resolved, num_bits), [image, seed])
+    endpoints["encode"] = (_encode(model), [image, *label])
+    endpoints["sample"] = (_sample(model), [seed, temperature, *label])
+    score = _score(model, resolved, num_bits)
+    endpoints["score"] = (score, [image, seed, *label])
     return endpoints
 
 
+def _given(label: tf.Tensor | None) -> dict[str, tf.Tensor]:
+    return {} if label is None else {"label": label}
+
+
+def _reconstruct(model: GenerativeModel) -> Callable[..., dict[str, tf.Tensor]]:
+    def reconstruct(
+        image: tf.Tensor, label: tf.Tensor | None = None
+    ) -> dict[str, tf.Tensor]:
+        return {"reconstruction": model.reconstruct(image, **_given(label))}
+
+    return reconstruct
+
+
 def _encode(model: GenerativeModel) -> Callable[..., dict[str, tf.Tensor]]:
-    def encode(image: tf.Tensor) -> dict[str, tf.Tensor]:
-        mean, stddev = model.latent_moments(image)
+    def encode(
+        image: tf.Tensor, label: tf.Tensor | None = None
+    ) -> dict[str, tf.Tensor]:
+        mean, stddev = model.latent_moments(image, **_given(label))
         return {"mean": mean, "stddev": stddev}
 
     return encode
 
 
 def _decode(model: GenerativeModel) -> Callable[..., dict[str, tf.Tensor]]:
-    def decode(z: tf.Tensor) -> dict[str, tf.Tensor]:
+    def decode(
+        z: tf.Tensor, label: tf.Tensor | None = None
+    ) -> dict[str, tf.Tensor]:
         # A server does not check it; the error names both shapes.
         z = tf.ensure_shape(z, [None, model.latent_dim])
-        return {"image": model.decode(z)}
+        return {"image": model.decode(z, **_given(label))}
 
     return decode
 
 
 def _sample(model: GenerativeModel) -> Callable[..., dict[str, tf.Tensor]]:
-    def sample(seed: tf.Tensor, temperature: tf.Tensor) -> dict[str, Any]:
+    def sample(
+        seed: tf.Tensor,
+        temperature: tf.Tensor,
+        label: tf.Tensor | None = None,
+    ) -> dict[str, tf.Tensor]:
         noise = seeds.row_normal(seed, model.latent_dim)
-        return {"image": model.generate(noise, temperature)}
+        return {"image": model.generate(noise, temperature, **_given(label))}
 
     return sample
 
@@ -92,7 +114,9 @@ def _score(
     score of a dequantized image is that of its 8-bit levels.
     """
 
-    def score(image: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
+    def score(
+        image: tf.Tensor, seed: tf.Tensor, label: tf.Tensor | None = None
+    ) -> dict[str, tf.Tensor]:
         noise_seed, latent_seed = _row_split(seed)
         offset = 0.0
         if resolved["binarization"] != "none":
@@ -107,7 +131,8 @@ def _score(
         elif num_bits < MAX_BITS:
             image = to_unit_interval(_levels(image), num_bits)
         noise = seeds.row_normal(latent_seed, model.latent_dim)
-        inference = model.infer_with_noise(image, model.encode(image), noise)
+        encoding = model.encode(image, **_given(label))
+        inference = model.infer_with_noise(image, encoding, noise)
         log_likelihood = inference.log_likelihood - offset
         kl_divergence = inference.kl_divergence
         return {
@@ -144,10 +169,13 @@ def _reconstruct_bytes(
     def encode(image: tf.Tensor) -> tf.Tensor:
         return tf.io.encode_png(_levels(image))
 
-    def reconstruct(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+    def reconstruct(
+        image_bytes: tf.Tensor, label: tf.Tensor | None = None
+    ) -> dict[str, tf.Tensor]:
         pixels = tf.map_fn(decode, image_bytes, fn_output_signature=tf.uint8)
         pixels = tf.reshape(pixels, [-1, *model.image_shape])
-        images = model.reconstruct(tf.cast(pixels, tf.float32) / 255.0)
+        images = tf.cast(pixels, tf.float32) / 255.0
+        images = model.reconstruct(images, **_given(label))
         answers = tf.map_fn(encode, images, fn_output_signature=tf.string)
         return {"reconstruction_bytes": answers}
 

@@ -75,15 +75,16 @@ class AverageStatistics:
             batches: Images `[batch, height, width, channels]` in [0, 1], as
                 for training.
         """
-        for index, image in enumerate(batches):
-            self._observe(image, tf.constant(index))
+        for index, batch in enumerate(batches):
+            self._observe(batch, tf.constant(index))
         self.known.assign(True)
 
-    def _observe_batch(self, image: tf.Tensor, index: tf.Tensor) -> None:
+    def _observe_batch(self, batch: Any, index: tf.Tensor) -> None:
         model, done = self._model, tf.cast(index, tf.float32)
+        image, condition = model.unpack(batch)
         seed = seeds.fold_in(seeds.from_int(model.seed), index)
         with self._momentum(done / (done + 1.0)):
-            encoding = model.encode(image, training=True)
+            encoding = model.encode(image, training=True, **condition)
             model.infer(image, encoding, seed, training=True)
 
     @contextlib.contextmanager

@@ -24,7 +24,7 @@ def name_some(names: Sequence[str], things: str) -> str:
     return text
 
 
-def diagnose(model: GenerativeModel, image: tf.Tensor, step: int) -> str:
+def diagnose(model: GenerativeModel, batch: Any, step: int) -> str:
     """Computes a training step again and says what is not finite in it.
 
     Order and noise are functions of seed and step, and a step that was
@@ -33,7 +33,8 @@ def diagnose(model: GenerativeModel, image: tf.Tensor, step: int) -> str:
 
     Args:
         model: The compiled model, as the step left it.
-        image: Its batch over all replicas, `[batch, height, width, channels]`.
+        batch: Its batch over all replicas: images `[batch, height, width,
+            channels]`, of a conditional model with their classes.
         step: Its number, from 0 on.
 
     Returns:
@@ -41,11 +42,10 @@ def diagnose(model: GenerativeModel, image: tf.Tensor, step: int) -> str:
         top group being number 1; the first layer whose output is not finite;
         the variables whose gradient is not.
     """
-    image = tf.cast(image, tf.float32)
     kept = [(v, v.numpy()) for v in model.non_trainable_variables]
     try:
         with _watched_layers(model) as layers:
-            replicas = _replay(model, image, tf.constant(step, tf.int64))
+            replicas = _replay(model, batch, tf.constant(step, tf.int64))
     finally:
         # A step in training moves batch statistics and the like.
         for variable, value in kept:
@@ -80,21 +80,25 @@ def _bad(name: str, replicas: Sequence[_Replica]) -> bool:
 
 
 def _replay(
-    model: GenerativeModel, image: tf.Tensor, step: tf.Tensor
+    model: GenerativeModel, batch: Any, step: tf.Tensor
 ) -> list[_Replica]:
     """Returns, for each replica, which terms and gradients are not finite."""
     strategy = model.distribute_strategy
     count = strategy.num_replicas_in_sync
     if count == 1:
-        return [_replay_replica(model, image, step)]
-    shares = tf.split(image, count)
+        return [_replay_replica(model, batch, step)]
+    parts = [tf.split(part, count) for part in tf.nest.flatten(batch)]
+    shares = [
+        tf.nest.pack_sequence_as(batch, share)
+        for share in zip(*parts, strict=True)
+    ]
 
-    def share(context: Any) -> tf.Tensor:
+    def share(context: Any) -> Any:
         return shares[context.replica_id_in_sync_group]
 
     results: dict[int, _Replica] = {}
 
-    def run(share: tf.Tensor) -> None:
+    def run(share: Any) -> None:
         context = tf.distribute.get_replica_context()
         index = int(context.replica_id_in_sync_group)
         results[index] = _replay_replica(model, share, step)
@@ -105,12 +109,13 @@ def _replay(
 
 
 def _replay_replica(
-    model: GenerativeModel, image: tf.Tensor, step: tf.Tensor
+    model: GenerativeModel, batch: Any, step: tf.Tensor
 ) -> _Replica:
+    image, condition = model.unpack(batch)
     # As `GenerativeModel.train_step` does it.
     seed = seeds.replica(seeds.fold_in(seeds.from_int(model.seed), step))
     with tf.GradientTape() as tape:
-        encoding = model.encode(image, training=True)
+        encoding = model.encode(image, training=True, **condition)
         inference = model.infer(image, encoding, seed, training=True)
         losses = model.objective(inference, step)
         regularization = tf.convert_to_tensor(

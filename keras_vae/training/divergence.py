@@ -69,9 +69,8 @@ class StopOnNonFinite(keras.callbacks.Callback):
 
     Args:
         state: The run.
-        batch_at: `batch_at(step)` returns the batch of a step,
-            `[batch, height, width, channels]`, over all replicas; None where
-            it cannot be had again.
+        batch_at: `batch_at(step)` returns the batch of a step, as `fit` takes
+            it, over all replicas; None where it cannot be had again.
         checkpoint: Returns the path of the last checkpoint, or None.
         max_skipped_in_a_row: So many skipped steps end the run.
     """
@@ -79,7 +78,7 @@ class StopOnNonFinite(keras.callbacks.Callback):
     def __init__(
         self,
         state: TrainingState,
-        batch_at: Callable[[int], tf.Tensor] | None = None,
+        batch_at: Callable[[int], Any] | None = None,
         checkpoint: Callable[[], str | None] | None = None,
         max_skipped_in_a_row: int = 25,
     ):

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 from keras_vae.config import ModelConfig, TrainingConfig, differences
@@ -72,20 +73,28 @@ class RunFolder:
         self.pictures = self.path / "pictures"
 
     def start(
-        self, experiment: ExperimentConfig, image_shape: tuple[int, ...]
+        self,
+        experiment: ExperimentConfig,
+        image_shape: tuple[int, ...],
+        class_names: Sequence[str] = (),
     ) -> None:
         """Makes the folder with its configuration, if it is not there.
 
         Args:
             experiment: What is going to run here.
             image_shape: (height, width, channels) of the images.
+            class_names: The classes of a conditional model.
 
         Raises:
             UserError: If the folder cannot be written.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            content = {**experiment.to_dict(), "image_shape": image_shape}
+            content = {
+                **experiment.to_dict(),
+                "image_shape": image_shape,
+                "class_names": class_names,
+            }
             write_json(self.config, content)
         except OSError as error:
             raise self._not_writable(str(error.strerror)) from error
@@ -112,6 +121,11 @@ class RunFolder:
             "image_shape"
         ]
         return height, width, channels
+
+    def load_class_names(self) -> tuple[str, ...]:
+        """Returns the classes of a conditional model; none of another."""
+        content = json.loads(self.config.read_text())
+        return tuple(content.get("class_names", ()))
 
     def load_experiment(self) -> ExperimentConfig:
         """Reads `config.json`.

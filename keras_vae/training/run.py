@@ -128,12 +128,12 @@ class Run:
             num_bits=data.num_bits,
             horizontal_flip=data.horizontal_flip,
             mutation_rate=data.mutation_rate,
+            with_labels=bool(self.state.model.num_classes),
         )
 
-    def _batch_at(self, step: int) -> tf.Tensor:
-        """Returns the images of a training step once more."""
-        images, *_ = tf.nest.flatten(next(iter(self._batches(step, step + 1))))
-        return images
+    def _batch_at(self, step: int) -> Any:
+        """Returns the batch of a training step once more."""
+        return next(iter(self._batches(step, step + 1)))
 
     def _statistics_batches(self) -> tf.data.Dataset:
         """Returns the next training images, beyond the end of the run too."""
@@ -148,6 +148,7 @@ class Run:
             dequantization=self.resolved["dequantization"],
             seed=self.experiment.training.seed,
             num_bits=self.experiment.data.num_bits,
+            with_labels=bool(self.state.model.num_classes),
         )
 
     def _callbacks(

@@ -22,7 +22,7 @@ from keras_vae.training.state import TrainingState
 __all__ = ["TensorBoard"]
 
 _NUM_PICTURES = 32
-_NUM_SAMPLES = 64
+_SAMPLE_ROWS = 8
 _TRAVERSED = 8
 
 
@@ -73,8 +73,8 @@ class TensorBoard(keras.callbacks.Callback):
             name: tf.summary.create_file_writer(str(self.folder / name))
             for name in ("train", "validation")
         }
-        images = next(iter(self.validation.unbatch().batch(_NUM_PICTURES)))
-        self._images = images[:_NUM_PICTURES]
+        batch = next(iter(self.validation.unbatch().batch(_NUM_PICTURES)))
+        self._images, self._condition = self.state.model.unpack(batch)
         # HParams takes the metrics of a session from the run that the session
         # is written to, and those to compare runs by are the validation's. It
         # finds the names and ranges of all runs by itself; an experiment
@@ -130,7 +130,7 @@ class TensorBoard(keras.callbacks.Callback):
             return
         self._last_pictures = now
         model = self.state.model
-        reconstructions = model.reconstruct(self._images)
+        reconstructions = model.reconstruct(self._images, **self._condition)
         pairs = np.stack([self._images, reconstructions], axis=1)
         pairs = pairs.reshape([-1, *model.image_shape])
         _picture("reconstructions", pairs, 8, step)
@@ -141,8 +141,12 @@ class TensorBoard(keras.callbacks.Callback):
         tf.summary.histogram(
             "kl_by_dimension", statistics.kl_by_dimension, step
         )
-        samples = model.sample([_NUM_SAMPLES], seeds.from_int(model.seed))
-        _picture("samples", samples.numpy(), 8, step)
+        columns = plotting.sample_columns(model.num_classes)
+        count = columns * _SAMPLE_ROWS
+        seed = seeds.from_int(model.seed)
+        classes = model.classes_in_turn(count)
+        samples = model.sample([count], seed, **classes)
+        _picture("samples", samples.numpy(), columns, step)
         if isinstance(model, HierarchicalVAE):
             for index, kl in enumerate(statistics.kl_by_group):
                 tf.summary.scalar(f"kl_by_group/{index:02d}", kl, step)
@@ -155,7 +159,8 @@ class TensorBoard(keras.callbacks.Callback):
             _picture("resampled_from_group", images, columns, step)
             return
         dimensions = statistics.order[:_TRAVERSED]
-        traversal = traverse(model, self._images[:1], dimensions)
+        condition = {k: v[:1] for k, v in self._condition.items()}
+        traversal = traverse(model, self._images[:1], dimensions, **condition)
         columns = traversal.shape[1]
         traversal = traversal.reshape([-1, *model.image_shape])
         _picture("traversals", traversal, columns, step)

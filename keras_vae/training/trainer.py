@@ -22,7 +22,11 @@ from keras_vae.data import (
     steps_per_epoch,
 )
 from keras_vae.errors import UserError
-from keras_vae.models import GenerativeModel, resolve_likelihood
+from keras_vae.models import (
+    GenerativeModel,
+    resolve_classes,
+    resolve_likelihood,
+)
 from keras_vae.training.callbacks import Checkpoints
 from keras_vae.training.experiment import ExperimentConfig, RunFolder
 from keras_vae.training.run import EVALUATION_BATCH_SIZE, Run
@@ -133,7 +137,7 @@ def train(
     resolved["precision"] = resolve_precision(length.precision)
     with strategy.scope():
         state = _compiled_state(experiment, dataset, resolved, epoch)
-    folder.start(experiment, dataset.image_shape)
+    folder.start(experiment, dataset.image_shape, state.model.class_names)
     checkpoints = Checkpoints(
         state,
         folder.checkpoints,
@@ -183,6 +187,7 @@ def load_trained(
         seed=experiment.training.seed,
         precision="float32",
         num_bits=experiment.data.num_bits,
+        class_names=folder.load_class_names(),
     )
     path = None
     if experiment.training.patience:
@@ -216,6 +221,7 @@ def _compiled_state(
         precision=precision,
         num_epochs=length.epochs,
         num_bits=experiment.data.num_bits,
+        class_names=resolve_classes(experiment.model, dataset.class_names),
     )
     state.model.compile(
         optimizer=state.optimizer,

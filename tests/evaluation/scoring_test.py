@@ -104,6 +104,10 @@ class ShiftedClasses:
         label = tf.cast(label, tf.float32)
         return image - CLASS_SHIFT * label[:, None, None, None]
 
+    def unpack(self, batch):
+        image, label = batch
+        return image, {"label": label}
+
     def encode(self, image, label):
         assert label.dtype == tf.int32
         return label, self.inner.encode(self._centred(image, label))

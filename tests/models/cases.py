@@ -1,5 +1,6 @@
 """Small models, for the tests."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ def make_model(
     seed: int = 0,
     precision: str = "float32",
     total_steps: Any = 100,
+    class_names: Sequence[str] = (),
     **config: Any,
 ) -> GenerativeModel:
     """Returns a model of `IMAGE`s, with the same weights each time."""
@@ -45,6 +47,7 @@ def make_model(
         seed=seed,
         precision=precision,
         total_steps=total_steps,
+        class_names=class_names,
     )
 
 
