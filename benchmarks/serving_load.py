@@ -29,6 +29,8 @@ from typing import Any, NamedTuple
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import numpy as np
+
 from benchmarks import processes
 from benchmarks.serving_requests import (
     Client,
@@ -37,21 +39,16 @@ from benchmarks.serving_requests import (
     to_body,
     to_message,
 )
-from keras_vae.serving import ExportedModel
+from keras_vae.serving import ExportedModel, ServerOptions
+from keras_vae.serving.server_files import server_files
 
 __all__ = ["Load", "Soak", "in_process", "load", "main", "report", "soak"]
 
 _ROWS = (1, 2, 3, 5, 8, 16)
 _WARM_UP = 0.1
-_BATCHING = """
-max_batch_size { value: 64 }
-batch_timeout_micros { value: 1000 }
-max_enqueued_batches { value: 1000 }
-num_batch_threads { value: 2 }
-allowed_batch_sizes: 1
-allowed_batch_sizes: 8
-allowed_batch_sizes: 64
-"""
+# As the package writes it for TF Serving: padded to powers of two.
+_BATCHING_FILE = "batching_parameters.txt"
+_OPTIONS = ServerOptions(max_batch_size=64, max_enqueued_batches=1000)
 
 
 class Load(NamedTuple):
@@ -63,6 +60,7 @@ class Load(NamedTuple):
         seconds: Seconds of each request.
         wall_seconds: From the first request to the last answer.
         model_seconds: Seconds of the calls of the model.
+        model_calls: Their number, fewer than requests where these are joined.
     """
 
     name: str
@@ -70,6 +68,7 @@ class Load(NamedTuple):
     seconds: list[float]
     wall_seconds: float
     model_seconds: float
+    model_calls: int
 
 
 class Soak(NamedTuple):
@@ -106,7 +105,7 @@ def in_process(
         model(signature, **inputs)
         seconds.append(time.perf_counter() - begin)
     wall = time.perf_counter() - start
-    return Load("in this process", 1, seconds, wall, sum(seconds))
+    return Load("in this process", 1, seconds, wall, sum(seconds), len(seconds))
 
 
 def load(
@@ -134,11 +133,12 @@ def load(
 
     _each(server, clients, range(max(10, clients)), ask)
     seconds.clear()
-    before = server.model_seconds()
+    before = server.model_calls()
     start = time.perf_counter()
     _each(server, clients, range(requests), ask)
     wall = time.perf_counter() - start
-    return Load(name, clients, seconds, wall, server.model_seconds() - before)
+    spent, calls = np.subtract(server.model_calls(), before)
+    return Load(name, clients, seconds, wall, float(spent), int(calls))
 
 
 def soak(
@@ -215,25 +215,28 @@ def _each(
 def report(loads: Sequence[Load]) -> str:
     """Returns the loads as a Markdown table.
 
-    Time outside the model is what the clients waited, less what the calls of
-    the model took; a call for joined requests is counted once.
+    A request's time outside the model is what its client waited, less the
+    mean time of a call of the model, whoever shares it. Where there are more
+    clients than cores, most of it is waiting for a turn.
     """
     lines = [
-        "| | clients | requests/s | p50, ms | p99, ms | model, ms a request "
-        "| outside the model |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| | clients | requests/s | p50, ms | p99, ms | requests a call "
+        "| ms a call | outside the model |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for one in loads:
         cuts = statistics.quantiles(one.seconds, n=100, method="inclusive")
         count = len(one.seconds)
-        share = 1 - one.model_seconds / sum(one.seconds)
+        call = one.model_seconds / one.model_calls
+        share = 1 - call / statistics.mean(one.seconds)
         cells = [
             one.name,
             str(one.clients),
             f"{count / one.wall_seconds:,.0f}",
             f"{1000 * cuts[49]:.1f}",
             f"{1000 * cuts[98]:.1f}",
-            f"{1000 * one.model_seconds / count:.2f}",
+            f"{count / one.model_calls:.1f}",
+            f"{1000 * call:.2f}",
             f"{share:.0%}",
         ]
         lines.append(f"| {' | '.join(cells)} |")
@@ -253,6 +256,17 @@ def soak_report(result: Soak) -> str:
     if result.first_error:
         line += f"\n\nThe first error: {result.first_error[:500]}"
     return line
+
+
+def _limit(model: ExportedModel, signature: str) -> str:
+    """Measures what joining of requests can gain at best, as a line."""
+    rows = _OPTIONS.max_batch_size
+    together = in_process(model, signature, rows, 50)
+    rate = rows * len(together.seconds) / together.wall_seconds
+    return (
+        f"{rows} rows at once, in this process: {rate:,.0f} rows a second, "
+        "which bounds what requests that are joined can reach."
+    )
 
 
 def _flags(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -296,8 +310,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     message = to_message(flags.signature, inputs)
     loads = [in_process(model, flags.signature, flags.rows, flags.requests)]
     with tempfile.TemporaryDirectory() as folder:
-        file = pathlib.Path(folder) / "batching_parameters.txt"
-        file.write_text(_BATCHING)
+        file = pathlib.Path(folder) / _BATCHING_FILE
+        file.write_text(server_files("vae", "", _OPTIONS)[_BATCHING_FILE])
         batching = ("--enable_batching", f"--batching_parameters_file={file}")
         ways = {
             "gRPC": ("--grpc_threads=64",),
@@ -309,7 +323,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     load(server, name, message, clients, flags.requests)
                     for clients in flags.clients
                 ]
-    print(f"`{flags.signature}`, {flags.rows} rows:\n\n{report(loads)}")
+    print(f"`{flags.signature}`, rows of a request: {flags.rows}.\n")
+    print(f"{report(loads)}\n\n{_limit(model, flags.signature)}")
     return 0
 
 

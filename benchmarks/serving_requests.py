@@ -23,6 +23,7 @@ _ROOT = pathlib.Path(__file__).resolve().parent.parent
 SERVER = "tests.serving.protocol.server"
 _MODEL = "vae"
 _METRICS = "/monitoring/prometheus/metrics"
+_RUNTIME = ":tensorflow:serving:runtime_latency"
 _TIMEOUT = 60.0
 
 
@@ -106,16 +107,20 @@ class Server:
         self._process.terminate()
         self._process.communicate(timeout=_TIMEOUT)
 
-    def model_seconds(self) -> float:
-        """Returns the seconds of all calls of the model so far."""
+    def model_calls(self) -> tuple[float, int]:
+        """Returns the calls of the model so far: their seconds, and number."""
         connection = http.client.HTTPConnection("127.0.0.1", self.rest_port)
         connection.request("GET", _METRICS)
         page = connection.getresponse().read().decode()
         connection.close()
+        found = {}
         for line in page.splitlines():
-            if line.startswith(":tensorflow:serving:runtime_latency_sum"):
-                return float(line.split()[-1]) / 1e6
-        return 0.0
+            name, _, value = line.rpartition(" ")
+            found[name.partition("{")[0]] = value
+        micros = found.get(f"{_RUNTIME}_sum", 0)
+        return float(micros) / 1e6, int(
+            float(found.get(f"{_RUNTIME}_count", 0))
+        )
 
     def memory(self) -> int:
         """Returns the resident memory of the process, bytes."""

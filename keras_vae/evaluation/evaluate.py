@@ -3,7 +3,6 @@
 import dataclasses
 import math
 import os
-import sys
 from typing import Any, TextIO
 
 import numpy as np
@@ -13,6 +12,7 @@ from keras_vae.data import ImageDataset, Split, evaluation_batches, load
 from keras_vae.errors import UserError
 from keras_vae.evaluation.likelihood import likelihood_bounds
 from keras_vae.models import GenerativeModel, latent_statistics
+from keras_vae.progress import ImageBar
 from keras_vae.training import (
     ExperimentConfig,
     RunFolder,
@@ -102,8 +102,8 @@ def evaluate(
         protocol["given"] = "class"
 
     if model.group_shapes:
-        show = _Shown(protocol["num_images"], stream or sys.stderr)
-        figures = _bounds(model, batches, config, protocol, show)
+        with ImageBar(protocol["num_images"], "evaluated", stream) as bar:
+            figures = _bounds(model, batches, config, protocol, bar)
         figures["latent"] = _latent(model, batches)
     else:
         figures = {"squared_error": _squared_error(model, batches, protocol)}
@@ -138,14 +138,14 @@ def _bounds(
     batches: tf.data.Dataset,
     config: EvaluationConfig,
     protocol: dict[str, Any],
-    show: "_Shown",
+    bar: ImageBar,
 ) -> dict[str, Any]:
     bounds = likelihood_bounds(
         model,
         batches,
         config.num_importance_samples,
         config.seed,
-        progress=show,
+        progress=bar.reach,
     )
     k = config.num_importance_samples
     return {
@@ -291,17 +291,3 @@ def _line(split: str, name: str, figure: dict[str, Any]) -> str:
         f"{split:<11}{label:<21}{figure['nats_per_image']:>10.3f} "
         f"± {figure['standard_error']:.3f} nats/image  {bits}({images}, {how})"
     )
-
-
-class _Shown:
-    """Shows how many images are done, on a terminal only."""
-
-    def __init__(self, total: int, stream: TextIO):
-        self.total = total
-        self.stream = stream
-
-    def __call__(self, done: int) -> None:
-        if self.stream.isatty():
-            end = "\n" if done >= self.total else ""
-            self.stream.write(f"\revaluating {done:,} of {self.total:,}{end}")
-            self.stream.flush()

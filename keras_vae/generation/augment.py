@@ -4,7 +4,6 @@ import collections
 import os
 import pathlib
 import re
-import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, TextIO
 
@@ -22,12 +21,12 @@ from keras_vae.generation.source import (
     check_prior,
     load_model,
 )
+from keras_vae.progress import ImageBar
 
 __all__ = ["augment", "dataset_name", "missing_labels"]
 
 _BATCH_SIZE = 256
 _MAX_SEED = 2**31 - 1
-_SHOWN_EVERY = 1000
 
 
 def augment(
@@ -92,13 +91,13 @@ def augment(
     labels = missing_labels(counts, per_class)
     name = dataset_name(dataset.name)
     total = sum(split.num_images for split in dataset.splits.values())
-    progress = _Shown(total + len(labels), stream or sys.stderr)
-    outputs.write_folder(
-        path,
-        lambda folder: _write(
-            folder, name, trained, dataset, labels, seed, temperature, progress
-        ),
-    )
+    with ImageBar(total + len(labels), "written", stream) as bar:
+        outputs.write_folder(
+            path,
+            lambda folder: _write(
+                folder, name, trained, dataset, labels, seed, temperature, bar
+            ),
+        )
     added = np.bincount(labels, minlength=classes)
     names = trained.model.class_names
     return outputs.Written(
@@ -160,15 +159,15 @@ def _write(
     labels: np.ndarray,
     seed: int,
     temperature: float,
-    progress: "_Shown",
+    bar: ImageBar,
 ) -> None:
     def train() -> Iterator[dict[str, Any]]:
-        yield from _copied(dataset.splits["train"], progress)
-        yield from _synthetic(trained, labels, seed, temperature, progress)
+        yield from _copied(dataset.splits["train"], bar)
+        yield from _synthetic(trained, labels, seed, temperature, bar)
 
     splits = {"train": train()}
     for split in ("validation", "test"):
-        splits[split] = _copied(dataset.splits[split], progress)
+        splits[split] = _copied(dataset.splits[split], bar)
     write_tfds(
         folder,
         name,
@@ -182,13 +181,12 @@ def _write(
         ),
         flags=("synthetic",),
     )
-    progress.end()
 
 
-def _copied(split: Split, progress: "_Shown") -> Iterator[dict[str, Any]]:
+def _copied(split: Split, bar: ImageBar) -> Iterator[dict[str, Any]]:
     for _, images, labels in split.elements().batch(_BATCH_SIZE):
         for image, label in zip(images.numpy(), labels.numpy(), strict=True):
-            progress.add()
+            bar.update(1)
             yield {"image": image, "label": int(label), "synthetic": False}
 
 
@@ -197,14 +195,14 @@ def _synthetic(
     labels: np.ndarray,
     seed: int,
     temperature: float,
-    progress: "_Shown",
+    bar: ImageBar,
 ) -> Iterator[dict[str, Any]]:
     number = 0
     for images in sample_batches(
         trained.model, len(labels), seed, (temperature,), labels
     ):
         for image in plotting.to_uint8(images):
-            progress.add()
+            bar.update(1)
             yield {
                 "image": image,
                 "label": int(labels[number]),
@@ -233,22 +231,3 @@ def _report(
         f"  tfds.builder_from_directory('{path / name / '1.0.0'}')",
     ]
     return "\n".join(lines)
-
-
-class _Shown:
-    """Shows how many images are written, on a terminal only."""
-
-    def __init__(self, total: int, stream: TextIO):
-        self.total = total
-        self.stream = stream
-        self.done = 0
-
-    def add(self) -> None:
-        self.done += 1
-        if self.done % _SHOWN_EVERY == 0 and self.stream.isatty():
-            self.stream.write(f"\rwriting {self.done:,} of {self.total:,}")
-            self.stream.flush()
-
-    def end(self) -> None:
-        if self.stream.isatty():
-            self.stream.write(f"\rwrote {self.done:,} of {self.total:,}\n")

@@ -1,9 +1,8 @@
 """`score`: how usual each image is to a model, the most unusual first."""
 
 import dataclasses
+import functools
 import os
-import sys
-import time
 from typing import Any, TextIO
 
 import numpy as np
@@ -30,6 +29,7 @@ from keras_vae.generation.source import (
     TrainedModel,
     load_model,
 )
+from keras_vae.progress import ImageBar
 
 __all__ = ["score"]
 
@@ -271,21 +271,21 @@ class _Images:
             if not self.mixed(trained):
                 conditions(trained.model, self.labels)  # Raises where it must.
         total = len(self.all) * sum(map(self.passes, models))
-        show = _Progress(total, stream or sys.stderr)
-        scores = []
-        for trained in models:
-            given = trained.model.num_classes and not self.mixed(trained)
-            scores.append(
-                image_scores(
-                    trained.model,
-                    self.all,
-                    k,
-                    seed,
-                    labels=self.labels if given else None,
-                    progress=show,
+        scores, before = [], 0
+        with ImageBar(total, "scored", stream) as bar:
+            for trained in models:
+                given = trained.model.num_classes and not self.mixed(trained)
+                scores.append(
+                    image_scores(
+                        trained.model,
+                        self.all,
+                        k,
+                        seed,
+                        labels=self.labels if given else None,
+                        progress=functools.partial(bar.reach, after=before),
+                    )
                 )
-            )
-            show.base += len(self.all) * self.passes(trained)
+                before += len(self.all) * self.passes(trained)
         return scores
 
 
@@ -330,22 +330,3 @@ def _protocol(
         mixed = images.mixed(trained)
         protocol["classes"] = "mixture of all" if mixed else "of each image"
     return protocol
-
-
-class _Progress:
-    """Shows how many images are done and what is left, on a terminal only."""
-
-    def __init__(self, total: int, stream: TextIO):
-        self.total = total
-        self.stream = stream
-        self.base = 0
-        self._start = time.monotonic()
-
-    def __call__(self, done: int) -> None:
-        done += self.base
-        if not self.stream.isatty():
-            return
-        left = (time.monotonic() - self._start) * (self.total / done - 1)
-        end = "\n" if done >= self.total else f", {left:.0f} s left   "
-        self.stream.write(f"\rscored {done:,} of {self.total:,}{end}")
-        self.stream.flush()

@@ -19,13 +19,8 @@ __all__ = ["check_inputs", "read_file"]
 _MAX_FILE_BYTES = 16 << 20
 _MAX_FILE_MIB = _MAX_FILE_BYTES >> 20
 _FORMATS = ("PNG", "JPEG")
-# What Pillow raises for files that are no images, or claim to be huge.
-_READ_ERRORS = (
-    OSError,
-    SyntaxError,
-    EOFError,
-    Image.DecompressionBombError,
-)
+# What Pillow raises for files that are no images.
+_READ_ERRORS = (OSError, SyntaxError, EOFError)
 
 
 def check_inputs(
@@ -102,6 +97,11 @@ def read_file(
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
                 width, height = image.size
+    except Image.DecompressionBombError as error:
+        raise UserError(
+            f"The file claims more than {Image.MAX_IMAGE_PIXELS:,} pixels: it "
+            f"is none for this model. Received: {name}"
+        ) from error
     except _READ_ERRORS as error:
         reason = getattr(error, "strerror", None) or "no PNG or JPEG"
         raise UserError(

@@ -4,16 +4,15 @@ import dataclasses
 import math
 import os
 import pathlib
-import sys
 import zipfile
 from collections.abc import Callable, Sequence
 from typing import TextIO
 
 import numpy as np
-from tqdm import tqdm
 
 from keras_vae import outputs
 from keras_vae.errors import UserError, did_you_mean
+from keras_vae.progress import ImageBar
 from keras_vae.serving.answer_files import (
     Answers,
     write_csv,
@@ -189,7 +188,9 @@ def _latent_rows(client: Client, inputs: Sequence[str], label: Labels) -> _Rows:
         # Opened here: NumPy leaves a file that is cut off open.
         with open(inputs[0], "rb") as file, np.load(file) as arrays:
             name = "mean" if "mean" in arrays else "z"
-            z = np.asarray(arrays[name], np.float32)
+            # No complex numbers, and no text; infinity is refused below.
+            with np.errstate(over="ignore"):
+                z = arrays[name].astype(np.float32, casting="same_kind")
             written = arrays["label"].tolist() if "label" in arrays else None
     except _NPZ_ERRORS as error:
         raise UserError(
@@ -239,15 +240,7 @@ def _answers(client: Client, verb: str, rows: _Rows) -> Answers:
 
 
 def _shown(answers: Answers, total: int, stream: TextIO | None) -> Answers:
-    stream = stream or sys.stderr
-    # Where all is done within a second there is nothing to show.
-    with tqdm(
-        total=total,
-        unit=" images",
-        file=stream,
-        disable=not stream.isatty(),
-        delay=1,
-    ) as bar:
+    with ImageBar(total, "answered", stream) as bar:
         for answer in answers:
             yield answer
             bar.update(len(next(iter(answer.values()))))

@@ -34,6 +34,7 @@ def test_load_and_soak_count_what_they_sent(base_path):
         assert load.clients == 2
         assert len(load.seconds) == 20
         assert 0 < load.model_seconds < 2 * load.wall_seconds
+        assert load.model_calls == 20
         soak = serving_load.soak(server, model.metadata, 2, 60)
         assert (soak.requests, soak.errors) == (60, 0), soak.first_error
         assert soak.memory_before > 10**8
@@ -52,9 +53,10 @@ def test_server_has_its_name():
 
 def test_report_gives_percentiles_and_the_share_outside_the_model():
     seconds = [0.001 * i for i in range(101)]
-    table = serving_load.report([Load("x", 8, seconds, 2.0, 1.01)])
+    # Of 50 ms on average a call of the model, which four share, takes 10.
+    table = serving_load.report([Load("x", 8, seconds, 2.0, 0.25, 25)])
     row = table.splitlines()[-1]
-    assert row == "| x | 8 | 50 | 50.0 | 99.0 | 10.00 | 80% |"
+    assert row == "| x | 8 | 50 | 50.0 | 99.0 | 4.0 | 10.00 | 80% |"
 
 
 def test_soak_report_names_errors_and_growth():

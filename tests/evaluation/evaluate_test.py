@@ -187,21 +187,22 @@ def test_table_of_an_autoencoder(autoencoder_run):
     assert f"{figure:.3f}" in format_table(results)
 
 
-def test_progress_is_shown_on_a_terminal_only(vae_run):
+def test_progress_is_shown_on_a_terminal_only(vae_run, monkeypatch):
+    monkeypatch.setattr("keras_vae.progress._DELAY", 0.0)
+
     class Terminal(io.StringIO):
         def isatty(self):
             return True
 
     config = EvaluationConfig(num_importance_samples=1, num_images=120)
     for stream, expected in [
-        (
-            Terminal(),
-            "\revaluating 100 of 120\revaluating 120 of 120\n",
-        ),
+        (Terminal(), "120/120"),
         (io.StringIO(), ""),
     ]:
         evaluate(vae_run, config, stream=stream)
-        assert stream.getvalue() == expected
+        *_, last = stream.getvalue().split("\r")
+        assert expected in last
+        assert bool(last) == bool(expected)
 
 
 @pytest.mark.parametrize(

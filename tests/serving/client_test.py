@@ -15,6 +15,7 @@ from keras_vae.model_configs import VAEConfig
 from keras_vae.models import build_model
 from keras_vae.serving import Client, export_model
 from keras_vae.training import ExperimentConfig
+from tests.serving.protocol import asking
 from tests.serving.protocol.batching import BatchingParameters
 from tests.serving.protocol.server import Tls, running_server
 
@@ -185,6 +186,7 @@ def test_files_are_checked_before_they_are_sent(client, tmp_path):
     for file, message in (
         (_png(5, 4), "resize the file. Received: 5x4 in its bytes"),
         (b"no image", "cannot be read.*no PNG or JPEG"),
+        (asking.bomb(), "claims more than .* pixels"),
         (tmp_path / "no.png", "No such file.*no.png"),
         (b"\0" * (17 << 20), "more than 16 MiB"),
     ):
@@ -219,6 +221,17 @@ def test_server_s_own_words_are_passed_on(kind, targets, images):
         pytest.raises(UserError, match="refused.*Task size 50 is larger"),
     ):
         asked.reconstruct(images)
+
+
+def test_ten_thousand_rows_go_in_requests_that_a_server_takes(
+    targets, export_dir
+):
+    z = np.random.default_rng(1).normal(size=[10_000, 2])
+    with Client(export_dir, batch_size=10_000) as plain:
+        expected = plain.decode(z)
+    with Client(targets["grpc"], model_name="vae", batch_size=16) as asked:
+        found = asked.decode(z)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_version_of_a_folder_can_be_chosen(export_dir):

@@ -1,5 +1,6 @@
 """Tests of `predict`: image files in, pictures and tables out."""
 
+import contextlib
 import csv
 import zlib
 
@@ -9,12 +10,18 @@ import pytest
 
 from keras_vae.errors import UserError
 from keras_vae.serving import Client, predict, read_images
+from tests.serving.protocol.server import running_server
 
 
-@pytest.fixture(scope="module")
-def model(trained_run):
-    with Client(trained_run.export_dir) as client:
-        yield client
+@pytest.fixture(scope="module", params=["folder", "grpc", "rest"])
+def model(request, trained_run):
+    """A client of the export: in its folder, and behind a server."""
+    with contextlib.ExitStack() as stack:
+        target = trained_run.export_dir
+        if request.param != "folder":
+            server = stack.enter_context(running_server(target))
+            target = getattr(server, f"{request.param}_address")
+        yield stack.enter_context(Client(target, model_name="vae"))
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +167,9 @@ def test_colour_files_become_grey_where_the_model_is(model, digits, tmp_path):
         ("decode", ["flat.npz"], "o.png", {}, r"\[num, 4\].*\[4\]"),
         ("decode", ["zero.npz"], "o.png", {}, r"\[num, 4\].*\[0, 4\]"),
         ("decode", ["nan.npz"], "o.png", {}, "finite.*nan.npz"),
+        ("decode", ["huge.npz"], "o.png", {}, "finite.*huge.npz"),
+        ("decode", ["complex.npz"], "o.png", {}, "decode takes one.*complex"),
+        ("decode", ["words.npz"], "o.png", {}, "decode takes one.*words"),
         ("sample", [], "good.png/o.png", {}, "output cannot be written"),
     ],
 )
@@ -195,6 +205,9 @@ def _write_inputs(folder):
     np.savez(folder / "flat.npz", mean=np.zeros([4]))
     np.savez(folder / "zero.npz", mean=np.zeros([0, 4]))
     np.savez(folder / "nan.npz", mean=np.full([1, 4], np.nan))
+    np.savez(folder / "huge.npz", mean=np.full([1, 4], 1e300))
+    np.savez(folder / "complex.npz", mean=np.full([1, 4], 1j))
+    np.savez(folder / "words.npz", mean=np.full([1, 4], "one"))
     np.savez(folder / "other.npz", codes=np.zeros([2, 4]))
     np.save(folder / "plain.npy", np.zeros([2, 4]))
     (folder / "none.npz").touch()

@@ -1,0 +1,142 @@
+"""Tests of `apps/predict.py --server`, against the protocol check.
+
+The apps run side by side, as most of their time is the start of TensorFlow.
+"""
+
+import concurrent.futures
+import contextlib
+import csv
+import socket
+
+import numpy as np
+import pytest
+import trustme
+from PIL import Image
+
+from keras_vae.serving import Client, read_images
+from tests.apps import app
+from tests.serving.protocol.server import Tls, running_server
+
+_AT_A_TIME = 3
+_SHAPE = (28, 28, 1)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Where the apps run, and write."""
+    return tmp_path_factory.mktemp("predict_server")
+
+
+@pytest.fixture(scope="module")
+def digits(trained_run):
+    """A folder of eight test images that training wrote."""
+    return trained_run.workdir / "pictures" / "test_images"
+
+
+@pytest.fixture(scope="module")
+def results(trained_run, folder, digits):
+    """What each of the apps' processes came to, by name."""
+    ca = trustme.CA()
+    certificate = ca.issue_cert("models.example.org")
+    certificate.private_key_pem.write_to_path(folder / "key.pem")
+    certificate.cert_chain_pems[0].write_to_path(folder / "cert.pem")
+    ca.cert_pem.write_to_path(folder / "ca.pem")
+    np.savez(folder / "nan.npz", z=np.full([2, 4], np.nan))
+    tls = Tls(folder / "key.pem", folder / "cert.pem")
+    with contextlib.ExitStack() as stack:
+        # It accepts connections, and says nothing.
+        silent = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            absent = free.getsockname()[1]
+        model = {"model_name": "digits"}
+        server, other = (
+            stack.enter_context(
+                running_server(trained_run.export_dir, **model, tls=each)
+            )
+            for each in (None, tls)
+        )
+        named = "--model_name=digits"
+        grpc, rest = server.grpc_address, server.rest_address
+        commands = {
+            "gRPC": ("reconstruct", grpc, "pairs", named, digits),
+            "REST": ("score", rest, "scores.csv", named, "--seed=3", digits),
+            "absent": ("sample", f"127.0.0.1:{absent}", "a.png", "--retries=1"),
+            "silent": (
+                "sample",
+                f"http://127.0.0.1:{silent.getsockname()[1]}",
+                "b.png",
+                "--timeout=0.5",
+            ),
+            "NaN": ("decode", rest, "c.png", named, "nan.npz"),
+            "other host": (
+                "sample",
+                other.grpc_address,
+                "d.png",
+                "--tls_ca=ca.pem",
+            ),
+        }
+        with concurrent.futures.ThreadPoolExecutor(_AT_A_TIME) as pool:
+            futures = {
+                name: pool.submit(
+                    app.run,
+                    "predict",
+                    verb,
+                    f"--server={address}",
+                    f"--output={output}",
+                    *more,
+                    cwd=folder,
+                )
+                for name, (verb, address, output, *more) in commands.items()
+            }
+        yield {name: future.result() for name, future in futures.items()}
+
+
+def test_pictures_come_over_grpc(results, trained_run, folder, digits):
+    result = results["gRPC"]
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == "wrote pairs\n"
+    files, images = read_images([str(digits)], _SHAPE)
+    with Client(trained_run.export_dir) as client:
+        expected = client.reconstruct(images)[..., 0] * 255
+    written = sorted((folder / "pairs").iterdir())
+    assert [path.name[7:] for path in written] == [path.name for path in files]
+    for path, levels in zip(written, expected, strict=True):
+        with Image.open(path) as picture:
+            found = np.asarray(picture).astype(np.float32)
+        np.testing.assert_allclose(found, levels, atol=0.501)
+
+
+def test_a_table_comes_over_rest(results, trained_run, folder, digits):
+    result = results["REST"]
+    assert (result.returncode, result.stderr) == (0, "")
+    files, images = read_images([str(digits)], _SHAPE)
+    with Client(trained_run.export_dir) as client:
+        expected = client.score(images, seed=3)
+    with (folder / "scores.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["file"] for row in rows] == [str(path) for path in files]
+    for name, values in expected.items():
+        found = [float(row[name]) for row in rows]
+        np.testing.assert_allclose(found, values, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("absent", ["cannot be reached", "refused", "(2 tries)"]),
+        ("silent", ["did not answer within 0.5 s", "http://127.0.0.1:"]),
+        ("NaN", ["latents must be finite", "nan.npz"]),
+        ("other host", ["certificate is refused", "tls_ca"]),
+    ],
+)
+def test_what_fails_is_said_and_nothing_is_written(
+    name, parts, results, folder
+):
+    app.assert_refused(results[name], *parts)
+    assert len(results[name].stderr.splitlines()) <= 2
+    assert not list(folder.glob("?.png"))
+    assert not list(folder.glob(".partial-*"))
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))
