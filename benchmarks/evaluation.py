@@ -9,8 +9,9 @@ Everything is counted, from the start of the process to the written
 import argparse
 import json
 import os
-import resource
 import time
+
+from benchmarks import processes
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -31,10 +32,9 @@ def main() -> None:
         num_importance_samples=flags.num_importance_samples
     )
     figures = evaluate(flags.workdir, config)["test"]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     result = {
         "seconds": round(time.perf_counter() - start, 1),
-        "peak_rss_mb": round(peak * 1024 / 1e6),
+        "peak_rss_mb": round(processes.peak_rss_mb()),
         "num_images": figures["nll"]["num_images"],
         "num_importance_samples": figures["nll"]["num_importance_samples"],
         "nll": figures["nll"]["nats_per_image"],

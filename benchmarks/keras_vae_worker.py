@@ -8,7 +8,6 @@ weights, checkpoints), dynamic binarization.
 import argparse
 import json
 import os
-import resource
 import tempfile
 import time
 from typing import Any
@@ -18,6 +17,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 
+from benchmarks import processes
 from keras_vae.config import TrainingConfig
 from keras_vae.data import ArraySplit, DataConfig, ImageDataset
 from keras_vae.model_configs import VAEConfig
@@ -97,11 +97,10 @@ def measure(
     assert timer.start is not None and timer.end is not None
     seconds = timer.end[0] - timer.start[0]
     steps = timer.end[1] - timer.start[1]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         "images_per_second": steps * model.batch_size / seconds,
         "epochs": epochs,
-        "peak_rss_mb": peak * 1024 / 1e6,
+        "peak_rss_mb": processes.peak_rss_mb(),
         "precision": result.summary["precision"],
     }
 

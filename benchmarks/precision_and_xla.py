@@ -8,15 +8,14 @@ of them in turn, so that a machine that slows down slows all.
 """
 
 import argparse
-import json
 import pathlib
 import statistics
-import subprocess
 import sys
 import tempfile
 
 import numpy as np
 
+from benchmarks import processes
 from benchmarks.throughput import load_mnist
 
 __all__ = ["main"]
@@ -37,10 +36,7 @@ def _measure(model: str, precision: str, jit: str, data: pathlib.Path) -> float:
         f"--precision={precision}",
         f"--jit_compile={jit}",
     ]
-    result = subprocess.run(
-        command, cwd=_ROOT, capture_output=True, text=True, check=True
-    )
-    return json.loads(result.stdout.splitlines()[-1])["images_per_second"]
+    return processes.call_worker(command)["images_per_second"]
 
 
 def main() -> None:

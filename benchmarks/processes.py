@@ -11,7 +11,14 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["call", "machine", "peak_rss_mb", "processor", "run_worker"]
+__all__ = [
+    "call",
+    "call_worker",
+    "machine",
+    "peak_rss_mb",
+    "processor",
+    "run_worker",
+]
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -33,6 +40,16 @@ def call(command: Sequence[str], env: Mapping[str, str] | None = None) -> str:
     return result.stdout
 
 
+def call_worker(
+    command: Sequence[str], env: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Runs a command as `call` does and returns what its last line holds.
+
+    Libraries may print too, before that line of JSON.
+    """
+    return json.loads(call(command, env).strip().splitlines()[-1])
+
+
 def run_worker(module: str, case: Mapping[str, Any]) -> dict[str, Any]:
     """Runs `python -m module --worker=CASE`, which prints a line of JSON.
 
@@ -44,9 +61,7 @@ def run_worker(module: str, case: Mapping[str, Any]) -> dict[str, Any]:
         What the last line of the output holds.
     """
     worker = f"--worker={json.dumps(case)}"
-    output = call([sys.executable, "-m", module, worker])
-    # Libraries may print too; the result is the last line.
-    return json.loads(output.strip().splitlines()[-1])
+    return call_worker([sys.executable, "-m", module, worker])
 
 
 def processor() -> str:

@@ -13,10 +13,8 @@ written into the Markdown file `--output` between two markers.
 
 import argparse
 import gzip
-import json
 import os
 import pathlib
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,7 +22,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from benchmarks import report
+from benchmarks import processes, report
 
 __all__ = [
     "load_mnist",
@@ -86,24 +84,13 @@ def make_pythae_env(folder: pathlib.Path) -> pathlib.Path:
     """
     python = folder / "bin" / "python"
     if not python.exists():
-        _call([sys.executable, "-m", "venv", str(folder)])
+        processes.call([sys.executable, "-m", "venv", str(folder)])
     # Where all is installed already, pip says so in about a second.
     for requirement in _PYTHAE_REQUIREMENTS:
-        _call([str(python), "-m", "pip", "install", "--quiet", requirement])
-    return python
-
-
-def _call(command: Sequence[str], env: Mapping[str, str] | None = None) -> str:
-    """Runs a command from the project's root and returns its output."""
-    result = subprocess.run(
-        command, cwd=_ROOT, env=env, capture_output=True, text=True, check=False
-    )
-    if result.returncode:
-        raise RuntimeError(
-            f"`{' '.join(command)}` failed with {result.returncode}. It "
-            f"ended in:\n{result.stderr[-2000:]}"
+        processes.call(
+            [str(python), "-m", "pip", "install", "--quiet", requirement]
         )
-    return result.stdout
+    return python
 
 
 def _environment(side: str) -> dict[str, str]:
@@ -142,13 +129,11 @@ def _measure(
     )
     options = ["--precision=float32"] if side == "keras_vae_float32" else []
     start, busy, own = time.monotonic(), _busy_seconds(), _children_seconds()
-    output = _call(
+    result = processes.call_worker(
         [str(python), *script, str(data), f"--epochs={epochs}", *options],
         _environment(side),
     )
     others = (_busy_seconds() - busy) - (_children_seconds() - own)
-    # Libraries may print too; the result is the last line.
-    result = json.loads(output.strip().splitlines()[-1])
     return report.Run(
         result["images_per_second"],
         result["epochs"],
@@ -192,21 +177,16 @@ def run_rounds(
 
 def _machine(pythons: Mapping[str, pathlib.Path]) -> str:
     """One line: processor, cores and versions."""
-    model = "unknown processor"
-    cpuinfo = pathlib.Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                model = line.partition(":")[2].strip()
-                break
     code = (
         "import importlib.metadata as m, platform, sys; "
         "print(platform.python_version(), *map(m.version, sys.argv[1:]))"
     )
-    parts = [model, f"{len(os.sched_getaffinity(0))} cores"]
+    parts = [processes.processor(), f"{len(os.sched_getaffinity(0))} cores"]
     for side, python in pythons.items():
         packages = _PACKAGES[side]
-        found = _call([str(python), "-c", code, *packages], _environment(side))
+        found = processes.call(
+            [str(python), "-c", code, *packages], _environment(side)
+        )
         names = zip(("Python", *packages), found.split(), strict=True)
         parts.append(", ".join(f"{name} {version}" for name, version in names))
     return "; ".join(parts)

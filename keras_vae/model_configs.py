@@ -235,6 +235,17 @@ class NVAEConfig(ModelConfig):
             whole=True,
         )
         self.check_numbers(["pad", "num_blocks", "num_flows"], 0, whole=True)
+        if self.kernel_size % 2 == 0:
+            raise UserError(
+                "config.kernel_size must be odd. "
+                f"Received: config.kernel_size={self.kernel_size}"
+            )
+        if self.adaptive and self.min_groups > self.num_groups:
+            raise UserError(
+                "config.min_groups must not be above config.num_groups. "
+                f"Received: config.min_groups={self.min_groups}, "
+                f"config.num_groups={self.num_groups}"
+            )
         self.check_numbers(
             ["regularization_weight", "regularization_initial"], 0
         )

@@ -1,6 +1,5 @@
 """Tests of the configurations of the models, and of NVAE's presets."""
 
-import dataclasses
 import math
 
 import pytest
@@ -90,6 +89,7 @@ def test_bad_settings_of_a_hierarchy_are_named(name, value):
         ("num_scales", 0),
         ("num_groups", 0),
         ("min_groups", 0),
+        ("min_groups", 5),
         ("latent_channels", 0),
         ("encoder_cells", 0),
         ("decoder_cells", 0),
@@ -99,6 +99,7 @@ def test_bad_settings_of_a_hierarchy_are_named(name, value):
         ("decoder_expansion", 0),
         ("post_expansion", 0),
         ("kernel_size", 0),
+        ("kernel_size", 4),
         ("num_flows", -1),
         ("regularization_weight", -1.0),
         ("regularization_initial", math.inf),
@@ -139,9 +140,7 @@ def test_presets_have_the_published_sizes(
 ):
     config = NVAEConfig.from_preset(preset)
     assert config.preset == preset
-    names = [field.name for field in dataclasses.fields(NVAEArchitecture)]
-    sizes = {n: getattr(config, n) for n in names if n != "image_shape"}
-    architecture = NVAEArchitecture(image, **sizes)
+    architecture = NVAEArchitecture(image, config)
     assert architecture.groups_per_scale == groups
     assert architecture.num_parameters(outputs) == parameters
 

@@ -1,7 +1,6 @@
 """From a configuration to a model."""
 
 import contextlib
-import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -217,24 +216,9 @@ def _nvae(
     total_steps: Any,
     seed: int,
 ) -> NVAE:
-    sizes: dict[str, Any] = {
-        field.name: getattr(config, field.name)
-        for field in dataclasses.fields(NVAEArchitecture)
-        if field.name != "image_shape"
-    }
-    architecture = NVAEArchitecture(shape, **sizes)
-    options: dict[str, Any] = {
-        "depth_scaled_init": config.depth_scaled_init,
-        "recompute": config.recompute,
-    }
-    encoder = NVAEEncoder(**architecture.encoder_arguments(), **options)
-    decoder = NVAEDecoder(
-        likelihood,
-        **architecture.decoder_arguments(),
-        **options,
-        smooth_scale=config.smooth_scale,
-        residual_prior=config.residual_prior,
-    )
+    architecture = NVAEArchitecture(shape, config)
+    encoder = NVAEEncoder(**architecture.encoder_arguments())
+    decoder = NVAEDecoder(likelihood, **architecture.decoder_arguments())
     return NVAE(
         encoder,
         decoder,

@@ -15,8 +15,8 @@ from keras_vae.networks.residual import (
 from keras_vae.networks.residual_hierarchy import (
     ResidualBottomUp,
     ResidualTopDown,
-    TopDownBlock,
 )
+from keras_vae.networks.top_down_block import TopDownBlock
 
 __all__ = [
     "BottomUpEncoder",

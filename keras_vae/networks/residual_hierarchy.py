@@ -33,35 +33,18 @@ from keras_vae.networks.residual import (
     ResidualBlock,
     SpaceToDepth,
 )
+from keras_vae.networks.top_down_block import (
+    TopDownBlock,
+    bounded_loc_scale,
+    convolution,
+    standard_normal,
+)
 
-__all__ = ["ResidualBottomUp", "ResidualTopDown", "TopDownBlock"]
+__all__ = ["ResidualBottomUp", "ResidualTopDown"]
 
 _TO_DENSE_CHANNELS = 16
 _GAIN = 0.7
-_LOG_SCALE_RANGE = (-6.0, 1.5)
-UPSAMPLING = ("nearest", "depth_to_space")
-
-
-def _conv(filters: int, size: int, layer: Any, **kwargs: Any) -> Any:
-    """Returns a convolution with the precision of the network it is in."""
-    return keras.layers.Conv2D(
-        filters, size, padding="same", dtype=layer.dtype_policy, **kwargs
-    )
-
-
-def _scaled(gain: float) -> keras.initializers.Initializer:
-    """Returns Glorot's initializer with the weights times `gain`."""
-    return keras.initializers.VarianceScaling(gain**2, "fan_avg", "uniform")
-
-
-def _loc_scale(params: tf.Tensor) -> LocScale:
-    """Splits the last axis into loc and log scale, in float32."""
-    loc, log_scale = tf.split(tf.cast(params, tf.float32), 2, axis=-1)
-    return loc, tf.exp(tf.clip_by_value(log_scale, *_LOG_SCALE_RANGE))
-
-
-def _standard(like: tf.Tensor) -> LocScale:
-    return tf.zeros_like(like), tf.ones_like(like)
+_UPSAMPLING = ("nearest", "depth_to_space")
 
 
 def _check_scales(**sizes: Sequence[int]) -> None:
@@ -71,94 +54,6 @@ def _check_scales(**sizes: Sequence[int]) -> None:
         raise ValueError(
             f"{names} must have one entry for each scale. Received: {received}"
         )
-
-
-@keras.saving.register_keras_serializable(package="keras_vae")
-class TopDownBlock(keras.layers.Layer):
-    """One latent group in the residual stream x.
-
-        u, v = split(1x1(x))
-        loc, log_scale = 1x1(act(3x3(act(u + feature))))    the posterior
-        h = act(3x3(act(v)))                                the prior's path
-        x + 1x1([h, w * (1 + 1x1(h))]),  w ~ N(loc, scale), prior N(0, I)
-
-    Args:
-        filters: Channels of the stream.
-        bottleneck: Channels of the 3x3 convolutions and of the feature.
-        latent_channels: Channels of w.
-        activation: Name of a Keras activation.
-        gain: Scale of the last convolution's initial weights.
-    """
-
-    def __init__(
-        self,
-        filters: int,
-        bottleneck: int,
-        latent_channels: int,
-        activation: str = "elu",
-        gain: float = 1.0,
-        **kwargs: Any,
-    ):
-        super().__init__(**kwargs)
-        self.filters = filters
-        self.bottleneck = bottleneck
-        self.latent_channels = latent_channels
-        self.activation = activation
-        self.gain = gain
-        self._act = keras.activations.get(activation)
-        self.reduce = _conv(2 * bottleneck, 1, self)
-        self.posterior_mix = _conv(bottleneck, 3, self, activation=activation)
-        self.posterior_head = _conv(2 * latent_channels, 1, self)
-        self.prior_mix = _conv(bottleneck, 3, self, activation=activation)
-        self.prior_scale = _conv(latent_channels, 1, self)
-        self.expand = _conv(filters, 1, self, kernel_initializer=_scaled(gain))
-
-    def build(self, input_shape: Any) -> None:
-        inner = (*input_shape[:-1], self.bottleneck)
-        self.reduce.build(input_shape)
-        for layer in (
-            self.posterior_mix,
-            self.posterior_head,
-            self.prior_mix,
-            self.prior_scale,
-        ):
-            layer.build(inner)
-        merged = self.bottleneck + self.latent_channels
-        self.expand.build((*input_shape[:-1], merged))
-        self.built = True
-
-    def call(self, x: tf.Tensor, choose: Any) -> tf.Tensor:
-        """Returns the stream after the group.
-
-        Args:
-            x: The stream, `[rows, h, w, filters]`.
-            choose: `choose(prior, posterior)` returns w; see
-                `TopDownDecoder.descend`.
-        """
-        for_posterior, for_prior = tf.split(self.reduce(x), 2, axis=-1)
-        h = self.prior_mix(self._act(for_prior))
-        scale = 1.0 + self.prior_scale(h)
-
-        def posterior(feature: tf.Tensor) -> LocScale:
-            mixed = self.posterior_mix(self._act(for_posterior + feature))
-            return _loc_scale(self.posterior_head(mixed))
-
-        w = choose(_standard(tf.cast(scale, tf.float32)), posterior)
-        w = tf.cast(w, scale.dtype)
-        return x + self.expand(tf.concat([h, w * scale], axis=-1))
-
-    def compute_output_shape(self, input_shape: Any, **kwargs: Any) -> Any:
-        return input_shape
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "bottleneck": self.bottleneck,
-            "latent_channels": self.latent_channels,
-            "activation": self.activation,
-            "gain": self.gain,
-        }
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -208,12 +103,12 @@ class ResidualBottomUp(BottomUpEncoder):
         gain = _GAIN / math.sqrt(max(sum(self.num_blocks), 1))
         self._scales = [self._scale(s, gain) for s in range(len(filters))]
         self._features = [
-            _conv(count * bottleneck, 1, self) if count else None
+            convolution(count * bottleneck, 1, self) if count else None
             for count, bottleneck in zip(num_groups, bottlenecks, strict=True)
         ]
         dtype = self.dtype_policy
         self._top = [
-            _conv(_TO_DENSE_CHANNELS, 1, self),
+            convolution(_TO_DENSE_CHANNELS, 1, self),
             keras.layers.Flatten(dtype=dtype),
             keras.layers.Dense(dense_units, activation=activation, dtype=dtype),
         ]
@@ -221,7 +116,7 @@ class ResidualBottomUp(BottomUpEncoder):
     def _scale(self, scale: int, gain: float) -> list[keras.layers.Layer]:
         filters = self.filters[scale]
         size, strides = (3, 1) if scale == 0 else (2, 2)
-        first = _conv(
+        first = convolution(
             filters, size, self, strides=strides, activation=self.activation
         )
         return [
@@ -323,9 +218,9 @@ class ResidualTopDown(TopDownDecoder):
             num_blocks=num_blocks,
             num_groups=num_groups,
         )
-        if upsampling not in UPSAMPLING:
+        if upsampling not in _UPSAMPLING:
             raise ValueError(
-                f"`upsampling` must be one of {UPSAMPLING}. "
+                f"`upsampling` must be one of {_UPSAMPLING}. "
                 f"Received: upsampling={upsampling!r}"
             )
         height, width, _ = distribution.event_shape
@@ -364,7 +259,7 @@ class ResidualTopDown(TopDownDecoder):
                 math.prod(small), activation=self.activation, dtype=dtype
             ),
             keras.layers.Reshape(small, dtype=dtype),
-            _conv(self.filters[-1], 1, self),
+            convolution(self.filters[-1], 1, self),
         ]
         count = max(sum(self.num_blocks) + sum(self.num_groups), 1)
         gain = _GAIN / math.sqrt(count)
@@ -374,7 +269,7 @@ class ResidualTopDown(TopDownDecoder):
         self._up = [self._upsampling(s) for s in scales[:-1]]
         self._output = [
             keras.layers.Activation(self.activation, dtype=dtype),
-            _conv(4 * self.output_shape_per_image[-1], 3, self),
+            convolution(4 * self.output_shape_per_image[-1], 3, self),
             DepthToSpace(dtype=dtype),
         ]
 
@@ -407,9 +302,12 @@ class ResidualTopDown(TopDownDecoder):
         """Returns what leads from the scale below to this one."""
         filters, dtype = self.filters[scale], self.dtype_policy
         if self.upsampling == "depth_to_space":
-            return [_conv(4 * filters, 1, self), DepthToSpace(dtype=dtype)]
+            return [
+                convolution(4 * filters, 1, self),
+                DepthToSpace(dtype=dtype),
+            ]
         return [
-            _conv(filters, 1, self),
+            convolution(filters, 1, self),
             keras.layers.UpSampling2D(2, dtype=dtype),
         ]
 
@@ -462,10 +360,10 @@ class ResidualTopDown(TopDownDecoder):
         return _run(self._output, x)
 
     def _run_top(self, rows: tf.Tensor, choose: Choose) -> tf.Tensor:
-        prior = _standard(tf.zeros([rows, self.top_latent_dim]))
+        prior = standard_normal(tf.zeros([rows, self.top_latent_dim]))
 
         def posterior(feature: tf.Tensor) -> LocScale:
-            return _loc_scale(self._top_posterior(feature))
+            return bounded_loc_scale(self._top_posterior(feature))
 
         return _run(self._top, choose(0, prior, posterior))
 

@@ -161,13 +161,13 @@ def _nvae_refused(tmp_path, *flags, parts):
 
 def test_images_that_do_not_divide_by_the_scales_of_nvae(tmp_path):
     # 8x8 pixels, 12x12 with the padding, halved three times.
-    parts = ["divisible", "= 8", "image_shape=(8, 8, 1), pad=2"]
+    parts = ["divisible", "= 8", "image_shape=(8, 8, 1), config.pad=2"]
     _nvae_refused(tmp_path, parts=parts)
 
 
 def test_channels_of_nvae_that_do_not_split(tmp_path):
     flags = ["--config.pad=0", "--config.channels=3"]
-    parts = ["must be even", "channels=3"]
+    parts = ["must be even", "config.channels=3"]
     _nvae_refused(tmp_path, *flags, parts=parts)
 
 

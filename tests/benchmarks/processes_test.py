@@ -22,7 +22,7 @@ def test_a_failing_command_shows_its_error():
 def test_a_worker_gets_its_case_and_returns_its_last_line(monkeypatch):
     commands = []
 
-    def call(command):
+    def call(command, env):
         commands.append(command)
         return 'chatter\n{"seconds": 2.5}\n'
 

@@ -1,7 +1,5 @@
 """Tests of NVAE's sizes, against what is known of the published models."""
 
-import dataclasses
-
 import pytest
 
 from keras_vae.distributions import (
@@ -10,9 +8,18 @@ from keras_vae.distributions import (
 )
 from keras_vae.errors import UserError
 from keras_vae.model_configs import NVAEConfig
-from keras_vae.networks.nvae import NVAEArchitecture, NVAEDecoder, NVAEEncoder
-from keras_vae.networks.nvae.architecture import groups_per_scale
-from tests.networks.nvae.cases import UNIT, num_layers, num_trainable
+from keras_vae.networks.nvae import NVAEDecoder, NVAEEncoder
+from keras_vae.networks.nvae.architecture import (
+    groups_per_scale,
+    scale_shapes,
+)
+from keras_vae.nvae_presets import PRESETS
+from tests.networks.nvae.cases import (
+    UNIT,
+    make_architecture,
+    num_layers,
+    num_trainable,
+)
 
 IMAGES = {
     "mnist": (28, 28, 1),
@@ -24,17 +31,10 @@ IMAGES = {
 }
 
 
-def sizes_of(preset):
-    config = NVAEConfig.from_preset(preset)
-    sizes = {
-        field.name: getattr(config, field.name)
-        for field in dataclasses.fields(NVAEArchitecture)
-        if hasattr(config, field.name)
-    }
-    return {**sizes, "image_shape": IMAGES[preset]}
-
-
-SIZES = {preset: sizes_of(preset) for preset in IMAGES}
+SIZES = {
+    preset: {**PRESETS[preset], "image_shape": shape}
+    for preset, shape in IMAGES.items()
+}
 LARGE_UNIT = {
     **UNIT,
     "channels": 8,
@@ -104,7 +104,7 @@ def output_channels(architecture):
 @pytest.mark.parametrize("case", PUBLISHED)
 def test_number_of_parameters_of_published_models(case):
     sizes, expected, *_ = PUBLISHED[case]
-    architecture = NVAEArchitecture(**sizes)
+    architecture = make_architecture(**sizes)
     channels = output_channels(architecture)
     assert architecture.num_parameters(channels) == expected
 
@@ -112,14 +112,14 @@ def test_number_of_parameters_of_published_models(case):
 @pytest.mark.parametrize("case", ["mnist", "cifar10", "ffhq256"])
 def test_number_of_layers_of_published_models(case):
     sizes, _, convolutions, norms = PUBLISHED[case]
-    networks = make_networks(NVAEArchitecture(**sizes))
+    networks = make_networks(make_architecture(**sizes))
     assert num_layers(*networks) == (convolutions, norms)
 
 
 @pytest.mark.parametrize("case", SMALL_MODELS)
 def test_number_of_parameters_and_layers_of_built_networks(case):
     sizes, parameters, convolutions, norms = SMALL_MODELS[case]
-    architecture = NVAEArchitecture(**sizes)
+    architecture = make_architecture(**sizes)
     networks = make_networks(architecture)
     for network in networks:
         network.build()
@@ -130,9 +130,16 @@ def test_number_of_parameters_and_layers_of_built_networks(case):
         assert num_layers(*networks) == (convolutions, norms)
 
 
-def test_number_of_parameters_of_a_single_group():
-    sizes = {**UNIT, "num_scales": 1, "num_groups": 1, "num_flows": 1}
-    architecture = NVAEArchitecture(**sizes)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"num_scales": 1, "num_groups": 1, "num_flows": 1},
+        {"residual_prior": True, "smooth_scale": True},
+    ],
+)
+def test_number_of_parameters_of_other_networks(options):
+    sizes = {**UNIT, **options}
+    architecture = make_architecture(**sizes)
     networks = make_networks(architecture)
     for network in networks:
         network.build()
@@ -155,7 +162,7 @@ def test_groups_of_each_scale(arguments, expected):
 
 
 def test_shapes_of_mnist():
-    architecture = NVAEArchitecture(**SIZES["mnist"])
+    architecture = make_architecture(**SIZES["mnist"])
     assert architecture.scale_shapes == ((4, 4, 256), (8, 8, 128))
     shapes = ((4, 4, 20),) * 5 + ((8, 8, 20),) * 10
     assert architecture.group_shapes == shapes
@@ -167,33 +174,41 @@ def test_shapes_of_mnist():
     ("name", "latent_dim"), [("cifar10", 153_600), ("cpu_mnist", 2_304)]
 )
 def test_number_of_latents(name, latent_dim):
-    assert NVAEArchitecture(**SIZES[name]).latent_dim == latent_dim
+    assert make_architecture(**SIZES[name]).latent_dim == latent_dim
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"pad": 0, "image_shape": (28, 28, 1)}, r"divisible by .* = 8\. .*28"),
-        ({"num_scales": 5}, r"divisible by .*num_scales=5"),
-        ({"image_shape": (32, 32)}, "`image_shape` must be"),
-        ({"channels": 7}, "`channels` must be even.*channels=7"),
-        ({"num_groups": 0}, "`num_groups` .* at least 1.*num_groups=0"),
-        ({"min_groups": 0}, "`min_groups` .* at least 1"),
-        ({"min_groups": 11}, "`min_groups` must not be above"),
-        ({"encoder_cells": 1.5}, "`encoder_cells` must be a whole number"),
-        ({"num_flows": -1}, "`num_flows` .* at least 0"),
-        ({"kernel_size": 4}, "`kernel_size` must be odd"),
+        (
+            {"image_shape": (28, 28, 1)},
+            r"2 \* config\.pad must be divisible by "
+            r"2\^\(config\.num_blocks \+ config\.num_scales - 1\) = 8: .*"
+            r"Received: image_shape=\(28, 28, 1\), config\.pad=0, ",
+        ),
+        ({"num_scales": 5}, r"divisible by .* = 64: .*config\.num_scales=5"),
+        (
+            {"channels": 7},
+            r"config\.channels must be even.* Received: config\.channels=7",
+        ),
     ],
 )
-def test_sizes_that_do_not_fit(change, message):
-    sizes = {"image_shape": (32, 32, 1), "num_blocks": 2, **change}
+def test_settings_that_do_not_fit_the_images(change, message):
+    sizes = {"image_shape": (32, 32, 1), "pad": 0, "num_blocks": 2, **change}
     with pytest.raises(UserError, match=message):
-        NVAEArchitecture(**sizes)
+        make_architecture(**sizes)
+
+
+def test_arguments_that_do_not_fit_the_images():
+    sizes = {"channels": 8, "num_blocks": 1, "num_scales": 1}
+    with pytest.raises(UserError, match=r"Received: image_shape=.*, pad=2, "):
+        scale_shapes((7, 8, 1), pad=2, **sizes)
+    assert scale_shapes((6, 8, 1), pad=2, **sizes) == ((5, 6, 16),)
 
 
 def test_an_odd_number_of_channels_is_fine_where_nothing_is_halved():
     sizes = {"channels": 7, "num_blocks": 0, "num_scales": 1}
-    NVAEArchitecture(image_shape=(5, 5, 1), **sizes)
+    make_architecture(image_shape=(5, 5, 1), pad=0, **sizes)
 
 
 @pytest.mark.parametrize(

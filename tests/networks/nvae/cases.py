@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from keras_vae.distributions import IndependentBernoulli
+from keras_vae.model_configs import NVAEConfig
 from keras_vae.networks.nvae import (
     NVAEArchitecture,
     NVAEDecoder,
@@ -18,6 +19,7 @@ __all__ = [
     "SMALL",
     "UNIT",
     "images",
+    "make_architecture",
     "make_decoder",
     "make_encoder",
     "num_layers",
@@ -45,6 +47,7 @@ SMALL: dict[str, Any] = {
 # Its number of parameters was found with another implementation.
 UNIT: dict[str, Any] = {
     "image_shape": (32, 32, 1),
+    "pad": 0,
     "channels": 4,
     "num_scales": 2,
     "num_groups": 2,
@@ -54,21 +57,27 @@ UNIT: dict[str, Any] = {
     "num_blocks": 1,
     "pre_cells": 2,
     "post_cells": 2,
+    "decoder_expansion": 6,
+    "post_expansion": 3,
 }
-_OPTIONS_OF_DECODER = ("smooth_scale", "residual_prior")
-_OPTIONS_OF_BOTH = ("depth_scaled_init", "recompute")
+
+
+def make_architecture(
+    image_shape: tuple[int, int, int], **settings: Any
+) -> NVAEArchitecture:
+    """Returns what `NVAEConfig(**settings)` comes to."""
+    return NVAEArchitecture(image_shape, NVAEConfig(**settings))
 
 
 def make_encoder(**options: Any) -> NVAEEncoder:
     """Returns a built encoder with the same initial weights each time.
 
     Args:
-        **options: Differences from `SMALL`, or options of the networks; those
-            that only the decoder has are ignored.
+        **options: Differences from `SMALL`.
     """
     keras.utils.set_random_seed(0)
-    architecture, chosen = _split({**SMALL, **options}, _OPTIONS_OF_BOTH)
-    encoder = NVAEEncoder(**architecture.encoder_arguments(), **chosen)
+    architecture = make_architecture(**{**SMALL, **options})
+    encoder = NVAEEncoder(**architecture.encoder_arguments())
     encoder.build()  # Which is where the initial weights are drawn.
     return encoder
 
@@ -76,24 +85,11 @@ def make_encoder(**options: Any) -> NVAEEncoder:
 def make_decoder(likelihood: Any = None, **options: Any) -> NVAEDecoder:
     """Returns the built decoder of `make_encoder` with these options."""
     keras.utils.set_random_seed(1)
-    architecture, chosen = _split(
-        {**SMALL, **options}, _OPTIONS_OF_BOTH + _OPTIONS_OF_DECODER
-    )
+    architecture = make_architecture(**{**SMALL, **options})
     likelihood = likelihood or IndependentBernoulli(architecture.image_shape)
-    decoder = NVAEDecoder(
-        likelihood, **architecture.decoder_arguments(), **chosen
-    )
+    decoder = NVAEDecoder(likelihood, **architecture.decoder_arguments())
     decoder.build()
     return decoder
-
-
-def _split(
-    options: dict[str, Any], names: tuple[str, ...]
-) -> tuple[NVAEArchitecture, dict[str, Any]]:
-    other = _OPTIONS_OF_BOTH + _OPTIONS_OF_DECODER
-    chosen = {name: options[name] for name in names if name in options}
-    sizes = {k: v for k, v in options.items() if k not in other}
-    return NVAEArchitecture(**sizes), chosen
 
 
 def images(

@@ -6,7 +6,6 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from keras_vae.distributions import DiscretizedLogisticMixture
-from keras_vae.networks.nvae import NVAEArchitecture
 from tests.conformance import (
     check_config,
     check_eager_equals_graph,
@@ -17,6 +16,7 @@ from tests.layer_model import LayerModel
 from tests.networks.nvae.cases import (
     IMAGE,
     SMALL,
+    make_architecture,
     make_decoder,
     num_trainable,
 )
@@ -94,10 +94,7 @@ def test_a_keras_file_keeps_all_options():
 
 @pytest.mark.parametrize("case", OPTIONS)
 def test_shapes(case):
-    sizes = {"num_scales", "num_flows"} & OPTIONS[case].keys()
-    architecture = NVAEArchitecture(
-        **SMALL | {name: OPTIONS[case][name] for name in sizes}
-    )
+    architecture = make_architecture(**SMALL | OPTIONS[case])
     decoder = make_decoder(**OPTIONS[case])
     assert decoder.group_shapes == architecture.group_shapes
     assert decoder.feature_shapes == architecture.feature_shapes

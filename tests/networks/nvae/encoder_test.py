@@ -5,7 +5,6 @@ import pytest
 import tensorflow as tf
 
 from keras_vae.errors import UserError
-from keras_vae.networks.nvae import NVAEArchitecture
 from tests.conformance import (
     check_config,
     check_eager_equals_graph,
@@ -13,7 +12,13 @@ from tests.conformance import (
     check_keras_file,
     check_symbolic_call,
 )
-from tests.networks.nvae.cases import IMAGE, SMALL, images, make_encoder
+from tests.networks.nvae.cases import (
+    IMAGE,
+    SMALL,
+    images,
+    make_architecture,
+    make_encoder,
+)
 
 MANY_GROUPS = {"num_groups": 2}  # One of 2x2 and two of 4x4.
 
@@ -37,7 +42,7 @@ def test_encoder_conforms():
     [{}, MANY_GROUPS, {"num_scales": 1, "num_groups": 3}, {"num_scales": 1}],
 )
 def test_shapes_of_features(options):
-    expected = NVAEArchitecture(**{**SMALL, **options}).feature_shapes
+    expected = make_architecture(**{**SMALL, **options}).feature_shapes
     features = make_encoder(**options)(images(2))
     assert [tuple(f.shape) for f in features] == [(2, *s) for s in expected]
 
