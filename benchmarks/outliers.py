@@ -16,8 +16,8 @@ digits, which neither has seen, are the inliers. Against them, as outliers:
 * with `--photographs=PNG`, CIFAR-10 images, made grey and 28x28 pixels: one
   row of the file is one image, 1,024 RGB pixels, 32x32 row by row.
 
-Nothing was chosen by these figures: the mutation rate is that of the paper for
-its grey images (0.3), and there is no other setting. All images are binarized
+Nothing was chosen by these figures: the mutation rate, 0.3, was set before any
+of them was seen, and there is no other setting. All images are binarized
 dynamically, as the models are trained. Other datasets that are usual against
 MNIST (Fashion-MNIST, notMNIST) are no part of it, so these figures cannot be
 compared with published ones.
