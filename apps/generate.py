@@ -13,6 +13,10 @@ Examples:
     python apps/generate.py score --workdir=runs/mnist_vae --output=scores \
         --outliers=other_images/
     python apps/generate.py encode --workdir=runs/mnist_vae --output=latents
+    python apps/generate.py impute --workdir=runs/mnist_vae --output=imputed \
+        --mask=half --side=bottom
+    python apps/generate.py upscale --workdir=runs/mnist_vae --output=upscaled \
+        --factor=4
 
 Images are files and folders named after the verb, or else a split of the run's
 dataset: all of them or a seeded subset of --num_images.
@@ -71,6 +75,18 @@ def _encode() -> Callable[..., Any]:
     return encode
 
 
+def _impute() -> Callable[..., Any]:
+    from keras_vae.generation.impute import impute
+
+    return impute
+
+
+def _upscale() -> Callable[..., Any]:
+    from keras_vae.generation.impute import upscale
+
+    return upscale
+
+
 @dataclasses.dataclass(frozen=True)
 class _Verb:
     """A verb.
@@ -94,6 +110,7 @@ class _Verb:
 
 
 _SOURCE = ("split", "num_images", "seed", "data_dir", "manual_dir", "label")
+_CHAINS = ("num_chains", "burn_in", "num_sweeps", "num_shown")
 _VERBS = {
     "sample": _Verb(
         _sample,
@@ -126,6 +143,12 @@ _VERBS = {
     ),
     "encode": _Verb(
         _encode, ("max_points", "max_dimensions"), reads_images=True
+    ),
+    "impute": _Verb(
+        _impute, ("mask", "share", "side", *_CHAINS), reads_images=True
+    ),
+    "upscale": _Verb(
+        _upscale, ("factor", "downsampling", *_CHAINS), reads_images=True
     ),
 }
 
@@ -226,7 +249,7 @@ _FLAGS: dict[str, tuple[Callable[..., Any], str]] = {
     ),
     "num_shown": (
         flags.DEFINE_integer,
-        "Images in the picture of the most unusual ones; 40 unless given.",
+        "Images in the picture; 40 of score and 10 of the others unless given.",
     ),
     "max_points": (
         flags.DEFINE_integer,
@@ -235,6 +258,42 @@ _FLAGS: dict[str, tuple[Callable[..., Any], str]] = {
     "max_dimensions": (
         flags.DEFINE_integer,
         "Latent dimensions in the Embedding Projector; 512 unless given.",
+    ),
+    "mask": (
+        flags.DEFINE_string,
+        "What is missing: random (the default), box, half, or an image file "
+        "of the images' size whose white pixels are missing.",
+    ),
+    "share": (
+        flags.DEFINE_float,
+        "Share of the pixels that a random or box mask hides; 0.5 unless "
+        "given.",
+    ),
+    "side": (
+        flags.DEFINE_string,
+        "What a half mask hides: top, bottom, left, right or any (the "
+        "default).",
+    ),
+    "factor": (
+        flags.DEFINE_integer,
+        "Pixels on a side of a block that becomes one, 2 (the default) ... 8.",
+    ),
+    "downsampling": (
+        flags.DEFINE_string,
+        "What is known of a block: its mean (the default), or with decimate "
+        "its first pixel.",
+    ),
+    "num_chains": (
+        flags.DEFINE_integer,
+        "Markov chains, so many draws, of each image; 8 unless given.",
+    ),
+    "burn_in": (
+        flags.DEFINE_integer,
+        "First sweeps of each chain, which do not count; 100 unless given.",
+    ),
+    "num_sweeps": (
+        flags.DEFINE_integer,
+        "Sweeps of each chain that count; 200 unless given.",
     ),
     "recalibrate_batch_norm": (
         flags.DEFINE_integer,

@@ -1,6 +1,7 @@
 """Generation: what a trained model is used for, one function for each verb."""
 
 from keras_vae.generation.encode import encode
+from keras_vae.generation.impute import impute, upscale
 from keras_vae.generation.interpolate import interpolate
 from keras_vae.generation.reconstruct import reconstruct, reconstruct_images
 from keras_vae.generation.sample import sample, sample_batches
@@ -18,6 +19,7 @@ __all__ = [
     "SourceImages",
     "TrainedModel",
     "encode",
+    "impute",
     "interpolate",
     "load_model",
     "reconstruct",
@@ -26,4 +28,5 @@ __all__ = [
     "sample_batches",
     "score",
     "traverse",
+    "upscale",
 ]

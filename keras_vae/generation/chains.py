@@ -1,0 +1,296 @@
+"""Chains of images and latents whose limit is p(x, z | what is known of x)."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+from tensorflow_probability import distributions as tfd
+
+from keras_vae import seeds
+from keras_vae.generation.observation import Observation
+from keras_vae.models import GenerativeModel
+from keras_vae.objectives import LatentGroup
+
+__all__ = ["Chains", "State", "Sums", "Trace"]
+
+# The step of the random walk is fitted to this acceptance rate, between the
+# best ones of one dimension (0.44) and of many (0.23; Roberts and Rosenthal
+# 2001, Optimal scaling for various Metropolis-Hastings algorithms).
+_ACCEPTANCE = 0.3
+_FIT_RATE = 0.2
+# The logarithm of 0: finite, so that differences of it are no NaN.
+_LOG_ZERO = -1e30
+
+
+class State(NamedTuple):
+    """Where the chains are: x `[rows, H, W, C]`, z `[rows, D]`.
+
+    `log_step` is the logarithm of the random walk's step, `[rows]`.
+    """
+
+    x: tf.Tensor
+    z: tf.Tensor
+    log_step: tf.Tensor
+
+
+class Sums(NamedTuple):
+    """What is summed over the sweeps.
+
+    Attributes:
+        mean: Sum of E[x|z, o], `[rows, H, W, C]`.
+        log_missing: Logarithm of the sum of p(x|z, o) of the true x, `[rows]`.
+    """
+
+    mean: tf.Tensor
+    log_missing: tf.Tensor
+
+    @classmethod
+    def zeros(cls, image: tf.Tensor) -> "Sums":
+        """Returns those of no sweeps; `image` is `[rows, H, W, C]`."""
+        return cls(tf.zeros_like(image), tf.fill(image.shape[:1], _LOG_ZERO))
+
+
+class Trace(NamedTuple):
+    """What is recorded of each sweep, `[sweeps, rows]`.
+
+    Attributes:
+        log_observed: log p(o|z).
+        level: Mean of E[x|z, o] over what is unknown of x.
+        walk_acceptance: Probability with which the random walk's step was
+            accepted.
+        encoder_acceptance: The same of the encoder's proposal.
+    """
+
+    log_observed: Any
+    level: Any
+    walk_acceptance: Any
+    encoder_acceptance: Any
+
+
+class Chains:
+    """Compiled sweeps of many chains at once: each row of a tensor is one.
+
+    Args:
+        model: A model with a prior.
+    """
+
+    def __init__(self, model: GenerativeModel):
+        self.model = model
+
+    @tf.function
+    def start(
+        self,
+        observation: Observation,
+        filled: tf.Tensor,
+        given: dict[str, tf.Tensor],
+        seed: tf.Tensor,
+        count: tf.Tensor,
+    ) -> State:
+        """Goes from filled images to where p(x, z|o) is large.
+
+        Each of `count` steps draws z from q(z|x) and x from p(x|z, o). This
+        pseudo-Gibbs sampler is quick, but its limit is p(x, z|o) only if q is
+        the true posterior.
+        """
+        x = filled
+        z = tf.zeros([filled.shape[0], self.model.latent_dim])
+        for number in tf.range(count):
+            keys = seeds.split(seeds.fold_in(seed, number))
+            encoding = self.model.encode(x, **given)
+            new = self.model.infer(x, encoding, keys[0])
+            x = observation.sample(new.likelihood, keys[1])
+            x = tf.ensure_shape(x, filled.shape)
+            z = tf.ensure_shape(_latents(new.groups), z.shape)
+        size = 2.4 / math.sqrt(self.model.latent_dim)
+        return State(x, z, tf.fill([filled.shape[0]], math.log(size)))
+
+    @tf.function
+    def sweep(
+        self,
+        observation: Observation,
+        truth: tf.Tensor,
+        given: dict[str, tf.Tensor],
+        reference: tf.Tensor,
+        state: State,
+        sums: Sums,
+        seed: tf.Tensor,
+        count: tf.Tensor,
+        fit: tf.Tensor,
+    ) -> tuple[State, Sums, Trace]:
+        """Goes on by `count` sweeps.
+
+        Args:
+            observation: o.
+            truth: The x whose probability is gathered, `[rows, H, W, C]`.
+            given: What `encode` takes besides images.
+            reference: An image for each row, the same in all calls: its q(z|x)
+                gives the random walk its directions.
+            state: Where the chains are.
+            sums: Gathered so far.
+            seed: int32 `[2]`, another one for each call.
+            count: How many.
+            fit: Whether the random walk's step is fitted.
+        """
+        encoding = self.model.encode(reference, **given)
+        traces = [tf.TensorArray(tf.float32, count) for _ in Trace._fields]
+        for number in tf.range(count):
+            keys = seeds.split(seeds.fold_in(seed, number), 5)
+            moved, new, log_prob, record = self._walk(
+                observation, truth, reference, encoding, state, keys[:3]
+            )
+            moved, encoded = self._propose(moved, log_prob, given, keys[3:])
+            sums = _shaped(
+                Sums(
+                    sums.mean + new.mean,
+                    _log_add_exp(sums.log_missing, new.log_missing),
+                ),
+                sums,
+            )
+            step = _FIT_RATE * (record.walk_acceptance - _ACCEPTANCE)
+            log_step = state.log_step + tf.where(fit, step, 0.0)
+            state = _shaped(moved._replace(log_step=log_step), state)
+            record = record._replace(encoder_acceptance=encoded)
+            traces = [
+                array.write(number, values)
+                for array, values in zip(traces, record, strict=True)
+            ]
+        return state, sums, Trace(*(array.stack() for array in traces))
+
+    def _walk(
+        self,
+        observation: Observation,
+        truth: tf.Tensor,
+        reference: tf.Tensor,
+        encoding: Any,
+        state: State,
+        keys: Sequence[tf.Tensor],
+    ) -> tuple[State, Sums, tf.Tensor, Trace]:
+        """Moves z by a random walk whose limit is p(z|o), then draws x.
+
+        The walk is one of u, the noise that q(z|r) makes z of, r being the
+        reference: in it the latents are of one size, and those of a hierarchy
+        move together. p(z|o) has the density p(o|z) p(z) N(u) / q(z|r) there.
+
+        Returns:
+            state: With the new x and z.
+            sums: What there is to gather at the new z.
+            log_prob: log p(x|z) of them, `[rows]`.
+            trace: But for the encoder's acceptance.
+        """
+        here = self.model.infer_at(reference, encoding, state.z)
+        u = _noise(here.groups)
+        step = tf.exp(state.log_step)[:, tf.newaxis]
+        moved = u + step * tf.random.stateless_normal(tf.shape(u), keys[0])
+        there = self.model.infer_with_noise(reference, encoding, moved)
+        log_o, log_o_there = (
+            observation.log_prob(i.likelihood) for i in (here, there)
+        )
+        log_ratio = log_o_there + _log_prior_ratio(there.groups) - log_o
+        log_ratio -= _log_prior_ratio(here.groups)
+        log_ratio += 0.5 * tf.reduce_sum(u**2 - moved**2, axis=-1)
+        accept, probability = _accept(log_ratio, keys[1])
+
+        def chosen(function: Callable[[tfd.Distribution], tf.Tensor]) -> Any:
+            new, old = function(there.likelihood), function(here.likelihood)
+            return _where(accept, new, old)
+
+        x = chosen(lambda px: observation.sample(px, keys[2]))
+        mean = chosen(observation.mean)
+        missing = chosen(lambda px: observation.rest_log_prob(px, truth))
+        log_prob = chosen(lambda px: px.log_prob(x))
+        z = _where(accept, _latents(there.groups), state.z)
+        unknown = observation.unknown()
+        level = tf.reduce_sum(mean * unknown, axis=(1, 2, 3))
+        level /= tf.reduce_sum(unknown, axis=(1, 2, 3))
+        trace = Trace(
+            tf.where(accept, log_o_there, log_o), level, probability, level
+        )
+        return State(x, z, state.log_step), Sums(mean, missing), log_prob, trace
+
+    def _propose(
+        self,
+        state: State,
+        log_prob: tf.Tensor,
+        given: dict[str, tf.Tensor],
+        keys: Sequence[tf.Tensor],
+    ) -> tuple[State, tf.Tensor]:
+        """Proposes z from q(z|x), Metropolis within Gibbs.
+
+        Args:
+            state: Where the chains are.
+            log_prob: log p(x|z) there, `[rows]`.
+            given: What `encode` takes besides images.
+            keys: Two seeds.
+
+        Returns:
+            state: Where they go.
+            probability: Of being accepted, `[rows]`.
+        """
+        encoding = self.model.encode(state.x, **given)
+        # Only its groups are used: what decodes z is left out of the graph.
+        here = self.model.infer_at(state.x, encoding, state.z)
+        there = self.model.infer(state.x, encoding, keys[0])
+        log_ratio = there.log_weight - log_prob - _log_prior_ratio(here.groups)
+        accept, probability = _accept(log_ratio, keys[1])
+        z = _where(accept, _latents(there.groups), state.z)
+        return state._replace(z=z), probability
+
+
+def _accept(
+    log_ratio: tf.Tensor, seed: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns whether to accept, and the probability of it, `[rows]`."""
+    # What is not a number is never accepted.
+    log_ratio = tf.where(tf.math.is_nan(log_ratio), _LOG_ZERO, log_ratio)
+    probability = tf.exp(tf.minimum(log_ratio, 0.0))
+    uniform = tf.random.stateless_uniform(tf.shape(log_ratio), seed)
+    return uniform < probability, probability
+
+
+def _latents(groups: Sequence[LatentGroup]) -> tf.Tensor:
+    """Returns the draws of all groups, `[rows, D]`, the top one first."""
+    return _flat([group.sample for group in groups])
+
+
+def _noise(groups: Sequence[LatentGroup]) -> tf.Tensor:
+    """Returns the noise of which `infer_with_noise` makes them, `[rows, D]`."""
+    parts = []
+    for group in groups:
+        posterior = group.posterior
+        if isinstance(posterior, tfd.Independent):
+            normal = posterior.distribution
+            parts.append((group.sample - normal.loc) / normal.scale)
+        else:
+            rest = group.sample - posterior.loc
+            parts.append(posterior.scale.solvevec(rest))
+    return _flat(parts)
+
+
+def _flat(parts: Sequence[tf.Tensor]) -> tf.Tensor:
+    rows = [tf.reshape(part, [tf.shape(part)[0], -1]) for part in parts]
+    return tf.concat(rows, axis=-1)
+
+
+def _log_prior_ratio(groups: Sequence[LatentGroup]) -> tf.Tensor:
+    """Returns log p(z) - log q(z|x), `[rows]`."""
+    return tf.add_n([group.log_ratio for group in groups])
+
+
+def _where(first: tf.Tensor, new: tf.Tensor, old: tf.Tensor) -> tf.Tensor:
+    """Returns the rows of `new` where `first [rows]`, else those of `old`."""
+    return tf.where(
+        tf.reshape(first, [-1] + [1] * (new.shape.rank - 1)), new, old
+    )
+
+
+def _shaped(new: Any, old: Any) -> Any:
+    """Returns `new` with the known shapes of `old`, as a loop needs them."""
+    return tf.nest.map_structure(
+        lambda value, like: tf.ensure_shape(value, like.shape), new, old
+    )
+
+
+def _log_add_exp(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+    larger = tf.maximum(x, y)
+    return larger + tf.math.log1p(tf.exp(-tf.abs(x - y)))
