@@ -289,11 +289,11 @@ _FLAGS: dict[str, tuple[Callable[..., Any], str]] = {
     ),
     "burn_in": (
         flags.DEFINE_integer,
-        "First sweeps of each chain, which do not count; 100 unless given.",
+        "First sweeps of each chain, which do not count; 40 unless given.",
     ),
     "num_sweeps": (
         flags.DEFINE_integer,
-        "Sweeps of each chain that count; 200 unless given.",
+        "Sweeps of each chain that count; 60 unless given.",
     ),
     "recalibrate_batch_norm": (
         flags.DEFINE_integer,

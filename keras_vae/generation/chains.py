@@ -10,15 +10,17 @@ from tensorflow_probability import distributions as tfd
 from keras_vae import seeds
 from keras_vae.generation.observation import Observation
 from keras_vae.models import GenerativeModel
-from keras_vae.objectives import LatentGroup
+from keras_vae.objectives import Inference, LatentGroup
 
 __all__ = ["Chains", "State", "Sums", "Trace"]
 
-# The step of the random walk is fitted to this acceptance rate, between the
-# best ones of one dimension (0.44) and of many (0.23; Roberts and Rosenthal
-# 2001, Optimal scaling for various Metropolis-Hastings algorithms).
-_ACCEPTANCE = 0.3
-_FIT_RATE = 0.2
+# The step of the trajectories is fitted to this acceptance rate (Neal 2011,
+# MCMC Using Hamiltonian Dynamics, section 4.4: best 0.65, in high dimensions).
+_ACCEPTANCE = 0.65
+_FIT_RATE = 0.3
+_LEAPFROG_STEPS = 5
+# Steps vary by so much, as a trajectory must not be a period of an orbit.
+_JITTER = 0.2
 # The logarithm of 0: finite, so that differences of it are no NaN.
 _LOG_ZERO = -1e30
 
@@ -26,7 +28,7 @@ _LOG_ZERO = -1e30
 class State(NamedTuple):
     """Where the chains are: x `[rows, H, W, C]`, z `[rows, D]`.
 
-    `log_step` is the logarithm of the random walk's step, `[rows]`.
+    `log_step` is the logarithm of the step of the trajectories, `[rows]`.
     """
 
     x: tf.Tensor
@@ -57,14 +59,14 @@ class Trace(NamedTuple):
     Attributes:
         log_observed: log p(o|z).
         level: Mean of E[x|z, o] over what is unknown of x.
-        walk_acceptance: Probability with which the random walk's step was
-            accepted.
+        trajectory_acceptance: Probability with which the Hamiltonian
+            trajectory was accepted.
         encoder_acceptance: The same of the encoder's proposal.
     """
 
     log_observed: Any
     level: Any
-    walk_acceptance: Any
+    trajectory_acceptance: Any
     encoder_acceptance: Any
 
 
@@ -102,7 +104,7 @@ class Chains:
             x = observation.sample(new.likelihood, keys[1])
             x = tf.ensure_shape(x, filled.shape)
             z = tf.ensure_shape(_latents(new.groups), z.shape)
-        size = 2.4 / math.sqrt(self.model.latent_dim)
+        size = self.model.latent_dim**-0.25
         return State(x, z, tf.fill([filled.shape[0]], math.log(size)))
 
     @tf.function
@@ -125,21 +127,21 @@ class Chains:
             truth: The x whose probability is gathered, `[rows, H, W, C]`.
             given: What `encode` takes besides images.
             reference: An image for each row, the same in all calls: its q(z|x)
-                gives the random walk its directions.
+                gives the latents their sizes.
             state: Where the chains are.
             sums: Gathered so far.
             seed: int32 `[2]`, another one for each call.
             count: How many.
-            fit: Whether the random walk's step is fitted.
+            fit: Whether the step of the trajectories is fitted.
         """
         encoding = self.model.encode(reference, **given)
         traces = [tf.TensorArray(tf.float32, count) for _ in Trace._fields]
         for number in tf.range(count):
-            keys = seeds.split(seeds.fold_in(seed, number), 5)
-            moved, new, log_prob, record = self._walk(
-                observation, truth, reference, encoding, state, keys[:3]
+            keys = seeds.split(seeds.fold_in(seed, number), 6)
+            moved, new, log_prob, record = self._trajectory(
+                observation, truth, reference, encoding, state, keys[:4]
             )
-            moved, encoded = self._propose(moved, log_prob, given, keys[3:])
+            moved, encoded = self._propose(moved, log_prob, given, keys[4:])
             sums = _shaped(
                 Sums(
                     sums.mean + new.mean,
@@ -147,7 +149,7 @@ class Chains:
                 ),
                 sums,
             )
-            step = _FIT_RATE * (record.walk_acceptance - _ACCEPTANCE)
+            step = _FIT_RATE * (record.trajectory_acceptance - _ACCEPTANCE)
             log_step = state.log_step + tf.where(fit, step, 0.0)
             state = _shaped(moved._replace(log_step=log_step), state)
             record = record._replace(encoder_acceptance=encoded)
@@ -157,7 +159,7 @@ class Chains:
             ]
         return state, sums, Trace(*(array.stack() for array in traces))
 
-    def _walk(
+    def _trajectory(
         self,
         observation: Observation,
         truth: tf.Tensor,
@@ -166,11 +168,11 @@ class Chains:
         state: State,
         keys: Sequence[tf.Tensor],
     ) -> tuple[State, Sums, tf.Tensor, Trace]:
-        """Moves z by a random walk whose limit is p(z|o), then draws x.
+        """Moves z by Hamiltonian Monte Carlo to p(z|o), then draws x.
 
-        The walk is one of u, the noise that q(z|r) makes z of, r being the
-        reference: in it the latents are of one size, and those of a hierarchy
-        move together. p(z|o) has the density p(o|z) p(z) N(u) / q(z|r) there.
+        It moves u, the noise that q(z|r) makes z of, r being the reference: in
+        it the latents are of one size, and those of a hierarchy move together.
+        p(z|o) has the density p(o|z) p(z) N(u) / q(z|r) there.
 
         Returns:
             state: With the new x and z.
@@ -179,33 +181,51 @@ class Chains:
             trace: But for the encoder's acceptance.
         """
         here = self.model.infer_at(reference, encoding, state.z)
-        u = _noise(here.groups)
-        step = tf.exp(state.log_step)[:, tf.newaxis]
-        moved = u + step * tf.random.stateless_normal(tf.shape(u), keys[0])
-        there = self.model.infer_with_noise(reference, encoding, moved)
-        log_o, log_o_there = (
-            observation.log_prob(i.likelihood) for i in (here, there)
+        u = tf.ensure_shape(_noise(here.groups), state.z.shape)
+        momentum = tf.random.stateless_normal(u.shape, keys[0])
+        jitter = tf.random.stateless_uniform(
+            u.shape[:1], keys[1], 1 - _JITTER, 1 + _JITTER
         )
-        log_ratio = log_o_there + _log_prior_ratio(there.groups) - log_o
-        log_ratio -= _log_prior_ratio(here.groups)
-        log_ratio += 0.5 * tf.reduce_sum(u**2 - moved**2, axis=-1)
-        accept, probability = _accept(log_ratio, keys[1])
+        step = (tf.exp(state.log_step) * jitter)[:, tf.newaxis]
+
+        def slope(noise: tf.Tensor) -> tf.Tensor:
+            with tf.GradientTape() as tape:
+                tape.watch(noise)
+                inference = self.model.infer_with_noise(
+                    reference, encoding, noise
+                )
+                log_density = _log_density(observation, inference, noise)
+            return tape.gradient(log_density, noise)
+
+        moved = u
+        rise = slope(u)
+        turned = momentum + 0.5 * step * rise
+        for _ in tf.range(_LEAPFROG_STEPS):
+            moved = moved + step * turned
+            rise = slope(moved)
+            turned = turned + step * rise
+        turned = turned - 0.5 * step * rise
+        there = self.model.infer_with_noise(reference, encoding, moved)
+        log_ratio = _log_density(observation, there, moved)
+        log_ratio -= _log_density(observation, here, u)
+        log_ratio += 0.5 * tf.reduce_sum(momentum**2 - turned**2, axis=-1)
+        accept, probability = _accept(log_ratio, keys[2])
 
         def chosen(function: Callable[[tfd.Distribution], tf.Tensor]) -> Any:
             new, old = function(there.likelihood), function(here.likelihood)
             return _where(accept, new, old)
 
-        x = chosen(lambda px: observation.sample(px, keys[2]))
+        x = chosen(lambda px: observation.sample(px, keys[3]))
         mean = chosen(observation.mean)
         missing = chosen(lambda px: observation.rest_log_prob(px, truth))
         log_prob = chosen(lambda px: px.log_prob(x))
         z = _where(accept, _latents(there.groups), state.z)
         unknown = observation.unknown()
-        level = tf.reduce_sum(mean * unknown, axis=(1, 2, 3))
-        level /= tf.reduce_sum(unknown, axis=(1, 2, 3))
-        trace = Trace(
-            tf.where(accept, log_o_there, log_o), level, probability, level
+        level = tf.math.divide_no_nan(
+            tf.reduce_sum(mean * unknown, axis=(1, 2, 3)),
+            tf.reduce_sum(unknown, axis=(1, 2, 3)),
         )
+        trace = Trace(chosen(observation.log_prob), level, probability, level)
         return State(x, z, state.log_step), Sums(mean, missing), log_prob, trace
 
     def _propose(
@@ -251,6 +271,15 @@ def _accept(
 def _latents(groups: Sequence[LatentGroup]) -> tf.Tensor:
     """Returns the draws of all groups, `[rows, D]`, the top one first."""
     return _flat([group.sample for group in groups])
+
+
+def _log_density(
+    observation: Observation, inference: Inference, noise: tf.Tensor
+) -> tf.Tensor:
+    """Returns log p(o, z) of z as a function of its noise, `[rows]`."""
+    log_prob = observation.log_prob(inference.likelihood)
+    log_prob += _log_prior_ratio(inference.groups)
+    return log_prob - 0.5 * tf.reduce_sum(tf.square(noise), axis=-1)
 
 
 def _noise(groups: Sequence[LatentGroup]) -> tf.Tensor:

@@ -118,7 +118,7 @@ class Imputation:
         r_hat = draws.r_hat
         above = float(np.mean(r_hat > _R_HAT))
         return {
-            "walk_acceptance": float(draws.walk_acceptance.mean()),
+            "trajectory_acceptance": float(draws.trajectory_acceptance.mean()),
             "encoder_acceptance": float(draws.encoder_acceptance.mean()),
             "median_r_hat": _finite(np.median(r_hat)),
             "max_r_hat": _finite(r_hat.max()),
@@ -133,7 +133,7 @@ class Imputation:
             for key, figures in self.errors().items()
             for figure, values in figures.items()
         }
-        for name in ("walk_acceptance", "encoder_acceptance", "r_hat"):
+        for name in ("trajectory_acceptance", "encoder_acceptance", "r_hat"):
             columns[name] = getattr(self.draws, name)
         unknown = self.unknown.sum(axis=(1, 2, 3))
         return [
@@ -233,7 +233,7 @@ def format_report(result: Imputation) -> str:
         f"{protocol['num_sweeps']} sweeps, seed {protocol['seed']}; "
         "± one standard error of the paired difference)",
         f"chains: split R-hat {median} (median), {largest} (largest); accepted "
-        f"{chains['walk_acceptance']:.0%} of the random walk, "
+        f"{chains['trajectory_acceptance']:.0%} of the trajectories, "
         f"{chains['encoder_acceptance']:.0%} of the encoder's proposals",
     ]
     if not chains["converged"]:

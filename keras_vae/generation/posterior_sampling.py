@@ -35,7 +35,7 @@ class ChainConfig:
     Attributes:
         num_chains: Independent chains, so many draws of each image.
         burn_in: Sweeps that no figure counts: one half of them pseudo-Gibbs,
-            the other as the later ones, while the random walk's step is fitted.
+            the other as the later ones, while their step is fitted.
         num_sweeps: Sweeps that the figures count.
         seed: Of all draws.
         rows: Images times chains that are computed at once: it bounds memory.
@@ -45,10 +45,10 @@ class ChainConfig:
     """
 
     num_chains: int = 8
-    burn_in: int = 100
-    num_sweeps: int = 200
+    burn_in: int = 40
+    num_sweeps: int = 60
     seed: int = 0
-    rows: int = 512
+    rows: int = 256
 
     def __post_init__(self) -> None:
         check_number("burn_in", self.burn_in, 0, whole=True)
@@ -69,8 +69,8 @@ class PosteriorDraws:
         log_missing: log p(x|o) of the true x, nats, `[num]`: the logarithm of
             the mean of p(x|z, o) over the draws of z; in expectation a lower
             bound.
-        walk_acceptance: Share of the steps of the random walk that were
-            accepted, `[num]`.
+        trajectory_acceptance: Mean probability with which the Hamiltonian
+            trajectories were accepted, `[num]`.
         encoder_acceptance: The same of the encoder's proposals.
         r_hat: Split R-hat, `[num]`: the larger of those of log p(o|z) and of
             the mean value of what is unknown.
@@ -79,7 +79,7 @@ class PosteriorDraws:
     image: np.ndarray
     mean: np.ndarray
     log_missing: np.ndarray
-    walk_acceptance: np.ndarray
+    trajectory_acceptance: np.ndarray
     encoder_acceptance: np.ndarray
     r_hat: np.ndarray
 
@@ -99,7 +99,7 @@ def sample_posterior(
     Each chain starts from the image with its gaps filled by a guess and some
     steps of pseudo-Gibbs. A sweep then
 
-    1. moves z by a random walk, accepted by p(z|o),
+    1. moves z by Hamiltonian Monte Carlo, whose limit is p(z|o),
     2. draws x from p(x|z, o),
     3. proposes z' from the encoder's q(z|x), accepted with the probability
        min(1, [p(x|z') p(z') / q(z'|x)] / [p(x|z) p(z) / q(z|x)]).
@@ -122,7 +122,9 @@ def sample_posterior(
 
     References:
         Rezende et al. (2014), Stochastic Backpropagation, appendix F
-        (pseudo-Gibbs); Mattei and Frellsen (2018), Leveraging the Exact
+        (pseudo-Gibbs); Neal (2011), MCMC Using Hamiltonian Dynamics, and Wu et
+        al. (2017), On the Quantitative Analysis of Decoder-Based Generative
+        Models, section 3 (step 1); Mattei and Frellsen (2018), Leveraging the Exact
         Likelihood of Deep Latent Variable Models, algorithm 1 (step 3).
     """
     config = config or ChainConfig()
@@ -221,7 +223,9 @@ class _Run:
             image=by_chain(state.x).astype(np.float32),
             mean=(by_chain(sums.mean).sum(axis=0) / count).astype(np.float32),
             log_missing=missing - math.log(count),
-            walk_acceptance=by_sweep(trace.walk_acceptance).mean(axis=(0, 1)),
+            trajectory_acceptance=by_sweep(trace.trajectory_acceptance).mean(
+                axis=(0, 1)
+            ),
             encoder_acceptance=by_sweep(trace.encoder_acceptance).mean(
                 axis=(0, 1)
             ),
