@@ -14,6 +14,10 @@ Examples:
         --outliers=other_images/
     python apps/generate.py encode --workdir=runs/mnist_vae --output=latents
     python apps/generate.py augment --workdir=runs/mnist_vae --output=balanced
+    python apps/generate.py impute --workdir=runs/mnist_vae --output=imputed \
+        --mask=half --side=bottom
+    python apps/generate.py upscale --workdir=runs/mnist_vae --output=upscaled \
+        --factor=4
 
 Images are files and folders named after the verb, or else a split of the run's
 dataset: all of them or a seeded subset of --num_images.
@@ -78,6 +82,18 @@ def _augment() -> Callable[..., Any]:
     return augment
 
 
+def _impute() -> Callable[..., Any]:
+    from keras_vae.generation.impute import impute
+
+    return impute
+
+
+def _upscale() -> Callable[..., Any]:
+    from keras_vae.generation.impute import upscale
+
+    return upscale
+
+
 @dataclasses.dataclass(frozen=True)
 class _Verb:
     """A verb.
@@ -101,6 +117,7 @@ class _Verb:
 
 
 _SOURCE = ("split", "num_images", "seed", "data_dir", "manual_dir", "label")
+_CHAINS = ("num_chains", "burn_in", "num_sweeps", "num_shown")
 _VERBS = {
     "sample": _Verb(
         _sample,
@@ -137,6 +154,12 @@ _VERBS = {
     "augment": _Verb(
         _augment,
         ("per_class", "seed", "temperature", "data_dir", "manual_dir"),
+    ),
+    "impute": _Verb(
+        _impute, ("mask", "share", "side", *_CHAINS), reads_images=True
+    ),
+    "upscale": _Verb(
+        _upscale, ("factor", "downsampling", *_CHAINS), reads_images=True
     ),
 }
 
@@ -237,7 +260,7 @@ _FLAGS: dict[str, tuple[Callable[..., Any], str]] = {
     ),
     "num_shown": (
         flags.DEFINE_integer,
-        "Images in the picture of the most unusual ones; 40 unless given.",
+        "Images in the picture; 40 of score and 10 of the others unless given.",
     ),
     "max_points": (
         flags.DEFINE_integer,
@@ -251,6 +274,41 @@ _FLAGS: dict[str, tuple[Callable[..., Any], str]] = {
         flags.DEFINE_integer,
         "Images that each class is filled to; as many as the largest class "
         "has unless given.",
+    "mask": (
+        flags.DEFINE_string,
+        "What is missing: random (the default), box, half, or an image file "
+        "of the images' size whose white pixels are missing.",
+    ),
+    "share": (
+        flags.DEFINE_float,
+        "Share of the pixels that a random or box mask hides; 0.5 unless "
+        "given.",
+    ),
+    "side": (
+        flags.DEFINE_string,
+        "What a half mask hides: top, bottom, left, right or any (the "
+        "default).",
+    ),
+    "factor": (
+        flags.DEFINE_integer,
+        "Pixels on a side of a block that becomes one, 2 (the default) ... 8.",
+    ),
+    "downsampling": (
+        flags.DEFINE_string,
+        "What is known of a block: its mean (the default), or with decimate "
+        "its first pixel.",
+    ),
+    "num_chains": (
+        flags.DEFINE_integer,
+        "Markov chains, so many draws, of each image; 8 unless given.",
+    ),
+    "burn_in": (
+        flags.DEFINE_integer,
+        "First sweeps of each chain, which do not count; 40 unless given.",
+    ),
+    "num_sweeps": (
+        flags.DEFINE_integer,
+        "Sweeps of each chain that count; 60 unless given.",
     ),
     "recalibrate_batch_norm": (
         flags.DEFINE_integer,

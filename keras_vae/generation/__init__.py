@@ -2,6 +2,7 @@
 
 from keras_vae.generation.augment import augment
 from keras_vae.generation.encode import encode
+from keras_vae.generation.impute import impute, upscale
 from keras_vae.generation.interpolate import interpolate
 from keras_vae.generation.reconstruct import reconstruct, reconstruct_images
 from keras_vae.generation.sample import sample, sample_batches
@@ -20,6 +21,7 @@ __all__ = [
     "TrainedModel",
     "augment",
     "encode",
+    "impute",
     "interpolate",
     "load_model",
     "reconstruct",
@@ -28,4 +30,5 @@ __all__ = [
     "sample_batches",
     "score",
     "traverse",
+    "upscale",
 ]

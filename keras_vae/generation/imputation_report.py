@@ -1,0 +1,252 @@
+"""What `impute` and `upscale` write: tables, arrays and a picture."""
+
+import csv
+import dataclasses
+import json
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from keras_vae import plotting
+from keras_vae.generation.posterior_sampling import PosteriorDraws
+
+__all__ = ["Completion", "Imputation", "format_report", "write_report"]
+
+# Chains that agree have a split R-hat below this (Gelman et al. 2013, section
+# 11.4); some images beyond it do not spoil an average.
+_R_HAT = 1.1
+_SHARE = 0.05
+_SHOWN_DRAWS = 3
+_KEYS = ("posterior_mean", "one_pass", "mean_baseline")
+
+
+@dataclasses.dataclass(frozen=True)
+class Completion:
+    """One way to complete images.
+
+    Attributes:
+        image: What it makes of them, `[num, H, W, C]`.
+        log_missing: log p(what is missing | what is known), nats, `[num]`, or
+            None where it has none that can be compared.
+    """
+
+    image: np.ndarray
+    log_missing: np.ndarray | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Imputation:
+    """Images and what was made of them.
+
+    Attributes:
+        title: Name of the files.
+        names: Of each image.
+        images: The truth, `[num, H, W, C]`.
+        observed: What the model saw, as images.
+        unknown: 1 where a value was not known, else 0.
+        draws: Of the posterior.
+        completions: Name -> posterior mean, one pass, mean of images.
+        protocol: How the figures were made.
+    """
+
+    title: str
+    names: list[str]
+    images: np.ndarray
+    observed: np.ndarray
+    unknown: np.ndarray
+    draws: PosteriorDraws
+    completions: Mapping[str, Completion]
+    protocol: dict[str, Any]
+
+    def errors(self) -> dict[str, dict[str, np.ndarray]]:
+        """Returns way -> figure -> its value for each image, float64 `[num]`.
+
+        The figures are means over the unknown values of an image, and their
+        log-probability.
+        """
+        axes = (1, 2, 3)
+        count = self.unknown.sum(axis=axes, dtype=np.float64)
+        table = {}
+        for key, way in zip(_KEYS, self.completions.values(), strict=True):
+            rest = (way.image - self.images).astype(np.float64) * self.unknown
+            table[key] = {
+                "squared_error": (rest**2).sum(axis=axes) / count,
+                "absolute_error": np.abs(rest).sum(axis=axes) / count,
+            }
+            if way.log_missing is not None:
+                table[key]["log_missing"] = way.log_missing.astype(np.float64)
+        return table
+
+    def figures(self) -> dict[str, Any]:
+        """Returns what there is to say of all the images, as plain data."""
+        table = self.errors()
+        ways = {}
+        for (key, columns), name in zip(
+            table.items(), self.completions, strict=True
+        ):
+            ways[key] = {
+                "name": name,
+                "rmse": float(np.sqrt(columns["squared_error"].mean())),
+                "mae": float(columns["absolute_error"].mean()),
+                "log_missing": None,
+            }
+            if "log_missing" in columns:
+                ways[key]["log_missing"] = float(columns["log_missing"].mean())
+        ours = table["posterior_mean"]
+        gains = {
+            key: {
+                figure: _paired(values - ours[figure])
+                if figure != "log_missing"
+                else _paired(ours[figure] - values)
+                for figure, values in table[key].items()
+            }
+            for key in _KEYS[1:]
+        }
+        return {
+            "protocol": self.protocol,
+            "unit": "nats per image for log_missing, [0, 1] for errors",
+            "mean_unknown": float(self.unknown.sum(axis=(1, 2, 3)).mean()),
+            "completions": ways,
+            "gain_of_posterior_mean": gains,
+            "chains": self._diagnostics(),
+        }
+
+    def _diagnostics(self) -> dict[str, Any]:
+        draws = self.draws
+        r_hat = draws.r_hat
+        above = float(np.mean(r_hat > _R_HAT))
+        return {
+            "trajectory_acceptance": float(draws.trajectory_acceptance.mean()),
+            "encoder_acceptance": float(draws.encoder_acceptance.mean()),
+            "median_r_hat": _finite(np.median(r_hat)),
+            "max_r_hat": _finite(r_hat.max()),
+            "share_above_1.1": above,
+            "converged": above <= _SHARE,
+        }
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Returns a row of figures for each image."""
+        columns = {
+            f"{figure}_{key}": values
+            for key, figures in self.errors().items()
+            for figure, values in figures.items()
+        }
+        for name in ("trajectory_acceptance", "encoder_acceptance", "r_hat"):
+            columns[name] = getattr(self.draws, name)
+        unknown = self.unknown.sum(axis=(1, 2, 3))
+        return [
+            {
+                "image": name,
+                "num_unknown": int(unknown[index]),
+                # The models compute in float32: more digits say nothing.
+                **{k: _finite(v[index]) for k, v in columns.items()},
+            }
+            for index, name in enumerate(self.names)
+        ]
+
+
+def _paired(difference: np.ndarray) -> dict[str, float | None]:
+    """Returns the mean of a difference over the images, and its error."""
+    num = len(difference)
+    error = None
+    if num > 1:
+        error = float(difference.std(ddof=1) / np.sqrt(num))
+    return {"mean": float(difference.mean()), "standard_error": error}
+
+
+def _finite(value: float) -> float | None:
+    """Returns nine digits; None, which JSON knows, for what is infinite."""
+    return float(f"{value:.9g}") if np.isfinite(value) else None
+
+
+def write_report(
+    folder: pathlib.Path, result: Imputation, num_shown: int
+) -> None:
+    """Writes the table, the same as JSON, the images as arrays, a picture.
+
+    Args:
+        folder: Where to; it exists.
+        result: What to write.
+        num_shown: Images in the picture.
+    """
+    rows = result.rows()
+    path = folder / f"{result.title}.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    content = {**result.figures(), "images": rows}
+    text = json.dumps(content, indent=1, allow_nan=False) + "\n"
+    path.with_suffix(".json").write_text(text)
+    np.savez_compressed(
+        path.with_suffix(".npz"),
+        image=result.images,
+        observed=result.observed,
+        unknown=result.unknown.astype(np.uint8),
+        mean=result.draws.mean,
+        draws=result.draws.image.swapaxes(0, 1),
+    )
+    _draw(path.with_suffix(".png"), result, num_shown)
+
+
+def _draw(path: pathlib.Path, result: Imputation, num_shown: int) -> None:
+    draws = result.draws.image[:_SHOWN_DRAWS]
+    ways = [way.image for way in result.completions.values()]
+    rows = [result.images, result.observed, ways[1], ways[0], *draws]
+    labels = ["image", "what is known", "one pass", "posterior mean"]
+    labels += [f"draw {number}" for number in range(1, len(draws) + 1)]
+    plotting.save_labelled_rows(
+        path, np.stack([row[:num_shown] for row in rows]), labels
+    )
+
+
+def format_report(result: Imputation) -> str:
+    """Returns what people want to know first."""
+    figures = result.figures()
+    protocol, chains = result.protocol, figures["chains"]
+    lines = [f"{'':<34}{'RMSE':<9}{'MAE':<9}log-likelihood, nats"]
+    for way in figures["completions"].values():
+        log_missing = way["log_missing"]
+        last = "-" if log_missing is None else f"{log_missing:.2f}"
+        lines.append(
+            f"{way['name']:<34}{way['rmse']:<9.4f}{way['mae']:<9.4f}{last}"
+        )
+    for key, name in zip(_KEYS[1:], list(result.completions)[1:], strict=True):
+        gains = figures["gain_of_posterior_mean"][key]
+        parts = [f"squared error {_gain(gains['squared_error'], 5)} lower"]
+        if "log_missing" in gains:
+            parts.append(f"{_gain(gains['log_missing'], 2)} nats more likely")
+        lines.append(f"posterior mean against {name}: {', '.join(parts)}")
+    where = f"{protocol['dataset']} {protocol['split']}"
+    if protocol["inputs"]:
+        where = "files"
+    median, largest = (
+        "inf" if value is None else f"{value:.2f}"
+        for value in (chains["median_r_hat"], chains["max_r_hat"])
+    )
+    lines += [
+        f"({len(result.names):,} images of {where}, "
+        f"{figures['mean_unknown']:.0f} unknown values each; "
+        f"{protocol['num_chains']} chains of {protocol['burn_in']} + "
+        f"{protocol['num_sweeps']} sweeps, seed {protocol['seed']}; "
+        "± one standard error of the paired difference)",
+        f"chains: split R-hat {median} (median), {largest} (largest); accepted "
+        f"{chains['trajectory_acceptance']:.0%} of the trajectories, "
+        f"{chains['encoder_acceptance']:.0%} of the encoder's proposals",
+    ]
+    if not chains["converged"]:
+        lines.append(
+            f"warning: {chains['share_above_1.1']:.0%} of the images have an "
+            f"R-hat above {_R_HAT}: their chains have not converged, so draws "
+            "and log-likelihoods are of less than all of p(x|what is known). "
+            "Raise --num_sweeps and --burn_in"
+        )
+    return "\n".join(lines)
+
+
+def _gain(gain: dict[str, float | None], digits: int) -> str:
+    error = gain["standard_error"]
+    rest = "" if error is None else f" ± {error:.{digits}f}"
+    return f"{gain['mean']:.{digits}f}{rest}"

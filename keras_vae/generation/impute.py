@@ -1,0 +1,352 @@
+"""`impute` and `upscale`: images completed from what is known of them."""
+
+import dataclasses
+import os
+import pathlib
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, TextIO
+
+import numpy as np
+import tensorflow as tf
+
+from keras_vae import outputs
+from keras_vae.config import check_choice, check_number
+from keras_vae.errors import UserError, did_you_mean
+from keras_vae.generation.block_means import (
+    BlockMeans,
+    block_means,
+    check_factor,
+)
+from keras_vae.generation.imputation_report import (
+    Completion,
+    Imputation,
+    format_report,
+    write_report,
+)
+from keras_vae.generation.independent_pixels import IndependentPixels
+from keras_vae.generation.labels import conditions
+from keras_vae.generation.masks import KINDS, MaskConfig, read_mask
+from keras_vae.generation.observation import MaskedPixels, Observation
+from keras_vae.generation.posterior_sampling import (
+    ChainConfig,
+    check_model,
+    sample_posterior,
+)
+from keras_vae.generation.source import ImageSource, TrainedModel, load_model
+from keras_vae.models import GenerativeModel
+
+__all__ = ["DOWNSAMPLINGS", "impute", "upscale"]
+
+DOWNSAMPLINGS = ("mean", "decimate")
+_NUM_IMAGES = 32
+_BATCH_SIZE = 100
+
+
+def impute(
+    workdir: str | os.PathLike[str],
+    source: ImageSource,
+    output: str | os.PathLike[str],
+    *,
+    mask: str = "random",
+    share: float | None = None,
+    side: str | None = None,
+    num_chains: int = ChainConfig.num_chains,
+    burn_in: int = ChainConfig.burn_in,
+    num_sweeps: int = ChainConfig.num_sweeps,
+    num_shown: int = 10,
+    stream: TextIO | None = None,
+) -> outputs.Written:
+    """Draws the missing pixels from p(x_missing | x_observed).
+
+    They are hidden from the model and known to us, so that the draws can be
+    compared with the truth. The figures are those of the posterior mean, of one
+    pass (encoder and decoder once, with the missing pixels set to the mean) and
+    of the mean of the training images.
+
+    Args:
+        workdir: The run folder.
+        source: The images; of a split 32 unless it says how many.
+        output: The folder to write: `imputed.csv`, `.json`, `.npz` and `.png`.
+        mask: `random`, `box`, `half`, or an image file whose white pixels are
+            missing.
+        share: Of the pixels that are missing; of `random` and `box`; 0.5 unless
+            given.
+        side: Which half: `top`, `bottom`, `left`, `right` or `any`, which is
+            the default.
+        num_chains: Chains, so many draws, of each image.
+        burn_in: Sweeps of each chain that do not count.
+        num_sweeps: Sweeps of each chain that do.
+        num_shown: Images in the picture.
+        stream: Where progress is shown; standard error unless given.
+
+    Returns:
+        What was written, with the figures.
+
+    Raises:
+        UserError: If the run, the images, the mask or the output cannot be
+            used.
+    """
+    task = _Task(
+        "imputed",
+        source,
+        outputs.check_suffix(output, ("",), "impute"),
+        ChainConfig(num_chains, burn_in, num_sweeps, source.seed),
+        num_shown,
+        stream or sys.stderr,
+    )
+    drawn = _mask_config(mask, share, side, source.seed)
+
+    def observe(images: np.ndarray) -> Observation:
+        num, height, width = images.shape[:3]
+        if drawn is None:
+            one = read_mask(mask, height, width)
+            missing = np.broadcast_to(one, [num, height, width])
+        else:
+            missing = drawn.draw(num, height, width)
+        if missing.all(axis=(1, 2)).any():
+            raise UserError(
+                "The mask hides all of an image, so there is nothing to go by: "
+                "`sample` draws such images. Received: "
+                + (f"--mask={mask}" if drawn is None else f"--share={share}")
+            )
+        shown = images * (1 - missing[..., np.newaxis])
+        return MaskedPixels(shown, missing)
+
+    protocol = {"mask": mask}
+    if drawn is not None:
+        protocol |= dataclasses.asdict(drawn)
+    return task.run(load_model(workdir), observe, protocol)
+
+
+def upscale(
+    workdir: str | os.PathLike[str],
+    source: ImageSource,
+    output: str | os.PathLike[str],
+    *,
+    factor: int = 2,
+    downsampling: str = "mean",
+    num_chains: int = ChainConfig.num_chains,
+    burn_in: int = ChainConfig.burn_in,
+    num_sweeps: int = ChainConfig.num_sweeps,
+    num_shown: int = 10,
+    stream: TextIO | None = None,
+) -> outputs.Written:
+    """Draws images from p(x | x in a lower resolution).
+
+    The images are reduced, and the model sees no more than that. Draws agree
+    with it exactly. It is compared as in `impute`; one pass and the mean of the
+    training images are made to agree too.
+
+    Args:
+        workdir: The run folder.
+        source: The images, in the model's resolution; of a split 32 unless it
+            says how many.
+        output: The folder to write: `upscaled.csv`, `.json`, `.npz`, `.png`.
+        factor: Pixels on a side of a block that becomes one, 2 ... 8.
+        downsampling: What is known of a block: the `mean` of its pixels (for
+            Bernoulli and Gaussian likelihoods), or with `decimate` its first
+            pixel.
+        num_chains: Chains, so many draws, of each image.
+        burn_in: Sweeps of each chain that do not count.
+        num_sweeps: Sweeps of each chain that do.
+        num_shown: Images in the picture.
+        stream: Where progress is shown; standard error unless given.
+
+    Returns:
+        What was written, with the figures.
+
+    Raises:
+        UserError: If the run, the images, the factor or the output cannot be
+            used.
+    """
+    task = _Task(
+        "upscaled",
+        source,
+        outputs.check_suffix(output, ("",), "upscale"),
+        ChainConfig(num_chains, burn_in, num_sweeps, source.seed),
+        num_shown,
+        stream or sys.stderr,
+    )
+    check_choice("downsampling", downsampling, DOWNSAMPLINGS)
+
+    def observe(images: np.ndarray) -> Observation:
+        check_factor(factor, images.shape[1:3])
+        if downsampling == "mean":
+            return BlockMeans(block_means(images, factor), factor)
+        missing = np.ones(images.shape[:3], np.float32)
+        missing[:, ::factor, ::factor] = 0.0
+        return MaskedPixels(images * (1 - missing[..., np.newaxis]), missing)
+
+    protocol = {"factor": factor, "downsampling": downsampling}
+    return task.run(load_model(workdir), observe, protocol)
+
+
+def _mask_config(
+    mask: str, share: float | None, side: str | None, seed: int
+) -> MaskConfig | None:
+    """Returns how masks are drawn, or None where one is read from a file."""
+    if mask not in KINDS and not pathlib.Path(mask).suffix:
+        raise UserError(
+            f"mask must be {', '.join(KINDS)} or an image file. "
+            f"{did_you_mean(mask, KINDS)} Received: mask={mask}"
+        )
+    if share is not None and mask not in ("random", "box"):
+        raise UserError(
+            "share is of random and box masks alone. "
+            f"Received: share={share} with mask={mask}"
+        )
+    if side is not None and mask != "half":
+        raise UserError(
+            "side is of half masks alone. "
+            f"Received: side={side} with mask={mask}"
+        )
+    if mask not in KINDS:
+        return None
+    return MaskConfig(
+        mask, 0.5 if share is None else share, side or "any", seed
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Task:
+    """What both verbs do, once it is clear what is known of the images."""
+
+    name: str
+    source: ImageSource
+    path: pathlib.Path
+    chains: ChainConfig
+    num_shown: int
+    stream: TextIO
+
+    def __post_init__(self) -> None:
+        outputs.check_free_folder(self.path)
+        check_number("num_shown", self.num_shown, 1, whole=True)
+
+    def run(
+        self,
+        trained: TrainedModel,
+        observe: Callable[[np.ndarray], Observation],
+        protocol: dict[str, Any],
+    ) -> outputs.Written:
+        """Completes the images, and writes and reports it.
+
+        Args:
+            trained: The model of the run.
+            observe: Returns what is known of images.
+            protocol: How they were made less, for the report.
+        """
+        model = trained.model
+        check_model(model)
+        # What is wrong with a mask or factor is said before data is read.
+        observe(np.zeros([1, *model.image_shape], np.float32))
+        loaded = self.source.load(
+            trained, default_num_images=_NUM_IMAGES, dequantize=True
+        )
+        images = loaded.images
+        labels = loaded.labels if model.num_classes else None
+        known = observe(images)
+        pixels = IndependentPixels.fit(trained, self.source)
+        one_pass, mean = _compared(model, known, images, pixels, labels)
+        draws = sample_posterior(
+            model,
+            known,
+            images,
+            pixels.mean,
+            self.chains,
+            labels=labels,
+            progress=_Progress(len(images), self.stream),
+        )
+        result = Imputation(
+            title=self.name,
+            names=loaded.names,
+            images=images,
+            observed=known.fill(tf.fill(model.image_shape, 0.5)).numpy(),
+            unknown=known.unknown().numpy(),
+            draws=draws,
+            completions={
+                "posterior mean": Completion(draws.mean, draws.log_missing),
+                "one pass": one_pass,
+                pixels.source: mean,
+            },
+            protocol=self._protocol(trained, len(images)) | protocol,
+        )
+        outputs.write_folder(
+            self.path, lambda f: write_report(f, result, self.num_shown)
+        )
+        return outputs.Written(
+            (self.path,), format_report(result), result.figures()
+        )
+
+    def _protocol(self, trained: TrainedModel, num: int) -> dict[str, Any]:
+        source = self.source
+        return {
+            "dataset": trained.experiment.data.dataset,
+            "split": None if source.inputs else source.split or "test",
+            "inputs": list(source.inputs),
+            "num_images": num,
+            **trained.resolved,
+            "num_chains": self.chains.num_chains,
+            "burn_in": self.chains.burn_in,
+            "num_sweeps": self.chains.num_sweeps,
+            "seed": source.seed,
+        }
+
+
+def _compared(
+    model: GenerativeModel,
+    known: Observation,
+    images: np.ndarray,
+    pixels: IndependentPixels,
+    labels: np.ndarray | None,
+) -> tuple[Completion, Completion]:
+    """Returns what one pass and the mean of images make of what is known.
+
+    One pass is E[x|z, o] with z the mean of q(z|x), x being the image with the
+    mean of images where it is not known.
+    """
+    noise = tf.zeros([1, model.latent_dim])
+    parts: list[list[np.ndarray]] = []
+    for start in range(0, len(images), _BATCH_SIZE):
+        rows = np.arange(start, min(start + _BATCH_SIZE, len(images)))
+        some, truth = known.take(rows), tf.constant(images[rows])
+        given = conditions(model, None if labels is None else labels[rows])
+        filled = some.fill(tf.constant(pixels.mean))
+        encoding = model.encode(filled, **given)
+        likelihood = model.infer_with_noise(
+            filled, encoding, tf.tile(noise, [len(rows), 1])
+        ).likelihood
+        other = pixels.distribution(len(rows))
+        parts.append(
+            [
+                function(px).numpy()
+                for px in (likelihood, other)
+                for function in (
+                    some.mean,
+                    lambda px, some=some, x=truth: some.rest_log_prob(px, x),
+                )
+            ]
+        )
+    values = [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
+    log_prob = values[3] if pixels.is_comparable else None
+    return Completion(*values[:2]), Completion(values[2], log_prob)
+
+
+class _Progress:
+    """Shows what share is done and what is left, on a terminal only."""
+
+    def __init__(self, num_images: int, stream: TextIO):
+        self.num_images = num_images
+        self.stream = stream
+        self._start = time.monotonic()
+
+    def __call__(self, share: float) -> None:
+        if not self.stream.isatty():
+            return
+        left = (time.monotonic() - self._start) * (1 / share - 1)
+        end = "\n" if share >= 1 else f", {left:.0f} s left   "
+        self.stream.write(
+            f"\rcompleted {share:.0%} of {self.num_images:,} images{end}"
+        )
+        self.stream.flush()

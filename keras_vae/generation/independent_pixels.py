@@ -1,0 +1,116 @@
+"""What an imputation is compared with: pixels that know only their means."""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+from tensorflow_probability import distributions as tfd
+
+from keras_vae.data import evaluation_batches
+from keras_vae.generation.source import ImageSource, TrainedModel
+
+__all__ = ["IndependentPixels"]
+
+_NUM_IMAGES = 10_000
+_NUM_SAMPLES = 1000
+_BATCH_SIZE = 250
+_MIN_STDDEV = 0.01
+
+
+@dataclasses.dataclass(frozen=True)
+class IndependentPixels:
+    """A model of images without latents: each pixel for itself.
+
+    Attributes:
+        mean: Of each pixel over the images, `[H, W, C]`.
+        stddev: Likewise.
+        source: Which images.
+        likelihood: Name of the model's likelihood: of a Bernoulli one the
+            pixels are Bernoulli variables too, else Gaussian.
+    """
+
+    mean: np.ndarray
+    stddev: np.ndarray
+    source: str
+    likelihood: str
+
+    @classmethod
+    def fit(
+        cls, trained: TrainedModel, source: ImageSource
+    ) -> "IndependentPixels":
+        """Takes the mean of the run's training images.
+
+        Of images in files the dataset is not opened: then it is that of samples
+        of the model.
+
+        Args:
+            trained: The model of the run.
+            source: The images that will be completed.
+        """
+        total = squares = np.zeros(trained.model.image_shape)
+        count = 0
+        batches = _samples(trained, source.seed)
+        what = "samples of the model"
+        if not source.inputs:
+            batches = _training_images(trained, source)
+            what = "training images"
+        for batch in batches:
+            images = np.asarray(batch, np.float64)
+            count += len(images)
+            total = total + images.sum(axis=0)
+            squares = squares + (images**2).sum(axis=0)
+        # Half a count at each end: no pixel is impossible.
+        mean = (total + 0.5) / (count + 1)
+        variance = (squares + 0.5) / (count + 1) - mean**2
+        return cls(
+            mean.astype(np.float32),
+            np.sqrt(variance.clip(_MIN_STDDEV**2)).astype(np.float32),
+            f"mean of {count:,} {what}",
+            trained.resolved["likelihood"],
+        )
+
+    @property
+    def is_comparable(self) -> bool:
+        """Whether its log-probabilities are of the kind of the model's.
+
+        A density is not to be compared with a probability of levels.
+        """
+        return self.likelihood != "discretized_logistic_mixture"
+
+    def distribution(self, num_images: int) -> tfd.Distribution:
+        """Returns p(x), batch shape `[num_images]`."""
+        shape = [num_images, *self.mean.shape]
+        mean = tf.broadcast_to(self.mean, shape)
+        if self.likelihood == "bernoulli":
+            logits = tf.math.log(mean) - tf.math.log1p(-mean)
+            return tfd.Independent(tfd.Bernoulli(logits, dtype=tf.float32), 3)
+        stddev = tf.broadcast_to(self.stddev, shape)
+        return tfd.Independent(tfd.Normal(mean, stddev), 3)
+
+
+def _training_images(
+    trained: TrainedModel, source: ImageSource
+) -> tf.data.Dataset:
+    split = source.dataset(trained).splits["train"]
+    return evaluation_batches(
+        split,
+        batch_size=_BATCH_SIZE,
+        binarization=trained.resolved["binarization"],
+        num_bits=trained.experiment.data.num_bits,
+        num_images=min(_NUM_IMAGES, split.num_images),
+    )
+
+
+def _samples(trained: TrainedModel, seed: int) -> list[tf.Tensor]:
+    """Returns images of all classes alike, if the model knows any."""
+    model = trained.model
+    sample = tf.function(model.sample)
+    batches = []
+    for number in range(_NUM_SAMPLES // _BATCH_SIZE):
+        given = {}
+        if model.num_classes:
+            labels = np.arange(_BATCH_SIZE) % model.num_classes
+            given["label"] = tf.constant(labels, tf.int32)
+        key = tf.constant([seed, number], tf.int32)
+        batches.append(sample([_BATCH_SIZE], key, **given))
+    return batches

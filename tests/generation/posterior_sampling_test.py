@@ -1,0 +1,416 @@
+"""Chains against models whose p(x_missing | x_observed) is known."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import scipy.special
+import scipy.stats
+import tensorflow as tf
+
+from keras_vae.distributions import IndependentBernoulli, MultivariateNormalDiag
+from keras_vae.errors import UserError
+from keras_vae.generation.block_means import BlockMeans, block_means
+from keras_vae.generation.chains import Chains, State, Sums
+from keras_vae.generation.observation import MaskedPixels
+from keras_vae.generation.posterior_sampling import (
+    ChainConfig,
+    sample_posterior,
+    split_r_hat,
+)
+from keras_vae.models import VAE, HierarchicalVAE
+from keras_vae.networks import DenseDecoder, DenseEncoder
+from keras_vae.networks.hierarchy import BottomUpEncoder, TopDownDecoder
+from tests.evaluation.linear_gaussian import LinearGaussian
+from tests.models.cases import (
+    binary_images,
+    make_hierarchical,
+    make_model,
+    make_nvae,
+)
+
+_CHAINS = 4000
+_CONFIG = ChainConfig(
+    num_chains=_CHAINS, burn_in=40, num_sweeps=20, rows=3 * _CHAINS
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Conditional:
+    """p(x_missing | x_observed) of a linear-Gaussian VAE, float64."""
+
+    mean: np.ndarray
+    covariance: np.ndarray
+    log_missing: float
+
+
+def _known(truth):
+    """Returns images of which three pixels of six are missing."""
+    missing = np.zeros([len(truth), 3, 2], np.float32)
+    missing[:, 0, 1] = missing[:, 2, :] = 1.0
+    # What is missing must not leak: it is replaced by nonsense.
+    image = np.where(missing[..., np.newaxis] > 0, 7.0, truth)
+    return MaskedPixels(image.astype(np.float32), missing)
+
+
+def _conditional(oracle, x):
+    """Returns what is known of p(x_missing | x_observed) of one image."""
+    x = x.reshape(-1).astype(np.float64)
+    covariance = oracle.w @ oracle.w.T + 0.25 * np.eye(6)
+    missing, seen = [1, 4, 5], [0, 2, 3]
+    of_seen = covariance[np.ix_(seen, seen)]
+    gain = covariance[np.ix_(missing, seen)] @ np.linalg.inv(of_seen)
+    mean = oracle.b[missing] + gain @ (x[seen] - oracle.b[seen])
+    rest = covariance[np.ix_(missing, missing)]
+    rest = rest - gain @ covariance[np.ix_(seen, missing)]
+    normal = scipy.stats.multivariate_normal
+    return _Conditional(mean, rest, normal(mean, rest).logpdf(x[missing]))
+
+
+def _deviations(images, wanted):
+    """Returns the largest error of mean and covariance in standard errors.
+
+    Args:
+        images: Independent draws, `[num, 3, 2, 1]`.
+        wanted: Their `_Conditional`.
+    """
+    x = images.reshape(len(images), -1)[:, [1, 4, 5]].astype(np.float64)
+    spread = np.sqrt(np.diag(wanted.covariance))
+    mean = (x.mean(axis=0) - wanted.mean) / spread * np.sqrt(len(x))
+    # The variance of a covariance of Gaussians.
+    c = wanted.covariance
+    error = np.sqrt((np.outer(np.diag(c), np.diag(c)) + c**2) / len(x))
+    return np.abs(mean).max(), np.abs((np.cov(x.T) - c) / error).max()
+
+
+@pytest.fixture(scope="module")
+def wrong():
+    """Returns a model whose encoder is wrong in mean and spread."""
+    return LinearGaussian(shift=0.3, widen=1.3)
+
+
+@pytest.fixture(scope="module")
+def truth(wrong):
+    """Returns three images of the model."""
+    return wrong.images(3)
+
+
+@pytest.fixture(scope="module")
+def draws(wrong, truth):
+    """Returns draws of many chains."""
+    return sample_posterior(
+        wrong.model, _known(truth), truth, np.zeros([3, 2, 1]), _CONFIG
+    )
+
+
+def test_draws_keep_what_is_observed(draws, truth):
+    seen = np.broadcast_to(_known(truth).missing[..., None] == 0, truth.shape)
+    assert draws.image.shape == (_CHAINS, *truth.shape)
+    for image in draws.image[:3]:
+        np.testing.assert_array_equal(image[seen], truth[seen])
+    np.testing.assert_allclose(draws.mean[seen], truth[seen], atol=1e-5)
+
+
+@pytest.mark.parametrize("index", range(3))
+def test_draws_have_the_moments_of_the_conditional(draws, wrong, truth, index):
+    wanted = _conditional(wrong, truth[index])
+    mean, covariance = _deviations(draws.image[:, index], wanted)
+    assert mean < 5.5
+    assert covariance < 6
+
+
+@pytest.mark.parametrize("index", range(3))
+def test_figures_are_those_of_the_conditional(draws, wrong, truth, index):
+    wanted = _conditional(wrong, truth[index])
+    found = draws.mean[index].reshape(-1)[[1, 4, 5]]
+    np.testing.assert_allclose(found, wanted.mean, atol=0.02)
+    assert draws.log_missing[index] == pytest.approx(
+        wanted.log_missing, abs=0.03
+    )
+    assert 0.5 < draws.trajectory_acceptance[index] < 0.95
+    assert 0.3 < draws.encoder_acceptance[index] < 0.95
+    # Twenty sweeps are too few for chains to agree, but not by much.
+    assert 1 < draws.r_hat[index] < 1.6
+
+
+def test_pseudo_gibbs_alone_shows_that_the_encoder_is_wrong(wrong, truth):
+    # The test of the moments can fail: by many standard errors.
+    known = _known(truth).take(np.zeros(_CHAINS, np.int32))
+    chains = Chains(wrong.model)
+    state = chains.start(
+        known,
+        known.fill(tf.zeros([3, 2, 1])),
+        {},
+        tf.constant([1, 2]),
+        tf.constant(30),
+    )
+    wanted = _conditional(wrong, truth[0])
+    assert _deviations(state.x.numpy(), wanted)[0] > 15
+
+
+def test_the_exact_posterior_is_always_accepted():
+    oracle = LinearGaussian()
+    images = oracle.images(2)
+    config = ChainConfig(num_chains=50, burn_in=5, num_sweeps=10)
+    draws = sample_posterior(
+        oracle.model, _known(images), images, np.zeros([3, 2, 1]), config
+    )
+    # Rounding lets a proposal be refused now and then.
+    assert np.all(draws.encoder_acceptance > 0.999)
+
+
+@pytest.mark.parametrize("num_sweeps", [1, 4])
+def test_a_chain_that_is_there_stays_there(wrong, truth, num_sweeps):
+    random = np.random.default_rng(5)
+    wanted = _conditional(wrong, truth[1])
+    num = 20_000
+    x = np.tile(truth[1].reshape(-1), [num, 1]).astype(np.float64)
+    x[:, [1, 4, 5]] = random.multivariate_normal(
+        wanted.mean, wanted.covariance, num
+    )
+    z = (x - wrong.b) @ wrong.w @ wrong.covariance / 0.25
+    z += random.multivariate_normal([0, 0], wrong.covariance, num)
+    image = x.reshape(num, 3, 2, 1).astype(np.float32)
+    chains = Chains(wrong.model)
+    state, _, _ = chains.sweep(
+        _known(truth).take(np.full(num, 1)),
+        tf.constant(image),
+        {},
+        # Any image: here one that tells nothing of these.
+        tf.constant(np.tile(truth[:1], [num, 1, 1, 1])),
+        State(
+            tf.constant(image), tf.constant(z, tf.float32), tf.fill([num], -0.5)
+        ),
+        Sums.zeros(tf.constant(image)),
+        tf.constant([1, 2]),
+        tf.constant(num_sweeps),
+        tf.constant(False),
+    )
+    mean, covariance = _deviations(state.x.numpy(), wanted)
+    assert mean < 5.5
+    assert covariance < 6
+    moved = np.any(state.z.numpy() != z.astype(np.float32), axis=1)
+    assert 0.3 < moved.mean() < 1
+
+
+_SQUARE = (2, 2, 1)
+_BITS = np.array(
+    [[i >> 3 & 1, i >> 2 & 1, i >> 1 & 1, i & 1] for i in range(16)],
+    np.float32,
+)
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    """Returns a Bernoulli VAE of four pixels, and p of its 16 images."""
+    model = VAE(
+        DenseEncoder(MultivariateNormalDiag(1), _SQUARE, (4,)),
+        DenseDecoder(IndependentBernoulli(_SQUARE), 1, (4,)),
+    )
+    model.build()
+    random = np.random.default_rng(1)
+    for network, scale in ((model.encoder, 1.0), (model.decoder, 2.0)):
+        network.set_weights(
+            [scale * random.normal(size=w.shape) for w in network.get_weights()]
+        )
+    z = np.linspace(-8, 8, 2001)
+    likelihood = model.decoder(tf.constant(z[:, np.newaxis], tf.float32))
+    logits = likelihood.distribution.logits.numpy().reshape(-1, 4)
+    log_joint = _BITS @ logits.T - np.logaddexp(0, logits).sum(axis=1)
+    log_joint += scipy.stats.norm.logpdf(z)
+    p = np.exp(scipy.special.logsumexp(log_joint, axis=1)) * (z[1] - z[0])
+    assert p.sum() == pytest.approx(1, abs=1e-5)
+    return model, p
+
+
+def _check_frequencies(draws, p):
+    """Compares draws `[num, 2, 2, 1]` with the probabilities `[16]`."""
+    numbers = draws.reshape(len(draws), 4).astype(int) @ [8, 4, 2, 1]
+    counts = np.bincount(numbers, minlength=16)
+    assert counts[p == 0].sum() == 0
+    expected = len(draws) * p[p > 0] / p.sum()
+    assert scipy.stats.chisquare(counts[p > 0], expected).pvalue > 1e-6
+
+
+def _check_two_missing_bits(model, p):
+    """Compares draws and figures with the conditional of p of 16 images."""
+    # The first and the last pixel are seen: 1 and 0.
+    missing = np.array([[[0, 1], [1, 0]]], np.float32)
+    image = np.array([1, 0, 0, 0], np.float32).reshape(1, *_SQUARE)
+    draws = sample_posterior(
+        model,
+        MaskedPixels(image, missing),
+        image,
+        np.full(_SQUARE, 0.5),
+        _CONFIG,
+    )
+    agrees = (_BITS[:, 0] == 1) & (_BITS[:, 3] == 0)
+    _check_frequencies(draws.image[:, 0], p * agrees)
+    evidence = (p * agrees).sum()
+    assert draws.log_missing[0] == pytest.approx(
+        np.log(p[8] / evidence), abs=0.03
+    )
+    np.testing.assert_allclose(
+        draws.mean.reshape(-1), p * agrees @ _BITS / evidence, atol=0.02
+    )
+
+
+def test_bits_have_the_conditional_probabilities(tiny):
+    _check_two_missing_bits(*tiny)
+
+
+def test_bits_of_a_known_sum_have_the_conditional_probabilities(tiny):
+    model, p = tiny
+    image = np.array([1, 0, 0, 1], np.float32).reshape(1, *_SQUARE)
+    draws = sample_posterior(
+        model,
+        BlockMeans(block_means(image, 2), 2),
+        image,
+        np.zeros(_SQUARE),
+        _CONFIG,
+    )
+    agrees = _BITS.sum(axis=1) == 2
+    _check_frequencies(draws.image[:, 0], p * agrees)
+    assert draws.log_missing[0] == pytest.approx(
+        np.log(p[9] / (p * agrees).sum()), abs=0.03
+    )
+
+
+class Features(BottomUpEncoder):
+    """Gives the pixels to both groups."""
+
+    def build(self, input_shape=None):
+        self.built = True
+
+    def call(self, image, training=False):
+        return [tf.reshape(image, [-1, 4])] * 2
+
+
+class TwoGroups(TopDownDecoder):
+    """z_1 and z_2 of one number each, z_2 given z_1, and four pixels."""
+
+    def __init__(self):
+        super().__init__(IndependentBernoulli(_SQUARE), ((1,), (1,)))
+
+    def build(self, input_shape=None):
+        self.build_output_bias()
+        self.build_distribution((None, *_SQUARE))
+
+    def descend(self, rows, choose, training=False):
+        zero = tf.zeros([rows, 1])
+
+        def first(feature):
+            sums = feature @ [[1.0], [-0.5], [0.3], [0.2]]
+            return 0.6 * sums - 0.4, 0.9 + zero
+
+        def second(feature):
+            sums = feature @ [[0.2], [0.7], [-0.4], [0.6]]
+            return 0.4 * sums + 0.5 * z, 0.8 + zero
+
+        z = choose(0, (zero, 1.0 + zero), first)
+        w = choose(1, (0.8 * z, 0.6 + zero), second)
+        return tf.reshape(_two_group_logits(z, w), [-1, *_SQUARE])
+
+
+def _two_group_logits(z, w):
+    return tf.tanh(z) * [[2.0, -1.5, 1.0, 0.5]] + w * [[0.5, 1.0, -1.0, 1.5]]
+
+
+def test_hierarchies_are_conditioned_too():
+    model = HierarchicalVAE(Features(_SQUARE), TwoGroups())
+    model.build()
+    grid = np.linspace(-6, 6, 241)
+    z, w = (v.reshape(-1, 1) for v in np.meshgrid(grid, grid, indexing="ij"))
+    logits = _two_group_logits(z, w).numpy()
+    log_joint = _BITS @ logits.T - np.logaddexp(0, logits).sum(axis=1)
+    log_joint += scipy.stats.norm.logpdf(z)[:, 0]
+    log_joint += scipy.stats.norm.logpdf(w, 0.8 * z, 0.6)[:, 0]
+    p = np.exp(scipy.special.logsumexp(log_joint, axis=1))
+    p *= (grid[1] - grid[0]) ** 2
+    assert p.sum() == pytest.approx(1, abs=1e-4)
+    _check_two_missing_bits(model, p)
+
+
+def test_images_do_not_depend_on_the_rest_of_their_last_batch(wrong, truth):
+    config = ChainConfig(num_chains=2, burn_in=3, num_sweeps=5, rows=4)
+    shares = []
+    draws = sample_posterior(
+        wrong.model,
+        _known(truth),
+        truth,
+        np.zeros([3, 2, 1]),
+        config,
+        progress=shares.append,
+    )
+    assert draws.image.shape == (2, *truth.shape)
+    assert draws.log_missing.shape == draws.r_hat.shape == (3,)
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+    # Nor on the values that are missing, in truth.
+    first = sample_posterior(
+        wrong.model,
+        _known(truth[:2]),
+        np.zeros_like(truth[:2]),
+        np.zeros([3, 2, 1]),
+        config,
+    )
+    np.testing.assert_array_equal(first.image, draws.image[:, :2])
+    assert np.all(first.log_missing != draws.log_missing[:2])
+
+
+def test_models_that_cannot_be_sampled_are_refused():
+    images = binary_images(1)
+    known = MaskedPixels(images, np.ones([1, 4, 4], np.float32))
+    with pytest.raises(UserError, match="no inverse.*Received: NVAE with"):
+        sample_posterior(make_nvae(num_flows=1), known, images, images[0])
+    autoencoder = make_model(model="autoencoder")
+    with pytest.raises(UserError, match="Received: Autoencoder"):
+        sample_posterior(autoencoder, known, images, images[0])
+
+
+@pytest.mark.parametrize("make", [make_hierarchical, make_nvae])
+def test_the_hierarchies_of_the_package_are_sampled(make):
+    images = binary_images(2)
+    missing = np.zeros([2, 4, 4], np.float32)
+    missing[:, :2] = 1
+    draws = sample_posterior(
+        make(),
+        MaskedPixels(images, missing),
+        images,
+        images[0],
+        ChainConfig(num_chains=2, burn_in=4, num_sweeps=4),
+    )
+    assert np.all(np.isfinite(draws.log_missing))
+    assert np.all(draws.trajectory_acceptance > 0.2)
+
+
+def test_split_r_hat_against_its_definition():
+    values = np.random.default_rng(0).normal(size=[4, 50, 3])
+    values[0, :, 1] += 2  # One chain elsewhere.
+    values[:, :25, 2] += 2  # All chains on their way.
+    parts = values.reshape(8, 25, 3)
+    within = np.array(
+        [np.mean([np.var(p[:, i], ddof=1) for p in parts]) for i in range(3)]
+    )
+    between = 25 * parts.mean(axis=1).var(axis=0, ddof=1)
+    wanted = np.sqrt((24 / 25 * within + between / 25) / within)
+    found = split_r_hat(values)
+    np.testing.assert_allclose(found, wanted)
+    assert 0.97 < found[0] < 1.03
+    assert np.all(found[1:] > 1.2)
+    stuck = np.array([[0.0], [1.0]])[:, np.newaxis] + np.zeros([2, 4, 1])
+    np.testing.assert_array_equal(split_r_hat(stuck), [np.inf])
+    np.testing.assert_array_equal(split_r_hat(0 * stuck), [1.0])
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"num_sweeps": 3}, {"num_chains": 0}, {"burn_in": -1}]
+)
+def test_impossible_settings_are_refused(arguments):
+    ((name, value),) = arguments.items()
+    with pytest.raises(UserError, match=f"Received: {name}={value}"):
+        ChainConfig(**arguments)
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))
