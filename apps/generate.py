@@ -274,6 +274,7 @@ _FLAGS: dict[str, tuple[Callable[..., Any], str]] = {
         flags.DEFINE_integer,
         "Images that each class is filled to; as many as the largest class "
         "has unless given.",
+    ),
     "mask": (
         flags.DEFINE_string,
         "What is missing: random (the default), box, half, or an image file "

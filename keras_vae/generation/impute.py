@@ -4,7 +4,6 @@ import dataclasses
 import os
 import pathlib
 import sys
-import time
 from collections.abc import Callable
 from typing import Any, TextIO
 
@@ -36,6 +35,7 @@ from keras_vae.generation.posterior_sampling import (
 )
 from keras_vae.generation.source import ImageSource, TrainedModel, load_model
 from keras_vae.models import GenerativeModel
+from keras_vae.progress import ImageBar
 
 __all__ = ["DOWNSAMPLINGS", "impute", "upscale"]
 
@@ -249,15 +249,17 @@ class _Task:
         known = observe(images)
         pixels = IndependentPixels.fit(trained, self.source)
         one_pass, mean = _compared(model, known, images, pixels, labels)
-        draws = sample_posterior(
-            model,
-            known,
-            images,
-            pixels.mean,
-            self.chains,
-            labels=labels,
-            progress=_Progress(len(images), self.stream),
-        )
+        num = len(images)
+        with ImageBar(num, "completed", self.stream) as bar:
+            draws = sample_posterior(
+                model,
+                known,
+                images,
+                pixels.mean,
+                self.chains,
+                labels=labels,
+                progress=lambda share: bar.reach(int(share * num)),
+            )
         result = Imputation(
             title=self.name,
             names=loaded.names,
@@ -331,22 +333,3 @@ def _compared(
     values = [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
     log_prob = values[3] if pixels.is_comparable else None
     return Completion(*values[:2]), Completion(values[2], log_prob)
-
-
-class _Progress:
-    """Shows what share is done and what is left, on a terminal only."""
-
-    def __init__(self, num_images: int, stream: TextIO):
-        self.num_images = num_images
-        self.stream = stream
-        self._start = time.monotonic()
-
-    def __call__(self, share: float) -> None:
-        if not self.stream.isatty():
-            return
-        left = (time.monotonic() - self._start) * (1 / share - 1)
-        end = "\n" if share >= 1 else f", {left:.0f} s left   "
-        self.stream.write(
-            f"\rcompleted {share:.0%} of {self.num_images:,} images{end}"
-        )
-        self.stream.flush()

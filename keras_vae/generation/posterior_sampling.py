@@ -124,8 +124,8 @@ def sample_posterior(
         Rezende et al. (2014), Stochastic Backpropagation, appendix F
         (pseudo-Gibbs); Neal (2011), MCMC Using Hamiltonian Dynamics, and Wu et
         al. (2017), On the Quantitative Analysis of Decoder-Based Generative
-        Models, section 3 (step 1); Mattei and Frellsen (2018), Leveraging the Exact
-        Likelihood of Deep Latent Variable Models, algorithm 1 (step 3).
+        Models, section 3 (step 1); Mattei and Frellsen (2018), Leveraging the
+        Exact Likelihood of Deep Latent Variable Models, algorithm 1 (step 3).
     """
     config = config or ChainConfig()
     check_model(model)

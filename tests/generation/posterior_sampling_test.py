@@ -190,7 +190,9 @@ def test_a_chain_that_is_there_stays_there(wrong, truth, num_sweeps):
     assert mean < 5.5
     assert covariance < 6
     moved = np.any(state.z.numpy() != z.astype(np.float32), axis=1)
-    assert 0.3 < moved.mean() < 1
+    # Some are refused, which must not bend the distribution.
+    assert moved.mean() > 0.3
+    assert moved.mean() < 1 or num_sweeps > 1
 
 
 _SQUARE = (2, 2, 1)
