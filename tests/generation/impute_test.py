@@ -1,0 +1,154 @@
+"""Tests of `impute` and `upscale`: files, figures and bad input."""
+
+import csv
+import json
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from keras_vae.errors import UserError
+from keras_vae.generation import ImageSource, impute, upscale
+from keras_vae.generation.block_means import block_means
+from tests import trained_run
+
+# Few and short chains: what is drawn is tested elsewhere.
+_SHORT = {"num_chains": 2, "burn_in": 4, "num_sweeps": 6}
+
+
+def _source(run, **settings):
+    return ImageSource(data_dir=str(run.data_dir), **settings)
+
+
+@pytest.fixture(scope="module")
+def imputed(run, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("impute") / "imputed"
+    source = _source(run, num_images=5)
+    return folder, impute(run.workdir, source, folder, num_shown=3, **_SHORT)
+
+
+def test_draws_agree_with_what_is_known(imputed):
+    folder, _ = imputed
+    with np.load(folder / "imputed.npz") as arrays:
+        image, unknown = arrays["image"], arrays["unknown"].astype(bool)
+        draws, mean = arrays["draws"], arrays["mean"]
+    assert draws.shape == (5, 2, 28, 28, 1)
+    assert unknown.reshape(5, -1).mean(axis=1) == pytest.approx(0.5, abs=0.01)
+    for values in (mean, draws[:, 0], draws[:, 1]):
+        assert (values == image)[~unknown].all()
+    assert set(np.unique(draws)) == {0.0, 1.0}
+    assert (draws[:, 0] != draws[:, 1]).any()
+
+
+def test_figures_are_those_of_the_images(imputed):
+    folder, written = imputed
+    with np.load(folder / "imputed.npz") as arrays:
+        rest = (arrays["mean"] - arrays["image"]) * arrays["unknown"]
+        count = arrays["unknown"].sum(axis=(1, 2, 3))
+    errors = (rest.astype(np.float64) ** 2).sum(axis=(1, 2, 3)) / count
+    figures = json.loads((folder / "imputed.json").read_text())
+    way = figures["completions"]["posterior_mean"]
+    assert way["rmse"] == pytest.approx(np.sqrt(errors.mean()), rel=1e-5)
+    with (folder / "imputed.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    found = [float(row["squared_error_posterior_mean"]) for row in rows]
+    np.testing.assert_allclose(found, errors, rtol=1e-5)
+    one_pass = [float(row["squared_error_one_pass"]) for row in rows]
+    gain = figures["gain_of_posterior_mean"]["one_pass"]["squared_error"]
+    difference = np.subtract(one_pass, found)
+    assert gain["mean"] == pytest.approx(difference.mean(), rel=1e-4)
+    expected = difference.std(ddof=1) / np.sqrt(5)
+    assert gain["standard_error"] == pytest.approx(expected, rel=1e-4)
+    assert written.figures["protocol"]["seed"] == 0
+    for words in ("one pass", "training images", "R-hat"):
+        assert words in written.report
+    with PIL.Image.open(folder / "imputed.png") as picture:
+        assert picture.width > 3 * 28
+
+
+def test_seed_decides(imputed, run, tmp_path):
+    folder, _ = imputed
+    source = _source(run, num_images=5)
+    impute(run.workdir, source, tmp_path / "again", **_SHORT)
+    again = (tmp_path / "again" / "imputed.csv").read_bytes()
+    assert again == (folder / "imputed.csv").read_bytes()
+
+
+def test_upscaled_draws_have_the_known_means(run, tmp_path):
+    source = _source(run, num_images=3)
+    folder = tmp_path / "upscaled"
+    upscale(run.workdir, source, folder, factor=4, **_SHORT)
+    with np.load(folder / "upscaled.npz") as arrays:
+        image, draws = arrays["image"], arrays["draws"]
+        mean = arrays["mean"]
+    known = block_means(image, 4)
+    for draw in draws.swapaxes(0, 1):
+        np.testing.assert_allclose(block_means(draw, 4), known, atol=1e-6)
+    np.testing.assert_allclose(block_means(mean, 4), known, atol=1e-3)
+
+
+def test_a_mask_can_be_a_file(run, tmp_path):
+    mask = np.zeros([28, 28], np.uint8)
+    mask[:, :10] = 255
+    PIL.Image.fromarray(mask).save(tmp_path / "mask.png")
+    source, folder = _source(run, num_images=2), tmp_path / "imputed"
+    path = str(tmp_path / "mask.png")
+    impute(run.workdir, source, folder, mask=path, **_SHORT)
+    with np.load(folder / "imputed.npz") as arrays:
+        unknown = arrays["unknown"][..., 0]
+    assert (unknown == (mask > 0)).all()
+
+
+def test_a_conditional_model_is_told_the_classes(tmp_path_factory, tmp_path):
+    run = trained_run.make_conditional(tmp_path_factory)
+    source = _source(run, num_images=2)
+    written = impute(run.workdir, source, tmp_path / "imputed", **_SHORT)
+    assert written.figures["completions"]["one_pass"]["log_missing"] < 0
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"mask": "rndom"}, "Did you mean.*random.*mask=rndom"),
+        ({"mask": "none.png"}, "none.png"),
+        ({"mask": "half", "share": 0.5}, "share is of random and box"),
+        ({"side": "top"}, "side is of half masks"),
+        ({"share": 0.0}, "share"),
+        ({"share": 1.0}, "hides all|share"),
+        ({"num_sweeps": 1}, "num_sweeps"),
+        ({"num_chains": 0}, "num_chains"),
+        ({"num_shown": 0}, "num_shown"),
+    ],
+)
+def test_bad_settings_are_refused(settings, message, run, tmp_path):
+    with pytest.raises(UserError, match=f"(?s){message}"):
+        impute(run.workdir, _source(run), tmp_path / "imputed", **settings)
+    assert not (tmp_path / "imputed").exists()
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"factor": 3}, "factor"),
+        ({"factor": 1}, "factor"),
+        ({"downsampling": "bicubic"}, "downsampling"),
+    ],
+)
+def test_bad_scales_are_refused(settings, message, run, tmp_path):
+    with pytest.raises(UserError, match=message):
+        upscale(run.workdir, _source(run), tmp_path / "upscaled", **settings)
+    assert not (tmp_path / "upscaled").exists()
+
+
+def test_mask_of_another_size_is_refused(run, tmp_path):
+    PIL.Image.fromarray(np.full([5, 7], 255, np.uint8)).save(
+        tmp_path / "mask.png"
+    )
+    path = str(tmp_path / "mask.png")
+    with pytest.raises(UserError, match="28x28.*5x7"):
+        impute(run.workdir, _source(run), tmp_path / "imputed", mask=path)
+    assert not (tmp_path / "imputed").exists()
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))
