@@ -69,7 +69,10 @@ def test_the_worker_builds_and_runs_a_step():
     assert result["num_parameters"] == expected
     assert result.keys() == _RESULT.keys()
     assert min(result.values()) > 0
-    assert result["build_mb"] <= result["graph_mb"] <= result["step_mb"]
+    # The kernel counts memory by batches of pages: a peak can shrink by some.
+    slack = 1.0
+    assert result["build_mb"] <= result["graph_mb"] + slack
+    assert result["graph_mb"] <= result["step_mb"] + slack
 
 
 @pytest.mark.parametrize("flag", ["--batch_size=0", "--steps=0"])

@@ -168,7 +168,11 @@ def test_metadata_has_the_signatures_that_a_server_sees(model, tmp_path):
 def test_layout_of_a_hierarchy_fills_the_flat_latent():
     shapes = ((3,), (1, 1, 2), (2, 2, 2))
     model = types.SimpleNamespace(
-        image_shape=(4, 5, 1), latent_dim=13, group_shapes=shapes, num_classes=3
+        image_shape=(4, 5, 1),
+        latent_dim=13,
+        group_shapes=shapes,
+        num_classes=2,
+        class_names=("cat", "dog"),
     )
     resolved = resolve_data(_EXPERIMENT.data, _EXPERIMENT.model)
     found = describe(model, _EXPERIMENT, resolved, {})
@@ -179,7 +183,8 @@ def test_layout_of_a_hierarchy_fills_the_flat_latent():
     ]
     assert [part.shape for part in parts] == list(shapes)
     np.testing.assert_array_equal(np.concatenate([*map(np.ravel, parts)]), flat)
-    assert found["class_names"] == ["0", "1", "2"]
+    assert found["num_classes"] == 2
+    assert found["class_names"] == ["cat", "dog"]
 
 
 @pytest.mark.parametrize("keep", [0, -1])

@@ -71,6 +71,8 @@ def _read(source: pathlib.Path) -> tuple[ExperimentConfig, Any]:
         image_shape=tuple(metadata["image_shape"]),
         latent_dim=metadata["latent_dim"],
         group_shapes=tuple(tuple(shape) for shape in metadata["groups"]),
+        num_classes=metadata["num_classes"],
+        class_names=tuple(metadata["class_names"]),
     )
     return ExperimentConfig.from_dict(metadata["experiment"]), model
 

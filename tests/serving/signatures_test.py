@@ -178,7 +178,7 @@ def test_sample_decodes_standard_normal_numbers(binary):
     sample, _ = make_endpoints(model, resolved)["sample"]
     seen = []
     decode = model.decode
-    model.decode = lambda z: seen.append(z) or decode(z)
+    model.decode = lambda z, label: seen.append(z) or decode(z, label)
     try:
         sample(tf.constant(_seeds(2000)), tf.fill([2000], 0.5))
     finally:
