@@ -242,6 +242,7 @@ def build_files(
     for name in _parts(modules):
         users[name].add("//:__pkg__")
 
+    of_tests = _of_tests(modules)
     has_pyproject = (root / "pyproject.toml").exists()
     parts = [modules[name] for name in _parts(modules)]
     labels = [_label(part, libraries[part.name], "") for part in parts]
@@ -256,7 +257,11 @@ def build_files(
                     for name in _dependencies(module, modules)
                 ]
                 rules += _rules(
-                    module, deps, users[module.name], libraries[module.name]
+                    module,
+                    deps,
+                    users[module.name],
+                    libraries[module.name],
+                    module.name in of_tests,
                 )
         for kind, attributes in rules:
             if kind == "py_test" and has_pyproject:
@@ -291,6 +296,23 @@ def _library_names(modules: Mapping[str, Module]) -> dict[str, str]:
     return names
 
 
+def _of_tests(modules: Mapping[str, Module]) -> set[str]:
+    """Returns the dotted names of what is tests' or depends on them.
+
+    Bazel lets only a `testonly` target depend on a `testonly` one.
+    """
+    found = {name for name in modules if name.split(".")[0] == "tests"}
+    before = 0
+    while before < len(found):
+        before = len(found)
+        found |= {
+            name
+            for name, module in modules.items()
+            if _dependencies(module, modules) & found
+        }
+    return found
+
+
 def _label(module: Module, target: str, folder: str) -> str:
     """Returns the label of a module's library, as seen from `folder`."""
     if module.folder == folder:
@@ -301,14 +323,18 @@ def _label(module: Module, target: str, folder: str) -> str:
 
 
 def _rules(
-    module: Module, deps: list[str], users: set[str], library: str
+    module: Module,
+    deps: list[str],
+    users: set[str],
+    library: str,
+    of_tests: bool,
 ) -> list[tuple[str, dict[str, Any]]]:
     """Returns the rules of one module: (kind, attributes)."""
     srcs = [module.path.name]
     common: dict[str, Any] = {"srcs": srcs, "deps": deps}
     if module.is_test:
         return [("py_test", {"name": module.target, **common})]
-    if module.path.parts[0] == "tests":
+    if of_tests:
         common["testonly"] = True
     if not module.has_main:
         return [

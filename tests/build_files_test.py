@@ -119,6 +119,23 @@ def test_conftest_is_a_dependency_of_tests_below(tmp_path):
     assert 'deps = ["//tests:conftest"]' in _build(tmp_path, "tests/data")
 
 
+def test_what_depends_on_the_tests_is_testonly(tmp_path):
+    script = (
+        'import benchmarks.requests\nif __name__ == "__main__":\n    pass\n'
+    )
+    _tree(
+        tmp_path,
+        benchmarks__requests="from tests import server",
+        benchmarks__load=script,
+        benchmarks__other="",
+        tests__server="",
+    )
+    text = _build(tmp_path, "benchmarks")
+    assert 'name = "requests",\n    testonly = True' in text
+    assert 'name = "load",\n    testonly = True' in text
+    assert 'name = "other",\n    srcs' in text
+
+
 def test_module_named_like_its_folder_keeps_its_name(tmp_path):
     _tree(
         tmp_path,
