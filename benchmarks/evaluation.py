@@ -8,12 +8,9 @@ Everything is counted, from the start of the process to the written
 
 import argparse
 import json
-import os
 import time
 
 from benchmarks import processes
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 __all__ = ["main"]
 

@@ -10,14 +10,11 @@ parts added one after the other. Without `--mnist` the images are random.
 
 import argparse
 import json
-import os
 import pathlib
 import tempfile
 import time
 from collections.abc import Sequence
 from typing import Any
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 

@@ -11,13 +11,10 @@ log-likelihood of what is hidden, the differences over the same images.
 """
 
 import argparse
-import os
 import pathlib
 import tempfile
 from collections.abc import Sequence
 from typing import Any
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 __all__ = ["main", "table"]
 

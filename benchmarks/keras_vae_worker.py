@@ -7,12 +7,9 @@ weights, checkpoints), dynamic binarization.
 
 import argparse
 import json
-import os
 import tempfile
 import time
 from typing import Any
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np

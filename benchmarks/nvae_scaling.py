@@ -14,14 +14,11 @@ XLA. Nothing is saved.
 import argparse
 import dataclasses
 import json
-import os
 import statistics
 import sys
 import time
 from collections.abc import Sequence
 from typing import Any
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 

@@ -37,12 +37,9 @@ References:
 
 import argparse
 import json
-import os
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import PIL.Image

@@ -18,7 +18,6 @@ nothing of the speed of TF Serving.
 import argparse
 import concurrent.futures
 import itertools
-import os
 import pathlib
 import statistics
 import tempfile
@@ -26,8 +25,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 

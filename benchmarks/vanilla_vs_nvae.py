@@ -9,11 +9,8 @@ finished is only drawn and evaluated again.
 """
 
 import argparse
-import os
 import pathlib
 from typing import Any
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 __all__ = ["main"]
 

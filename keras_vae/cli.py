@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 from absl import app, flags, logging
 
+from keras_vae import environment
 from keras_vae.config import ModelConfig
 from keras_vae.errors import UserError, did_you_mean
 from keras_vae.model_configs import (
@@ -46,10 +47,7 @@ def run(main: Callable[[Sequence[str]], int | None]) -> None:
     Args:
         main: Takes the arguments that are no flags; returns an exit code.
     """
-    # Before TensorFlow is imported: its start-up messages are not for users.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # gRPC tells what it fails at twice: in its log, and to its caller.
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    environment.prepare()
     logging.set_verbosity(logging.WARNING)
 
     def guarded(arguments: Sequence[str]) -> None:

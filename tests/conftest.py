@@ -4,8 +4,10 @@ import pathlib
 
 import pytest
 
+from keras_vae import environment
 from tests import logical_devices, testdata
 
+environment.prepare()
 logical_devices.configure()
 
 
