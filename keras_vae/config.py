@@ -88,6 +88,10 @@ class ModelConfig:
         beta_warmup: Share of the run in which the weight rises.
         free_bits: Nats of KL for each latent group that cost nothing.
         kl_balancing: Whether the groups' KLs are balanced in the warm-up.
+        importance_samples: Draws K of the importance-weighted bound that is
+            maximised; 1 is the ELBO.
+        importance_start: Share of the run after which it takes the ELBO's
+            place; 0 from the start.
         batch_size: Images in a step, over all replicas.
         optimizer: `adam` or `adamax`.
         learning_rate: Peak learning rate.
@@ -112,6 +116,8 @@ class ModelConfig:
     beta_warmup: float = 0.08
     free_bits: float = 0.0
     kl_balancing: bool = False
+    importance_samples: int = 1
+    importance_start: float = 0.0
     batch_size: int = 128
     optimizer: str = "adam"
     learning_rate: float = 4e-3
@@ -127,7 +133,9 @@ class ModelConfig:
     def __post_init__(self) -> None:
         check_choice("config.likelihood", self.likelihood, LIKELIHOODS)
         check_choice("config.optimizer", self.optimizer, OPTIMIZERS)
-        self.check_numbers(["num_mixtures", "batch_size"], 1, whole=True)
+        self.check_numbers(
+            ["num_mixtures", "batch_size", "importance_samples"], 1, whole=True
+        )
         self.check_numbers(
             ["likelihood_scale", "learning_rate", "optimizer_epsilon"],
             0,
@@ -140,6 +148,7 @@ class ModelConfig:
             [
                 "beta_initial",
                 "beta_warmup",
+                "importance_start",
                 "learning_rate_warmup",
                 "learning_rate_final",
                 "beta_2",
@@ -148,7 +157,12 @@ class ModelConfig:
             0,
             high=1,
         )
-        for name in ("learning_rate_warmup", "beta_2", "ema_momentum"):
+        for name in (
+            "importance_start",
+            "learning_rate_warmup",
+            "beta_2",
+            "ema_momentum",
+        ):
             if getattr(self, name) == 1:
                 raise UserError(
                     f"config.{name} must be below 1. Received: config.{name}=1"
@@ -159,10 +173,35 @@ class ModelConfig:
                 "--config.optimizer=adamax, or leave it at 0. "
                 f"Received: config.weight_decay={self.weight_decay}"
             )
+        self._check_importance()
         if 0 < self.skip_factor <= 1:
             raise UserError(
                 "config.skip_factor must be above 1, or 0 for no such limit. "
                 f"Received: config.skip_factor={self.skip_factor}"
+            )
+
+    @property
+    def draws_change(self) -> bool:
+        """Whether a step draws more latents for an image late in the run."""
+        return self.importance_samples > 1 and self.importance_start > 0
+
+    def _check_importance(self) -> None:
+        """Raises UserError for settings that would have no effect."""
+        if self.importance_samples == 1:
+            return
+        if self.model == "autoencoder":
+            raise UserError(
+                "config.importance_samples is for models with a prior on their "
+                "latents: use --model=vae, or leave it at 1. Received: "
+                f"--model={self.model} "
+                f"--config.importance_samples={self.importance_samples}"
+            )
+        if not self.importance_start and (self.free_bits or self.kl_balancing):
+            raise UserError(
+                "config.free_bits and config.kl_balancing are of the ELBO: set "
+                "config.importance_start above 0, or leave them out. Received: "
+                f"config.importance_samples={self.importance_samples} "
+                f"config.importance_start={self.importance_start}"
             )
 
     def check_numbers(

@@ -37,7 +37,14 @@ from keras_vae.networks import (
     ResidualTopDown,
 )
 from keras_vae.networks.nvae import NVAEArchitecture, NVAEDecoder, NVAEEncoder
-from keras_vae.objectives import ELBO, KLWarmup, LinearWarmup, SquaredError
+from keras_vae.objectives import (
+    ELBO,
+    ImportanceWeighted,
+    KLWarmup,
+    LinearWarmup,
+    OneStep,
+    SquaredError,
+)
 
 __all__ = ["build_model", "resolve_classes", "resolve_likelihood"]
 
@@ -177,8 +184,8 @@ def _model(
     decoder = _decoder(config, likelihood, count)
     if config.model == "autoencoder":
         return Autoencoder(encoder, decoder, SquaredError(), seed)
-    elbo = _elbo(config, total_steps)
-    return VAE(encoder, decoder, elbo, seed, class_names)
+    objective = _objective(config, total_steps)
+    return VAE(encoder, decoder, objective, seed, class_names)
 
 
 def _hierarchical(
@@ -206,7 +213,9 @@ def _hierarchical(
         upsampling=config.upsampling,
         **common,
     )
-    return HierarchicalVAE(encoder, decoder, _elbo(config, total_steps), seed)
+    return HierarchicalVAE(
+        encoder, decoder, _objective(config, total_steps), seed
+    )
 
 
 def _nvae(
@@ -222,17 +231,23 @@ def _nvae(
     return NVAE(
         encoder,
         decoder,
-        _elbo(config, total_steps),
+        _objective(config, total_steps),
         seed,
         regularization_weight=config.regularization_weight,
         initial_regularization_weight=config.regularization_initial or None,
     )
 
 
-def _elbo(config: ModelConfig, total_steps: Any) -> ELBO:
-    return ELBO(
+def _objective(config: ModelConfig, total_steps: Any) -> Any:
+    elbo = ELBO(
         _beta(config, total_steps), config.free_bits, config.kl_balancing
     )
+    if config.importance_samples == 1:
+        return elbo
+    count: Any = config.importance_samples
+    if config.draws_change:
+        count = OneStep(1, count, config.importance_start, total_steps)
+    return ImportanceWeighted(count, elbo)
 
 
 def _beta(config: ModelConfig, total_steps: Any) -> Any:

@@ -32,7 +32,10 @@ class GenerativeModel(keras.Model):
     Args:
         encoder: Images to q(z|x).
         decoder: Latents to p(x|z).
-        objective: `objective(inference, step)` returns the loss of each image.
+        objective: `objective(inference, step)` returns the loss of each image,
+            `objective.draws(step)` how many draws of the latents it wants, or
+            None for one without an axis of its own; see
+            `keras_vae.objectives`.
         seed: Base of all noise in `fit` and `evaluate`.
     """
 
@@ -114,7 +117,10 @@ class GenerativeModel(keras.Model):
         raise NotImplementedError
 
     def metric_values(self, inference: Inference) -> dict[str, tf.Tensor]:
-        """Returns what is logged, `[batch]` each, by the names in `METRICS`."""
+        """Returns what is logged, by the names in `METRICS`.
+
+        Each is `[batch]`, or `[sample, batch]` of a pass with several draws.
+        """
         raise NotImplementedError
 
     def latent_moments(self, image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -254,13 +260,9 @@ class GenerativeModel(keras.Model):
         step = self.optimizer.iterations
         seed = seeds.replica(seeds.fold_in(seeds.from_int(self.seed), step))
         with tf.GradientTape() as tape:
-            inference = self.infer(
-                image,
-                self.encode(image, training=True, **condition),
-                seed,
-                training=True,
+            inference, losses = self.infer_losses(
+                image, condition, seed, step, training=True
             )
-            losses = self.objective(inference, step)
             # The optimizer sums gradients over the replicas.
             loss = tf.reduce_mean(losses) + self.regularization(step)
             loss /= self.distribute_strategy.num_replicas_in_sync
@@ -277,20 +279,42 @@ class GenerativeModel(keras.Model):
         # Other noise for each batch, the same in every evaluation.
         position = tf.cast(self._trackers["loss"].count, tf.int32)
         seed = seeds.fold_in(seeds.from_int(self.seed), position)
-        encoding = self.encode(image, **condition)
-        inference = self.infer(
-            image, encoding, seeds.replica(seed), training=False
+        # A validation loss must not depend on where a warm-up stands.
+        step = tf.constant(_LAST_STEP, tf.int64)
+        inference, losses = self.infer_losses(
+            image, condition, seeds.replica(seed), step
         )
-        losses = self.test_losses(inference)
         return self._update(losses, inference)
 
-    def test_losses(self, inference: Inference) -> tf.Tensor:
-        """Returns the loss of each image, the one of a finished training.
+    def infer_losses(
+        self,
+        image: tf.Tensor,
+        condition: dict[str, tf.Tensor],
+        seed: tf.Tensor,
+        step: tf.Tensor,
+        training: bool = False,
+    ) -> tuple[Inference, tf.Tensor]:
+        """Returns a pass with the draws that the objective wants, and its loss.
 
-        A validation loss must not depend on where a warm-up stands, so the
-        step is taken to be the end of the run.
+        Args:
+            image: `[batch, height, width, channels]` in [0, 1].
+            condition: As `unpack` returns it.
+            seed: int32 `[2]`.
+            step: Training step, for the schedules of the objective.
+            training: Whether this is a training step.
+
+        Returns:
+            The pass, and the loss of each image, `[batch]`.
         """
-        return self.objective(inference, tf.constant(_LAST_STEP, tf.int64))
+        encoding = self.encode(image, training=training, **condition)
+        inference = self.infer(
+            image,
+            encoding,
+            seed,
+            num_samples=self.objective.draws(step),
+            training=training,
+        )
+        return inference, self.objective(inference, step)
 
     def _update(
         self,
@@ -312,6 +336,8 @@ class GenerativeModel(keras.Model):
         values |= self.metric_values(inference)
         for name, tracker in self._trackers.items():
             value, weight = values[name], None
+            if value.shape.rank == 2:  # Several draws for each image.
+                value = tf.reduce_mean(value, axis=0)
             if skip_non_finite:
                 weight = tf.cast(tf.math.is_finite(value), tf.float32)
                 value = tf.math.multiply_no_nan(value, weight)

@@ -2,21 +2,28 @@
 
 from keras_vae.objectives.balancing import balancing_weights, group_scales
 from keras_vae.objectives.inference import Inference, LatentGroup, kl_divergence
-from keras_vae.objectives.objective import ELBO, SquaredError
+from keras_vae.objectives.objective import (
+    ELBO,
+    ImportanceWeighted,
+    SquaredError,
+)
 from keras_vae.objectives.schedules import (
     EpochCosine,
     KLWarmup,
     LinearWarmup,
+    OneStep,
     WarmupCosine,
 )
 
 __all__ = [
     "ELBO",
     "EpochCosine",
+    "ImportanceWeighted",
     "Inference",
     "KLWarmup",
     "LatentGroup",
     "LinearWarmup",
+    "OneStep",
     "SquaredError",
     "WarmupCosine",
     "balancing_weights",

@@ -11,7 +11,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-__all__ = ["EpochCosine", "KLWarmup", "LinearWarmup", "WarmupCosine"]
+__all__ = [
+    "EpochCosine",
+    "KLWarmup",
+    "LinearWarmup",
+    "OneStep",
+    "WarmupCosine",
+]
 
 
 def _progress(step: tf.Tensor, total_steps: Any) -> tf.Tensor:
@@ -77,6 +83,54 @@ class LinearWarmup(keras.optimizers.schedules.LearningRateSchedule):
             return tf.constant(self.final, tf.float32)
         share = tf.minimum(_progress(step, self.total_steps) / self.fraction, 1)
         return self.initial + (self.final - self.initial) * share
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "initial": self.initial,
+            "final": self.final,
+            "fraction": self.fraction,
+            "total_steps": _as_int(self.total_steps),
+        }
+
+
+@keras.saving.register_keras_serializable(package="keras_vae")
+class OneStep(keras.optimizers.schedules.LearningRateSchedule):
+    """Is `initial` until a share of the run is done, and `final` from then on.
+
+    Args:
+        initial: Value at step 0.
+        final: Last value.
+        fraction: Share of the run after which it changes, in [0, 1].
+        total_steps: Length of the run in steps, a number or a `tf.Variable`.
+
+    Raises:
+        ValueError: If `fraction` or `total_steps` is not as said above.
+
+    Example:
+        >>> num_samples = OneStep(1, 5, fraction=0.8, total_steps=100)
+        >>> float(num_samples(79)), float(num_samples(80))
+        (1.0, 5.0)
+    """
+
+    def __init__(
+        self,
+        initial: float,
+        final: float,
+        fraction: float,
+        total_steps: int | tf.Variable,
+    ):
+        _check("fraction", fraction, 0 <= fraction <= 1, "in [0, 1]")
+        _check_length(total_steps)
+        super().__init__()
+        self.initial = initial
+        self.final = final
+        self.fraction = fraction
+        self.total_steps = total_steps
+
+    def __call__(self, step: tf.Tensor) -> tf.Tensor:
+        """Returns the value at `step`, a float32 scalar."""
+        begun = _progress(step, self.total_steps) >= self.fraction
+        return tf.where(begun, float(self.final), float(self.initial))
 
     def get_config(self) -> dict[str, Any]:
         return {

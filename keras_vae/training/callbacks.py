@@ -35,9 +35,10 @@ __all__ = [
 class Clock(keras.callbacks.Callback):
     """Keeps `elapsed`, and ends the run when its time or its steps are over.
 
-    With a budget of minutes, the length of the run in steps is what the speed
-    so far makes it: it is revised after each execution, so that every schedule
-    ends when the time does.
+    With a budget of minutes, the length of the run in steps is revised after
+    each execution so that the share of the steps that are done is the share of
+    the time that has passed: schedules follow the time, at whatever speed. The
+    first execution, which is slow because it is traced, does not count.
 
     Args:
         state: The run.
@@ -52,7 +53,7 @@ class Clock(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Any = None) -> None:
         self._start = time.monotonic() - float(self.state.elapsed.numpy())
-        self._first: tuple[float, int] | None = None
+        self._first: tuple[float, float] | None = None
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         elapsed = time.monotonic() - self._start
@@ -67,16 +68,16 @@ class Clock(keras.callbacks.Callback):
             self.model.stop_training = True
 
     def _revise(self, elapsed: float, step: int, budget: float) -> None:
-        # Tracing makes the first execution slow: measure from its end.
         if self._first is None:
-            self._first = (elapsed, step)
+            total = int(self.state.total_steps.numpy())
+            self._first = (elapsed, min(step / total, 1.0))
             return
-        first_elapsed, first_step = self._first
+        first_elapsed, first_share = self._first
         if elapsed <= first_elapsed:
             return
-        rate = (step - first_step) / (elapsed - first_elapsed)
-        left = max(budget - elapsed, 0.0)
-        self.state.total_steps.assign(step + max(int(left * rate), 1))
+        passed = (elapsed - first_elapsed) / max(budget - first_elapsed, 1e-9)
+        share = first_share + (1 - first_share) * min(passed, 1.0)
+        self.state.total_steps.assign(max(int(step / share), step + 1))
 
 
 class Averages(keras.callbacks.Callback):

@@ -115,9 +115,9 @@ def _replay_replica(
     # As `GenerativeModel.train_step` does it.
     seed = seeds.replica(seeds.fold_in(seeds.from_int(model.seed), step))
     with tf.GradientTape() as tape:
-        encoding = model.encode(image, training=True, **condition)
-        inference = model.infer(image, encoding, seed, training=True)
-        losses = model.objective(inference, step)
+        inference, losses = model.infer_losses(
+            image, condition, seed, step, training=True
+        )
         regularization = tf.convert_to_tensor(
             model.regularization(step), tf.float32
         )
