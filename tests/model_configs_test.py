@@ -43,7 +43,32 @@ _SHARED = [
     ("ema_momentum", 1),
     ("ema_momentum", math.nan),
     ("batch_size", 0),
+    ("importance_samples", 0),
+    ("importance_samples", 2.5),
+    ("importance_start", -0.1),
+    ("importance_start", 1),
 ]
+
+
+@pytest.mark.parametrize("others", [{"free_bits": 0.5}, {"kl_balancing": True}])
+def test_what_is_of_the_elbo_needs_a_part_of_the_run(others):
+    with pytest.raises(UserError, match=r"config\.importance_start above 0"):
+        VAEConfig(importance_samples=5, **others)
+    VAEConfig(importance_samples=5, importance_start=0.5, **others)
+
+
+def test_autoencoder_has_no_importance_weights():
+    with pytest.raises(UserError, match="--model=vae, or leave it at 1"):
+        VAEConfig(model="autoencoder", importance_samples=5)
+
+
+@pytest.mark.parametrize(
+    ("samples", "start", "expected"),
+    [(1, 0.0, False), (1, 0.5, False), (5, 0.0, False), (5, 0.5, True)],
+)
+def test_draws_change_only_within_a_run(samples, start, expected):
+    config = VAEConfig(importance_samples=samples, importance_start=start)
+    assert config.draws_change is expected
 
 
 @pytest.mark.parametrize("kind", [VAEConfig, HierarchicalConfig, NVAEConfig])

@@ -9,7 +9,11 @@ from keras_vae import distributions, networks
 from keras_vae.errors import UserError
 from keras_vae.model_configs import VAEConfig
 from keras_vae.models import VAE, Autoencoder, build_model, resolve_likelihood
-from keras_vae.objectives import LinearWarmup, SquaredError
+from keras_vae.objectives import (
+    ImportanceWeighted,
+    LinearWarmup,
+    SquaredError,
+)
 from tests.models.cases import make_model
 
 
@@ -99,6 +103,18 @@ def test_objective_of_a_configuration():
     assert (beta.initial, beta.final, beta.fraction) == (0.5, 2.0, 0.5)
     model = make_model(beta=2.0, beta_warmup=0, free_bits=0.5)
     assert (model.objective.beta, model.objective.free_bits) == (2.0, 0.5)
+
+
+def test_importance_weighted_objective_of_a_configuration():
+    model = make_model(beta=2.0, beta_warmup=0, importance_samples=5)
+    objective = model.objective
+    assert type(objective) is ImportanceWeighted
+    assert (objective.num_samples, objective.elbo.beta) == (5, 2.0)
+    model = make_model(
+        importance_samples=5, importance_start=0.75, total_steps=100
+    )
+    draws = [int(model.objective.draws(step)) for step in (0, 74, 75, 100)]
+    assert draws == [1, 1, 5, 5]
 
 
 def test_length_of_the_run_may_be_a_shared_variable():

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import scipy.special
 import tensorflow as tf
 
 from keras_vae import seeds
@@ -53,6 +54,34 @@ def test_fit_lowers_the_loss_and_logs_every_metric(kind):
     names = {"loss", *model.METRICS}
     assert history.keys() == names | {f"val_{name}" for name in names}
     assert history["loss"][-1] < 0.8 * history["loss"][0]
+
+
+@pytest.mark.parametrize("start", [0.0, 0.5])
+def test_fit_maximises_the_importance_weighted_bound(start):
+    model = compiled(
+        optimizer=keras.optimizers.Adam(0.02),
+        importance_samples=4,
+        importance_start=start,
+        beta_warmup=0,
+        total_steps=60,
+    )
+    images = binary_images()
+
+    def bound():
+        (batch,) = tf.data.Dataset.from_tensor_slices(images).batch(8)
+        key = seeds.fold_in(seeds.from_int(model.seed), tf.constant(0))
+        key = seeds.replica(key)
+        inference = model.infer(batch, model.encode(batch), key, num_samples=4)
+        weights = inference.log_weight.numpy()
+        return float(np.mean(scipy.special.logsumexp(weights, 0, b=1 / 4)))
+
+    before = bound()
+    found = model.evaluate(images, batch_size=8, verbose=0, return_dict=True)
+    assert found["loss"] == pytest.approx(-before, rel=1e-5)
+    assert found["elbo"] < before
+    model.fit(images, batch_size=4, epochs=30, shuffle=False, verbose=0)
+    after = model.evaluate(images, batch_size=8, verbose=0, return_dict=True)
+    assert after["loss"] < 0.8 * found["loss"]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -3,12 +3,18 @@
 import keras
 import numpy as np
 import pytest
+import scipy.special
 import tensorflow as tf
 
 from keras_vae import seeds
 from keras_vae.models import NVAE
 from keras_vae.networks.nvae import collect
-from keras_vae.objectives import ELBO, LinearWarmup
+from keras_vae.objectives import (
+    ELBO,
+    ImportanceWeighted,
+    LinearWarmup,
+    OneStep,
+)
 from keras_vae.training import Adamax, make_strategy
 from tests.networks.nvae.cases import IMAGE, images, make_decoder, make_encoder
 
@@ -381,6 +387,25 @@ def test_images_have_the_shape_of_the_data():
     model = make_model(TWO_SCALES)
     assert model(images()).shape == (4, *IMAGE)
     assert model.sample([3], (0, 0)).shape == (3, *IMAGE)
+
+
+def test_a_step_weighs_the_draws_of_posteriors_with_flows():
+    model = make_model(
+        {"num_flows": 1},
+        objective=ImportanceWeighted(OneStep(1, 3, 0.5, total_steps=10)),
+    )
+    for step, count in [(0, 1), (5, 3)]:
+        inference, losses = model.infer_losses(
+            images(), {}, SEED, tf.constant(step), training=True
+        )
+        assert inference.log_weight.shape == [count, images().shape[0]]
+        if count == 1:
+            expected = -inference.elbo[0]
+        else:
+            expected = -scipy.special.logsumexp(
+                inference.log_weight, axis=0, b=1 / count
+            )
+        np.testing.assert_allclose(losses, expected, rtol=1e-5)
 
 
 if __name__ == "__main__":

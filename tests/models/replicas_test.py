@@ -100,6 +100,37 @@ def test_free_bits_are_those_of_each_replica():
     )
 
 
+def test_each_replica_weighs_its_own_draws():
+    settings = {
+        "importance_samples": 3,
+        "importance_start": 0.5,  # Draws change within the run.
+        "total_steps": NUM_STEPS,
+        "beta_warmup": 0,
+    }
+    model = make_model(**settings)
+    optimizer, variables = keras.optimizers.SGD(0.05), model.trainable_variables
+    for step, image in enumerate(batches()):
+        base = seeds.fold_in(seeds.from_int(model.seed), step)
+        count = 1 if step < NUM_STEPS / 2 else 3
+        with tf.GradientTape() as tape:
+            losses = []
+            for replica, half in enumerate(np.split(image, 2)):
+                part = model.infer(
+                    half,
+                    model.encode(half),
+                    seeds.fold_in(base, replica),
+                    num_samples=count,
+                )
+                bound = tf.reduce_logsumexp(part.log_weight, 0) - np.log(count)
+                losses.append(-part.elbo if count == 1 else -bound)
+            loss = tf.reduce_mean(losses)
+        gradients = tape.gradient(loss, [v.value for v in variables])
+        optimizer.apply_gradients(zip(gradients, variables, strict=True))
+    assert_same_weights(
+        model, mirrored(lambda: keras.optimizers.SGD(0.05), **settings)
+    )
+
+
 def test_logs_are_means_over_the_global_batch():
     def still():
         return keras.optimizers.SGD(0.0)

@@ -15,6 +15,13 @@ CASES = {
     "elbo": objectives.ELBO(0.5, free_bits=0.25),
     "elbo_schedule": objectives.ELBO(SCHEDULE),
     "elbo_balance": objectives.ELBO(SCHEDULE, balance=True),
+    "importance_weighted": objectives.ImportanceWeighted(
+        3, objectives.ELBO(SCHEDULE)
+    ),
+    "importance_weighted_late": objectives.ImportanceWeighted(
+        objectives.OneStep(1, 3, 0.5, 10)
+    ),
+    "one_step": objectives.OneStep(1.0, 3.0, 0.5, 10),
     "epoch_cosine": objectives.EpochCosine(0.1, 1, 0.3, 5, 10),
     "kl_warmup": objectives.KLWarmup(2.0, 0.5, 10, 0.1, 0.01),
     "squared_error": objectives.SquaredError(),
@@ -26,7 +33,10 @@ CASES = {
 def value(thing, step):
     if isinstance(thing, keras.optimizers.schedules.LearningRateSchedule):
         return thing(step)
-    return thing(two_groups(), step)
+    draws = thing.draws(step)
+    if draws is None:
+        return thing(two_groups(), step)
+    return thing(two_groups([draws]), step)
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -5,15 +5,19 @@ import math
 import keras
 import numpy as np
 import pytest
+import scipy.special
+import scipy.stats
 import tensorflow as tf
 import tensorflow_probability as tfp
 
 from keras_vae.objectives import (
     ELBO,
+    ImportanceWeighted,
     Inference,
     KLWarmup,
     LatentGroup,
     LinearWarmup,
+    OneStep,
     SquaredError,
     balancing_weights,
     group_scales,
@@ -237,6 +241,86 @@ def test_schedule_survives_serialization():
 def test_a_function_that_could_not_be_saved_is_no_schedule():
     with pytest.raises(ValueError, match=r"`beta`.*LearningRateSchedule"):
         ELBO(lambda step: 1.0)
+
+
+@pytest.mark.parametrize("beta", [1.0, 0.5])
+def test_importance_weighted_loss_is_minus_the_log_of_the_mean_weight(beta):
+    inference = two_groups([7])
+    objective = ImportanceWeighted(7, ELBO(beta))
+    log_likelihood = inference.log_likelihood.numpy().astype(np.float64)
+    ratio = inference.log_weight.numpy() - log_likelihood
+    expected = scipy.special.logsumexp(
+        log_likelihood + beta * ratio, axis=0, b=1 / 7
+    )
+    loss = objective(inference, STEP)
+    assert loss.shape == [5]
+    np.testing.assert_allclose(loss, -expected, rtol=1e-5)
+
+
+def test_importance_weighted_loss_of_one_draw_is_the_elbo():
+    elbo = ELBO(0.5, free_bits=0.25)
+    objective = ImportanceWeighted(OneStep(1, 3, 0.5, 10), elbo)
+    for step, draws in [(0, 1), (4, 1), (5, 3), (10**6, 3)]:
+        assert int(objective.draws(tf.constant(step))) == draws
+    inference = two_groups([1])
+    np.testing.assert_allclose(
+        objective(inference, STEP), elbo(inference, STEP)[0], rtol=1e-6
+    )
+    inference = two_groups()
+    np.testing.assert_allclose(
+        objective(inference, STEP), elbo(inference, STEP), rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_importance_weighted_gradient_weighs_the_draws(late):
+    """Burda et al. (2016), equation 14, with w_k over their sum."""
+    x, noise = np.array([0.3, -1.2, 2.0]), np.array([[0.5], [-1.0], [0.1]])
+    count = OneStep(1, 3, 0.5, 10) if late else 3
+    loc = tf.Variable([0.2, -0.4, 0.9])
+
+    def inference():
+        posterior = tfd.Independent(tfd.Normal(loc[:, None], 0.8), 1)
+        z = loc[None, :, None] + tf.constant(0.8 * noise, tf.float32)[:, None]
+        group = LatentGroup(
+            posterior, tfd.Independent(tfd.Normal(tf.zeros([1]), 1.0), 1), z
+        )
+        likelihood = tfd.Normal(z[..., 0], 0.5)
+        return Inference(tf.constant(x, tf.float32), likelihood, (group,))
+
+    with tf.GradientTape() as tape:
+        loss = ImportanceWeighted(count)(inference(), tf.constant(9))
+    # By hand: d/dloc log w_k = (x - z) / 0.25 - z, as log q does not move.
+    z = loc.numpy()[None] + 0.8 * noise
+    log_w = -((x - z) ** 2) / 0.5 - z**2 / 2 + noise**2 / 2
+    weights = scipy.special.softmax(log_w, axis=0)
+    expected = -(weights * ((x - z) / 0.25 - z)).sum(0)
+    np.testing.assert_allclose(
+        tape.gradient(loss, loc), expected, rtol=1e-4, atol=1e-5
+    )
+
+
+def test_importance_weighted_loss_comes_to_the_evidence():
+    """p(z) = N(0, 1), p(x|z) = N(z, 1): p(x) = N(0, 2)."""
+    x, count = np.array([0.7, -1.5]), 4000
+    posterior = tfd.Independent(tfd.Normal(tf.zeros([2, 1]), 1.5), 1)
+    z = posterior.sample(count, seed=[3, 1])
+    prior = tfd.Independent(tfd.Normal(tf.zeros([1]), 1.0), 1)
+    inference = Inference(
+        tf.constant(x, tf.float32),
+        tfd.Normal(z[..., 0], 1.0),
+        (LatentGroup(posterior, prior, z),),
+    )
+    loss = ImportanceWeighted(count)(inference, STEP)
+    evidence = scipy.stats.norm(0, np.sqrt(2)).logpdf(x)
+    # The weights' coefficient of variation is below 1: 5 standard errors.
+    np.testing.assert_allclose(loss, -evidence, atol=5 / np.sqrt(count))
+
+
+@pytest.mark.parametrize("count", [0, -3])
+def test_importance_weighted_needs_a_draw(count):
+    with pytest.raises(ValueError, match="at least 1"):
+        ImportanceWeighted(count)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from keras_vae.objectives import (
     EpochCosine,
     KLWarmup,
     LinearWarmup,
+    OneStep,
     WarmupCosine,
 )
 
@@ -26,6 +27,22 @@ def test_linear_warmup(step, expected):
 def test_linear_warmup_of_no_length_is_over_at_once():
     schedule = LinearWarmup(0.2, 1.0, fraction=0.0, total_steps=100)
     assert float(schedule(0)) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("step", "expected"), [(0, 1.0), (59, 1.0), (60, 5.0), (10**9, 5.0)]
+)
+def test_one_step(step, expected):
+    schedule = OneStep(1, 5, fraction=0.6, total_steps=100)
+    assert float(schedule(step)) == expected
+
+
+def test_one_step_follows_a_length_that_is_revised():
+    total = tf.Variable(100, dtype=tf.int64)
+    schedule = OneStep(1, 5, fraction=0.5, total_steps=total)
+    assert float(schedule(60)) == 5.0
+    total.assign(200)
+    assert float(schedule(60)) == 1.0
 
 
 @pytest.mark.parametrize(

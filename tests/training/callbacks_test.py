@@ -83,18 +83,33 @@ def test_clock_leaves_the_tracing_out_of_the_speed(state, clock):
     timer = _attached(Clock(state, 1.0))
     _run(timer, state, clock, [20.0])
     assert int(state.total_steps) == 100  # Nothing is known yet.
-    # 10 steps in 2 s; 38 s are left: 190 more steps after step 20.
+    # The first 10 of 100 steps are done, and then 2 of the 40 s that are left.
     _run(timer, state, clock, [2.0])
-    assert int(state.total_steps) == 210
+    assert int(state.total_steps) == int(20 / (0.1 + 0.9 * 2 / 40))
 
 
-def test_clock_revises_the_length_when_the_speed_changes(state, clock):
+def test_share_of_the_steps_is_the_share_of_the_time_at_any_speed(state, clock):
+    state.total_steps.assign(2**40)  # As of a run of unknown length.
     timer = _attached(Clock(state, 1.0))
-    _run(timer, state, clock, [10.0, 1.0])
-    assert int(state.total_steps) == 20 + 490
-    # 20 steps in 10 s on average, 40 s left.
-    _run(timer, state, clock, [9.0])
-    assert int(state.total_steps) == 30 + 80
+    _run(timer, state, clock, [10.0])
+    for passed, seconds in [(1, 1.0), (10, 9.0), (12, 2.0), (45, 33.0)]:
+        _run(timer, state, clock, [seconds], steps=1000)
+        share = state.step / int(state.total_steps)
+        assert share == pytest.approx(passed / 50, rel=1e-2)
+
+
+def test_a_resumed_run_goes_on_with_its_share(state, clock):
+    state.elapsed.assign(30.0)
+    _step(state, 500)
+    state.total_steps.assign(1000)
+    timer = _attached(Clock(state, 1.0))
+    _run(timer, state, clock, [10.0])  # Tracing costs time, and no share.
+    share = 510 / 1000
+    for passed in (5, 10, 15):
+        _run(timer, state, clock, [5.0])
+        expected = share + (1 - share) * passed / 20
+        found = state.step / int(state.total_steps)
+        assert found == pytest.approx(expected, rel=1e-2)
 
 
 def test_schedules_end_with_the_budget(state, clock):
