@@ -10,9 +10,28 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from keras_vae.serving import ExportedModel
+from keras_vae.config import TrainingConfig
+from keras_vae.data import DataConfig
+from keras_vae.model_configs import (
+    HierarchicalConfig,
+    NVAEConfig,
+    VAEConfig,
+)
+from keras_vae.serving import ExportedModel, export_model
+from keras_vae.training import ExperimentConfig
 from tests.apps import app
+from tests.models.cases import make_hierarchical, make_model, make_nvae
 from tests.serving import tf_c_api
+
+_SIGNATURES = (
+    "decode",
+    "encode",
+    "reconstruct",
+    "reconstruct_bytes",
+    "sample",
+    "score",
+    "serving_default",
+)
 
 # Asks every signature through the C API: in one thread, then all of them in
 # many threads of the one session. Then looks at what was imported.
@@ -45,9 +64,12 @@ print(json.dumps([sorted(session.signatures), roots, threads]))
 """
 
 
-def _inputs():
+def _inputs(exported):
+    """Returns signature -> its inputs, three rows, for an export."""
     random = np.random.default_rng(3)
-    images = random.uniform(size=[3, 28, 28, 1]).astype(np.float32)
+    shape = exported.image_shape
+    images = random.uniform(size=[3, *shape]).astype(np.float32)
+    latent_dim = exported.signatures["decode"].inputs["z"].shape[1]
     seed = np.array([[1, 2], [3, 4], [5, 6]], np.int32)
     files = []
     for image in images:
@@ -55,24 +77,53 @@ def _inputs():
         levels = (image[..., 0] * 255).astype(np.uint8)
         PIL.Image.fromarray(levels).save(data, "PNG")
         files.append(data.getvalue())
-    return {
+    inputs = {
         "serving_default": {"image": images},
         "reconstruct": {"image": images},
         "encode": {"image": images},
-        "decode": {"z": random.normal(size=[3, 4]).astype(np.float32)},
+        "decode": {"z": random.normal(size=[3, latent_dim]).astype(np.float32)},
         "sample": {"seed": seed, "temperature": np.ones([3], np.float32)},
         "score": {"image": images, "seed": seed},
         "reconstruct_bytes": {"image_bytes": np.array(files, dtype=object)},
     }
+    if exported.metadata.get("num_classes"):
+        for arrays in inputs.values():
+            arrays["label"] = np.array([0, 2, 1], np.int32)
+    return inputs
+
+
+_MODELS = {
+    "conditional": (
+        VAEConfig(num_classes="auto"),
+        lambda: make_model(num_classes="auto", class_names=("a", "b", "c")),
+    ),
+    "hierarchical": (HierarchicalConfig(), make_hierarchical),
+    "nvae": (NVAEConfig(), make_nvae),
+}
+
+
+@pytest.fixture(scope="module", params=["vae", *_MODELS])
+def exported(request, tmp_path_factory):
+    """The export of a trained VAE, or of another model as it is built."""
+    if request.param == "vae":
+        run = request.getfixturevalue("trained_run")
+        return ExportedModel(run.export_dir)
+    folder = tmp_path_factory.mktemp(request.param)
+    config, make = _MODELS[request.param]
+    experiment = ExperimentConfig(
+        DataConfig("mnist_5k"), config, TrainingConfig()
+    )
+    export_model(make(), experiment, folder)
+    return ExportedModel(folder)
 
 
 @pytest.fixture(scope="module")
-def fresh(trained_run, tmp_path_factory):
+def fresh(exported, tmp_path_factory):
     """Folder of the answers, signatures, modules imported, and threads."""
     folder = tmp_path_factory.mktemp("fresh")
-    for name, arrays in _inputs().items():
+    for name, arrays in _inputs(exported).items():
         tf_c_api.save_npz(folder / f"{name}.in.npz", arrays)
-    version = str(trained_run.export_dir / "1")
+    version = str(exported.path)
     result = subprocess.run(
         [sys.executable, "-c", _ASK, version, str(folder)],
         check=False,
@@ -94,21 +145,19 @@ def test_process_imported_neither_tensorflow_nor_this_package(fresh):
 
 def test_every_signature_is_there(fresh):
     _, signatures, _, _ = fresh
-    assert signatures == sorted(_inputs())
+    assert signatures == sorted(_SIGNATURES)
 
 
 def test_threads_get_the_answers_of_one_thread(fresh):
     _, _, _, threads = fresh
-    assert threads == {"compared": 6 * len(_inputs()), "errors": 0}
+    assert threads == {"compared": 6 * len(_SIGNATURES), "errors": 0}
 
 
-@pytest.mark.parametrize("signature", _inputs())
-def test_numbers_are_those_of_python(signature, fresh, trained_run):
+@pytest.mark.parametrize("signature", _SIGNATURES)
+def test_numbers_are_those_of_python(signature, fresh, exported):
     folder, _, _, _ = fresh
     answer = tf_c_api.load_npz(folder / f"{signature}.out.npz")
-    expected = ExportedModel(trained_run.export_dir)(
-        signature, **_inputs()[signature]
-    )
+    expected = exported(signature, **_inputs(exported)[signature])
     assert set(answer) == set(expected)
     for name, values in expected.items():
         if values.dtype == object:
@@ -120,9 +169,9 @@ def test_numbers_are_those_of_python(signature, fresh, trained_run):
         )
 
 
-def test_app_and_package_are_not_needed_to_read_the_signatures(trained_run):
+def test_app_and_package_are_not_needed_to_read_the_signatures(exported):
     # What the test above relies on: nothing in the graph calls back to Python.
-    path = trained_run.export_dir / "1" / "saved_model.pb"
+    path = exported.path / "saved_model.pb"
     for operation in (b"PyFunc", b"EagerPyFunc", b"PyFuncStateless"):
         assert operation not in path.read_bytes()
     assert os.path.getsize(path) < 2**24
