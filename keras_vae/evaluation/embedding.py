@@ -70,7 +70,7 @@ def encode_images(
     if labels is not None:
         rows["label"] = labels.astype(np.int32)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(autograph=False, reduce_retracing=True)
     def moments(**batch: tf.Tensor) -> tuple[tf.Tensor, ...]:
         if model.group_shapes:
             return model.latent_moments(**batch)

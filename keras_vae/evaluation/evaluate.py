@@ -216,7 +216,9 @@ def _latent(model: GenerativeModel, batches: tf.data.Dataset) -> dict[str, Any]:
 def _squared_error(
     model: GenerativeModel, batches: tf.data.Dataset, protocol: dict[str, Any]
 ) -> dict[str, Any]:
-    reconstruct = tf.function(model.reconstruct, reduce_retracing=True)
+    reconstruct = tf.function(
+        model.reconstruct, autograph=False, reduce_retracing=True
+    )
     values = np.concatenate(
         [
             np.sum((image - reconstruct(image)) ** 2, axis=(1, 2, 3))

@@ -143,7 +143,9 @@ def _bounds(
 def _error(
     model: GenerativeModel, images: np.ndarray, labels: np.ndarray | None
 ) -> np.ndarray:
-    reconstruct = tf.function(model.reconstruct, reduce_retracing=True)
+    reconstruct = tf.function(
+        model.reconstruct, autograph=False, reduce_retracing=True
+    )
     errors = []
     for image, label in _batches(images, labels):
         condition = {} if label is None else {"label": label}

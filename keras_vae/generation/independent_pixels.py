@@ -104,7 +104,7 @@ def _training_images(
 def _samples(trained: TrainedModel, seed: int) -> list[tf.Tensor]:
     """Returns images of all classes alike, if the model knows any."""
     model = trained.model
-    sample = tf.function(model.sample)
+    sample = tf.function(model.sample, autograph=False)
     batches = []
     for number in range(_NUM_SAMPLES // _BATCH_SIZE):
         given = {}

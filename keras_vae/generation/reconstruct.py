@@ -58,7 +58,9 @@ def reconstruct_images(
         images: `[num, H, W, C]` in [0, 1].
         labels: Class of each image `[num]`; of use to a conditional model.
     """
-    compiled = tf.function(model.reconstruct, reduce_retracing=True)
+    compiled = tf.function(
+        model.reconstruct, autograph=False, reduce_retracing=True
+    )
     answers = []
     for start in range(0, len(images), _BATCH_SIZE):
         rows = slice(start, start + _BATCH_SIZE)

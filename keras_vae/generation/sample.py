@@ -122,7 +122,7 @@ def sample_batches(
             model.
     """
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(autograph=False, reduce_retracing=True)
     def generate(seed: tf.Tensor, condition: dict[str, tf.Tensor]) -> tf.Tensor:
         noise = seeds.row_normal(seed, model.latent_dim)
         scale: Any = list(temperature)

@@ -196,9 +196,17 @@ class GenerativeModel(keras.Model):
             model, else nothing: `encode(image, **condition)`.
 
         Raises:
-            ValueError: If a conditional model's batch has no classes.
+            ValueError: If a conditional model's batch has no classes, or the
+                images are whole numbers, such as levels of 8 or 16 bits.
         """
         image, label, _ = keras.utils.unpack_x_y_sample_weight(batch)
+        image = tf.convert_to_tensor(image)
+        if image.dtype.is_integer:
+            raise ValueError(
+                "Images must be floating-point numbers in [0, 1]: divide "
+                "levels by the largest, 255 of 8 bits and 65535 of 16. "
+                f"Received: {image.dtype.name} images"
+            )
         image = tf.cast(image, tf.float32)
         if not self.num_classes:
             return image, {}

@@ -161,7 +161,7 @@ class NVAE(HierarchicalVAE):
         temperature: Any,
         seed: tf.Tensor,
     ) -> int:
-        @tf.function
+        @tf.function(autograph=False)
         def sample_once(index: tf.Tensor) -> tf.Tensor:
             before = [tf.identity(variable.value) for variable in statistics]
             noise = self.draw_noise(batch_size, seeds.fold_in(seed, index))

@@ -42,7 +42,9 @@ class _Network(keras.Model):
         Keras would trace a call without the label.
         """
 
-    def one_hot(self, label: tf.Tensor | None) -> tf.Tensor | None:
+    def one_hot(
+        self, label: tf.Tensor | None, batch: int | None = None
+    ) -> tf.Tensor | None:
         """Returns classes as vectors `[batch, num_classes]`.
 
         On CPUs a label that is no class is an error of TensorFlow that names
@@ -50,14 +52,22 @@ class _Network(keras.Model):
 
         Args:
             label: int32 `[batch]`, or None without classes.
+            batch: How many there must be, where that is known.
 
         Raises:
             ValueError: If there is a label where the network knows no classes,
-                or none where it does.
+                or none where it does, or not one for each image.
         """
         if (label is not None) == bool(self.num_classes):
             if label is None:
                 return None
+            label = tf.convert_to_tensor(label)
+            if not label.shape.is_compatible_with([batch]):
+                size = "batch" if batch is None else batch
+                raise ValueError(
+                    f"`label` must have the shape [{size}], one class for each "
+                    f"image. Received: label of shape {label.shape}"
+                )
             classes = tf.eye(self.num_classes, dtype=self.compute_dtype)
             return tf.gather(classes, label)
         if label is None:
@@ -171,10 +181,11 @@ class Encoder(_Network):
             label: The classes y, int32 `[batch]`, where there are classes.
 
         Raises:
-            ValueError: If `label` is missing, or not to be given.
+            ValueError: If `label` is missing, not to be given, or not one for
+                each image.
         """
         x = 2.0 * image - 1.0
-        one_hot = self.one_hot(label)
+        one_hot = self.one_hot(label, x.shape[0])
         if one_hot is not None:
             picture = tf.reshape(
                 self.class_picture(one_hot), [-1, *self.image_shape[:2], 1]
@@ -261,10 +272,11 @@ class Decoder(_Network):
 
         Raises:
             ValueError: If the last axis of `z` is not `latent_dim`; if `label`
-                is missing, or not to be given.
+                is missing, not to be given, or not one for each image.
         """
         self.check_latents(z)
-        x, one_hot = z, self.one_hot(label)
+        rows = z.shape[-2] if z.shape.rank > 1 else None
+        x, one_hot = z, self.one_hot(label, rows)
         if one_hot is not None:
             shape = tf.concat([tf.shape(z)[:-1], [self.num_classes]], 0)
             one_hot = tf.broadcast_to(tf.cast(one_hot, z.dtype), shape)

@@ -20,6 +20,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_vae.config import check_number
 from keras_vae.distributions import DistributionLayer
 from keras_vae.networks.convolutional import check_divisible
 from keras_vae.networks.hierarchy import (
@@ -48,12 +49,18 @@ _UPSAMPLING = ("nearest", "depth_to_space")
 
 
 def _check_scales(**sizes: Sequence[int]) -> None:
+    """Raises ValueError unless the lists have one length and are of sizes."""
     if len({len(values) for values in sizes.values()}) > 1:
         names = ", ".join(f"`{name}`" for name in sizes)
         received = ", ".join(f"{k}={tuple(v)}" for k, v in sizes.items())
         raise ValueError(
             f"{names} must have one entry for each scale. Received: {received}"
         )
+    least = {"filters": 1, "bottlenecks": 1}
+    for name, values in sizes.items():
+        for scale, value in enumerate(values):
+            low = least.get(name, 0)
+            check_number(f"{name}[{scale}]", value, low, whole=True)
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")

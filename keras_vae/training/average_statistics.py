@@ -51,7 +51,7 @@ class AverageStatistics:
         ]
         self.averages = [_variable(v.numpy()) for v in self.statistics]
         self.known = _variable(False)
-        self._observe = tf.function(self._observe_batch)
+        self._observe = tf.function(self._observe_batch, autograph=False)
 
     def swap(self) -> None:
         """Exchanges the two sets."""

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from keras_vae import seeds
 from keras_vae.models import GenerativeModel
+from keras_vae.networks.nvae import BatchNormalization
 from keras_vae.objectives import Inference
 
 __all__ = ["diagnose", "name_some"]
@@ -165,8 +166,8 @@ def _watched_layers(model: keras.Model) -> Iterator[list[str]]:
     found: list[str] = []
     watched = []
 
-    def watch(layer: keras.layers.Layer) -> None:
-        call = layer.call
+    def watch(layer: keras.layers.Layer, name: str) -> None:
+        call = getattr(layer, name)
 
         def watched_call(*args: Any, **kwargs: Any) -> Any:
             output = call(*args, **kwargs)
@@ -175,14 +176,17 @@ def _watched_layers(model: keras.Model) -> Iterator[list[str]]:
             return output
 
         # The instance's, before the class's; Keras need not know of it.
-        layer.__dict__["call"] = watched_call
-        watched.append(layer)
+        layer.__dict__[name] = watched_call
+        watched.append((layer, name))
 
     try:
         for layer in model._flatten_layers(include_self=False):
-            if "call" not in layer.__dict__:
-                watch(layer)
+            # NVAE's cells do not call their normalisation as a whole.
+            is_norm = isinstance(layer, BatchNormalization)
+            name = "normalize" if is_norm else "call"
+            if name not in layer.__dict__:
+                watch(layer, name)
         yield found
     finally:
-        for layer in watched:
-            del layer.__dict__["call"]
+        for layer, name in watched:
+            del layer.__dict__[name]

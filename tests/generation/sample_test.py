@@ -2,11 +2,19 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
+from keras_vae import seeds
+from keras_vae.config import TrainingConfig
+from keras_vae.data import DataConfig
 from keras_vae.errors import UserError
 from keras_vae.generation import sample
+from keras_vae.generation.source import TrainedModel
+from keras_vae.model_configs import HierarchicalConfig
 from keras_vae.serving import ExportedModel
+from keras_vae.training import ExperimentConfig
+from tests.models.cases import make_hierarchical, make_nvae
 
 
 def test_rows_are_those_that_the_export_serves(run, tmp_path):
@@ -44,6 +52,57 @@ def test_a_class_is_refused_by_a_model_without_classes(run, tmp_path):
     with pytest.raises(UserError, match="does not know classes"):
         sample(run.workdir, tmp_path / "s.png", num_images=1, label="3")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def draw(tmp_path, monkeypatch):
+    """Returns a function that draws images as if a model were a run's."""
+
+    def draw(model, **options):
+        experiment = ExperimentConfig(
+            DataConfig("mnist_5k"), HierarchicalConfig(), TrainingConfig()
+        )
+        monkeypatch.setitem(
+            sample.__globals__,
+            "load_model",
+            lambda workdir: TrainedModel(model, experiment, {}),
+        )
+        path = tmp_path / "samples.npz"
+        sample("run", path, num_images=3, seed=7, **options)
+        with np.load(path) as arrays:
+            return arrays["image"]
+
+    return draw
+
+
+def test_each_group_of_a_hierarchy_may_have_its_temperature(draw, tmp_path):
+    model = make_hierarchical()
+    colder = draw(model, temperature=[0.5, 1.0, 0.0])
+    noise = seeds.row_normal(tf.constant([[7, 0], [7, 1], [7, 2]]), 13)
+    # The priors of this network are N(0, I): the noise is the latents.
+    factors = np.repeat([0.5, 1.0, 0.0], [3, 2, 8]).astype(np.float32)
+    np.testing.assert_allclose(
+        colder, model.decode(factors * noise), rtol=1e-4, atol=1e-5
+    )
+    with pytest.raises(UserError, match=r"has 3\. Received: 2 numbers"):
+        draw(model, temperature=[0.5, 1.0])
+    with pytest.raises(UserError, match=r"at least 0\. Received: .*-1"):
+        draw(model, temperature=-1.0)
+    assert [p.name for p in tmp_path.iterdir()] == ["samples.npz"]
+
+
+def test_samples_of_nvae_with_recalibrated_batch_norm(draw):
+    model = make_nvae()
+    plain = draw(model, temperature=0.7)
+    fitted = draw(model, temperature=0.7, recalibrate_batch_norm=3)
+    assert np.abs(fitted - plain).max() > 1e-3
+    with model.recalibrated_batch_norm(3, temperature=0.7, seed=(7, 0)):
+        np.testing.assert_allclose(
+            draw(model, temperature=0.7), fitted, rtol=1e-4, atol=1e-5
+        )
+    np.testing.assert_array_equal(draw(model, temperature=0.7), plain)
+    with pytest.raises(UserError, match=r"is for NVAE.*HierarchicalVAE"):
+        draw(make_hierarchical(), recalibrate_batch_norm=3)
 
 
 def test_another_suffix_is_refused(run, tmp_path):

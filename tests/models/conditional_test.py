@@ -191,6 +191,24 @@ def test_label_must_be_given(model):
         model.unpack(images)
 
 
+def test_labels_of_a_wrong_size_are_refused(model):
+    images = binary_images()
+    for size in ([3], [8, 1], []):
+        y = tf.zeros(size, tf.int32)
+        for call in (
+            lambda y=y: model.encode(images, label=y),
+            lambda y=y: model.decode(tf.zeros([8, 3]), y),
+            lambda y=y: model.decoder(tf.zeros([2, 8, 3]), y),
+            lambda y=y: model.sample([8], (0, 1), label=y),
+        ):
+            with pytest.raises(
+                ValueError,
+                match=r"`label` must have the shape \[8\], one class for each "
+                r"image. Received: label of shape \(",
+            ):
+                call()
+
+
 def test_label_is_refused_without_classes():
     plain, images, y = make(), binary_images(), _labels(0)
     for call in (

@@ -69,6 +69,17 @@ def test_with_its_latents_given_an_image_does_not_matter(model):
     np.testing.assert_array_equal(model.decode(z), before)
 
 
+def test_latents_of_another_size_are_refused(model):
+    size, images = model.latent_dim, binary_images(2)
+    encoding = model.encode(images)
+    for shape in ([2, size + 1], [2, size - 1], [size, 2], []):
+        message = rf"`z` must have .*\[\.\.\., {size}\].* Received: shape"
+        with pytest.raises(ValueError, match=message):
+            model.decode(tf.zeros(shape))
+        with pytest.raises(ValueError, match=message):
+            model.infer_with_noise(images, encoding, tf.zeros(shape))
+
+
 def test_noise_of_rows_is_the_noise_of_groups(model):
     images = binary_images()
     encoding = model.encode(images)
@@ -190,6 +201,28 @@ def test_the_bound_with_one_sample_is_the_monte_carlo_elbo(model):
     np.testing.assert_allclose(
         bounds.importance_weighted, inference.log_weight[0], rtol=1e-5
     )
+
+
+def test_the_bound_encodes_once_and_repeats_the_top_down_pass(
+    model, monkeypatch
+):
+    encoded, decoded = tf.Variable(0), tf.Variable(0)
+    encode, descend = model.encode, model.decoder.descend
+
+    def counted_encode(image, training=False):
+        encoded.assign_add(tf.shape(image)[0])
+        return encode(image, training)
+
+    def counted_descend(rows, choose, training=False):
+        decoded.assign_add(rows)
+        return descend(rows, choose, training)
+
+    monkeypatch.setattr(model, "encode", counted_encode)
+    monkeypatch.setattr(model.decoder, "descend", counted_descend)
+    batches = tf.data.Dataset.from_tensor_slices(binary_images(6)).batch(4)
+    likelihood_bounds(model, batches, 5, rows=8)
+    assert encoded.numpy() == 6
+    assert decoded.numpy() == 6 * 5
 
 
 def test_more_importance_samples_tighten_the_bound(model):

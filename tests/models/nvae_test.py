@@ -100,9 +100,26 @@ def test_a_flow_gives_a_monte_carlo_estimate_of_the_kl():
 
 
 def test_loss_at_the_start_is_that_of_guessing():
-    inference = infer(make_model({"channels": 16}), training=True)
-    nats = -tf.reduce_mean(inference.log_likelihood)
-    assert float(nats) == pytest.approx(36 * np.log(2.0), rel=0.1)
+    model = make_model({"image_shape": (28, 28, 1), "pad": 2, "num_blocks": 2})
+    image = images(shape=(28, 28, 1))
+    nats = -tf.reduce_mean(infer(model, image, training=True).log_likelihood)
+    assert float(nats) == pytest.approx(543.4, rel=0.05)  # 784 log(2)
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_what_is_in_the_padding_costs_nothing(training, monkeypatch):
+    def loss(inside, padding):
+        model = make_model()
+        border = np.full([8, 8, 1], padding, np.float32)
+        border[1:-1, 1:-1] = inside
+        last = model.decoder.output_convolution
+        call = last.call
+        monkeypatch.setattr(last, "call", lambda x: call(x) + border)
+        return model.objective(infer(model, training=training), 0)
+
+    expected = loss(0.0, 0.0)
+    np.testing.assert_array_equal(loss(0.0, 1e3), expected)
+    assert np.all(loss(1e-2, 0.0) != expected)
 
 
 def test_samples_without_temperature_do_not_depend_on_the_seed():
@@ -230,6 +247,23 @@ def test_a_step_reaches_all_variables():
     ):
         assert np.isfinite(gradient).all(), variable.path
         assert np.any(gradient != 0), variable.path
+
+
+def test_a_batch_that_is_not_finite_leaves_the_model_as_it_was():
+    model = make_model(TWO_SCALES, regularization_weight=0.01)
+    model.compile(optimizer=Adamax(1e-2), jit_compile=False)
+    model.train_step(images())
+    before = [v.numpy() for v in model.variables]
+    model.train_step(np.full_like(images(), np.nan))
+    assert int(model.optimizer.skipped_steps) == 1
+    # The power iterations went on, with the weights that there are.
+    vectors = {id(v) for v in model.spectral_norms.variables}
+    for variable, old in zip(model.variables, before, strict=True):
+        assert np.all(np.isfinite(variable.numpy())), variable.path
+        if id(variable) not in vectors:
+            np.testing.assert_array_equal(variable, old, variable.path)
+    model.train_step(images())
+    assert int(model.optimizer.skipped_steps) == 1
 
 
 def test_a_resumed_training_repeats_an_uninterrupted_one(tmp_path):

@@ -195,11 +195,21 @@ def test_bfloat16_networks_have_float32_latents():
             ),
             "must be divisible by 16",
         ),
+        ({"filters": (4, 0)}, r"filters\[1\] must be .*Received: .*=0"),
+        ({"bottlenecks": (0, 4)}, r"bottlenecks\[0\] must be .*Received: .*=0"),
+        ({"num_groups": (-1, 2)}, r"num_groups\[0\] must be .*Received: .*=-1"),
+        (
+            {"num_blocks": (1, 1.5)},
+            r"num_blocks\[1\] must be .*Received: .*1.5",
+        ),
     ],
 )
 def test_sizes_that_do_not_fit_are_named(sizes, message):
     with pytest.raises(ValueError, match=message):
         ResidualTopDown(IndependentBernoulli(_IMAGE), **{**_SIZES, **sizes})
+    if "upsampling" not in sizes:
+        with pytest.raises(ValueError, match=message):
+            ResidualBottomUp(_IMAGE, **{**_SIZES, **sizes})
 
 
 if __name__ == "__main__":

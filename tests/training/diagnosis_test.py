@@ -11,7 +11,7 @@ from keras_vae.models import VAE
 from keras_vae.objectives import Inference, LatentGroup
 from keras_vae.training import Adam, diagnose, make_strategy
 from keras_vae.training.diagnosis import name_some
-from tests.models.cases import binary_images, make_model
+from tests.models.cases import binary_images, make_model, make_nvae
 
 tfd = tfp.distributions
 
@@ -88,6 +88,43 @@ def test_names_the_first_layer():
     )
     assert lines[1] == f"First so is the output of layer {dense[0].path}."
     assert kernel.path in lines[2] or "more variables" in lines[2]
+
+
+@pytest.fixture(scope="module")
+def nvae():
+    model = make_nvae()
+    model.compile(optimizer=Adam(1e-3), jit_compile=False)
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def _diagnose_with_nan_in(model, variable):
+    before = variable.numpy()
+    variable.assign(np.full_like(before, np.nan))
+    try:
+        return diagnose(model, binary_images(), 0).splitlines()
+    finally:
+        variable.assign(before)
+
+
+def test_names_the_group_of_nvae(nvae):
+    head = nvae.decoder.posteriors[1]
+    terms, layer, _ = _diagnose_with_nan_in(nvae, head.bias)
+    # The weights of this layer have finite singular values.
+    assert terms == (
+        "In step 0 not finite are: the log-likelihood, the KL of latent group "
+        "2 of 2, the loss."
+    )
+    assert layer == f"First so is the output of layer {head.path}."
+
+
+def test_names_the_normalisation_and_the_regularisation_of_nvae(nvae):
+    norm = nvae.decoder.cells[1][0].norms[2]
+    terms, layer, _ = _diagnose_with_nan_in(nvae, norm.gamma)
+    assert "the KL of latent group 2 of 2, the regularisation" in terms
+    assert "group 1" not in terms
+    assert layer == f"First so is the output of layer {norm.path}."
+    assert not any("normalize" in n.__dict__ for n in nvae._flatten_layers())
 
 
 def test_names_the_images():

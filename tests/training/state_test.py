@@ -1,8 +1,12 @@
 """Tests that a checkpoint holds all that a run consists of."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
+from keras_vae.model_configs import NVAEConfig
+from keras_vae.training import Adamax
 from keras_vae.training.state import make_state
 from tests.training import experiments
 
@@ -50,6 +54,46 @@ def test_checkpoint_holds_every_variable(kind, model, tmp_path):
         if np.any(old.numpy() != new.numpy())
     ]
     assert missing == []
+
+
+def test_nvae_of_the_paper_trains_as_published():
+    """On MNIST: 400 epochs of 150 steps; small networks stand for them."""
+    config = dataclasses.replace(
+        NVAEConfig.from_preset("mnist"),
+        channels=4,
+        num_groups=1,
+        latent_channels=2,
+        pad=1,
+        num_blocks=1,
+        regularization_initial=1.0,
+    )
+    state = make_state(
+        config,
+        (6, 6, 1),
+        likelihood="bernoulli",
+        total_steps=60_000,
+        num_epochs=400,
+        seed=0,
+        precision="float32",
+    )
+    model, optimizer = state.model, state.optimizer
+    assert model.objective.balance
+    for step, beta in [(6, 1e-4), (9_000, 0.499667), (18_006, 1.0)]:
+        found = float(model.objective.kl_weight(step))
+        assert found == pytest.approx(beta, rel=1e-5)
+        weight = float(model.regularization_weight_at(step))
+        assert weight == pytest.approx(0.01**beta, rel=1e-4)
+    for epoch, rate in [(5, 0.01), (102, 0.00859179), (399, 1e-4)]:
+        optimizer.iterations.assign(150 * epoch)
+        assert float(optimizer.learning_rate) == pytest.approx(rate, rel=1e-5)
+    optimizer.iterations.assign(375)
+    assert float(optimizer.learning_rate) == pytest.approx(0.005)
+    assert isinstance(optimizer, Adamax)
+    assert (optimizer.beta_1, optimizer.beta_2) == (0.9, 0.999)
+    assert (optimizer.epsilon, optimizer.weight_decay) == (1e-3, 3e-4)
+    assert all(map(optimizer._use_weight_decay, model.trainable_variables))
+    assert optimizer.max_norm == optimizer.skip_factor == 0
+    assert not optimizer.use_ema
 
 
 if __name__ == "__main__":

@@ -5,10 +5,16 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from keras_vae.config import check_number
 from keras_vae.errors import UserError
 from keras_vae.model_configs import NVAEConfig
 
-__all__ = ["NVAEArchitecture", "groups_per_scale", "scale_shapes"]
+__all__ = [
+    "NVAEArchitecture",
+    "check_sizes",
+    "groups_per_scale",
+    "scale_shapes",
+]
 
 _OF_BOTH = ("pad", "channels", "num_blocks", "depth_scaled_init", "recompute")
 _OF_ENCODER = ("pre_cells", "encoder_cells")
@@ -23,6 +29,24 @@ _OF_DECODER = (
     "smooth_scale",
     "residual_prior",
 )
+
+
+def check_sizes(groups_per_scale: Sequence[int], **sizes: int) -> None:
+    """Raises UserError unless each scale has a group, and each size is one.
+
+    Args:
+        groups_per_scale: Latent groups of each scale.
+        **sizes: Whole numbers of at least 1, by their names.
+    """
+    if not groups_per_scale:
+        raise UserError(
+            "groups_per_scale must have an entry for each scale, one at least. "
+            f"Received: groups_per_scale={tuple(groups_per_scale)}"
+        )
+    for scale, count in enumerate(groups_per_scale):
+        check_number(f"groups_per_scale[{scale}]", count, 1, whole=True)
+    for name, size in sizes.items():
+        check_number(name, size, 1, whole=True)
 
 
 def groups_per_scale(

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from keras_vae.distributions import DistributionLayer
 from keras_vae.networks.hierarchy import Choose, LocScale, TopDownDecoder
-from keras_vae.networks.nvae.architecture import scale_shapes
+from keras_vae.networks.nvae.architecture import check_sizes, scale_shapes
 from keras_vae.networks.nvae.cells import DecoderCell
 from keras_vae.networks.nvae.convolution import WeightNormConv2D
 from keras_vae.networks.nvae.depth_scaling import (
@@ -99,6 +99,15 @@ class NVAEDecoder(TopDownDecoder):
         recompute: bool = False,
         **kwargs: Any,
     ):
+        check_sizes(
+            groups_per_scale,
+            channels=channels,
+            latent_channels=latent_channels,
+            decoder_cells=decoder_cells,
+            post_cells=post_cells,
+            decoder_expansion=decoder_expansion,
+            post_expansion=post_expansion,
+        )
         scales = scale_shapes(
             distribution.event_shape,
             pad,

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from keras_vae.networks.hierarchy import BottomUpEncoder
-from keras_vae.networks.nvae.architecture import scale_shapes
+from keras_vae.networks.nvae.architecture import check_sizes, scale_shapes
 from keras_vae.networks.nvae.cells import EncoderCell
 from keras_vae.networks.nvae.convolution import WeightNormConv2D
 from keras_vae.networks.nvae.depth_scaling import depth_factor, scale_cell
@@ -61,6 +61,12 @@ class NVAEEncoder(BottomUpEncoder):
         recompute: bool = False,
         **kwargs: Any,
     ):
+        check_sizes(
+            groups_per_scale,
+            channels=channels,
+            pre_cells=pre_cells,
+            encoder_cells=encoder_cells,
+        )
         super().__init__(image_shape, **kwargs)
         self.pad = pad
         self.channels = channels

@@ -208,6 +208,33 @@ def test_arguments_that_do_not_fit_the_images():
     assert scale_shapes((6, 8, 1), pad=2, **sizes) == ((5, 6, 16),)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"groups_per_scale": ()},
+            r"an entry for each scale.*Received: .*\(\)",
+        ),
+        (
+            {"groups_per_scale": (0,)},
+            r"groups_per_scale\[0\] must .* at least 1",
+        ),
+        ({"groups_per_scale": (2, 0)}, r"Received: groups_per_scale\[1\]=0"),
+        ({"groups_per_scale": (1.5,)}, r"whole number.*groups_per_scale\[0\]"),
+        ({"channels": 0}, "channels must be .* Received: channels=0"),
+    ],
+)
+def test_networks_without_a_size_are_refused(change, message):
+    image = (8, 8, 1)
+    sizes = {"channels": 4, "groups_per_scale": (1,), "num_blocks": 0, **change}
+    with pytest.raises(UserError, match=message):
+        NVAEEncoder(image, **sizes)
+    with pytest.raises(UserError, match=message):
+        NVAEDecoder(IndependentBernoulli(image), **sizes)
+    with pytest.raises(UserError, match="post_cells .* Received: post_cells=0"):
+        NVAEDecoder(IndependentBernoulli(image), post_cells=0)
+
+
 def test_an_odd_number_of_channels_is_fine_where_nothing_is_halved():
     sizes = {"channels": 7, "num_blocks": 0, "num_scales": 1}
     make_architecture(image_shape=(5, 5, 1), pad=0, **sizes)
