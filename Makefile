@@ -28,7 +28,7 @@ demo: $(VENV)/installed
 	@echo "Go on    $(BIN)/python apps/train.py --dataset=mnist"
 
 test: $(VENV)/installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n logical --maxprocesses=4 --dist=loadfile
 
 lint: $(VENV)/installed
 	$(BIN)/ruff format --check .

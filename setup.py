@@ -46,6 +46,7 @@ setup(
             "mypy>=1.15",
             "pre-commit>=4",
             "pytest>=8",
+            "pytest-xdist>=3.6",
             "pyyaml>=6",
             "ruff>=0.11",
             "trustme>=1.2",
