@@ -52,7 +52,9 @@ def run(main: Callable[[Sequence[str]], int | None]) -> None:
 
     def guarded(arguments: Sequence[str]) -> None:
         try:
-            sys.exit(main(arguments[1:]))
+            code = main(arguments[1:])
+            sys.stdout.flush()
+            sys.exit(code)
         except UserError as error:
             _fail(str(error))
         except KeyboardInterrupt:
@@ -60,20 +62,28 @@ def run(main: Callable[[Sequence[str]], int | None]) -> None:
             print("stopped by SIGINT", file=sys.stderr)
             sys.exit(interruption_code("SIGINT"))
         except BrokenPipeError:
-            # Who read our output has gone, as `| head` does.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(0)
+            _end_unread()
 
     app.run(guarded, flags_parser=_parse)
 
 
 def _parse(arguments: Sequence[str]) -> list[str]:
     try:
-        return flags.FLAGS(arguments)
-    except SystemExit:  # absl exits with 1 after --help.
-        sys.exit(0)
+        try:
+            return flags.FLAGS(arguments)
+        except SystemExit:  # absl exits with 1 after --help.
+            sys.stdout.flush()
+            sys.exit(0)
+    except BrokenPipeError:
+        _end_unread()
     except (flags.Error, UserError) as error:
         _fail(str(error))
+
+
+def _end_unread() -> NoReturn:
+    # Who read our output has gone, as `| head` does.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(0)
 
 
 def _fail(message: str) -> NoReturn:

@@ -1,5 +1,6 @@
 """Tests of `--help`: soon, and without TensorFlow."""
 
+import os
 import subprocess
 import sys
 import time
@@ -64,6 +65,23 @@ def test_help_of_train_tells_every_setting_of_the_model(tmp_path):
 def test_help_of_a_model_has_its_defaults(tmp_path):
     text = app.run("train", "--model=autoencoder", "--help", cwd=tmp_path)
     assert "(default: 'convolutional')" in text.stdout
+
+
+def test_help_whose_reader_has_gone_is_no_error(tmp_path):
+    reader, writer = os.pipe()
+    os.close(reader)
+    result = subprocess.run(
+        app.command("train", "--help"),
+        check=False,
+        cwd=tmp_path,
+        env=app.environment(),
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+    )
+    os.close(writer)
+    assert (result.returncode, result.stderr) == (0, "")
 
 
 if __name__ == "__main__":
