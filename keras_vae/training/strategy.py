@@ -84,9 +84,9 @@ def resolve_precision(precision: str) -> str:
 def resolve_jit(jit_compile: str, draws_change: bool = False) -> bool:
     """Returns whether XLA compiles the training step.
 
-    `auto` turns it on for GPUs, as Keras does, where it made a hierarchical
-    model 2.6 times as fast; and off for CPUs, where float32 was slower with
-    it, dense and residual networks alike (`benchmarks/RESULTS.md`).
+    `auto` turns it on for GPUs, as Keras does (a gain was seen, and not
+    measured with care), and off for CPUs, where float32 was slower with it,
+    dense and residual networks alike (`benchmarks/RESULTS.md`).
 
     Args:
         jit_compile: `auto`, `true` or `false`.
