@@ -36,6 +36,7 @@ _TRAINING = (
     "distribution",
     "precision",
     "jit_compile",
+    "batch_parts",
     "patience",
     "keep_checkpoints",
     "checkpoint_seconds",
@@ -111,6 +112,12 @@ def _define_training_flags() -> None:
         "Whether XLA compiles: auto, true, false.",
     )
     flags.DEFINE_integer(
+        "batch_parts",
+        default.batch_parts,
+        "Parts of a batch that the cores of a CPU work on side by side; 0: as "
+        "many as suit.",
+    )
+    flags.DEFINE_integer(
         "patience",
         default.patience,
         "Epochs without a better validation loss before stopping; 0: never.",
@@ -150,8 +157,13 @@ def main(arguments: Sequence[str]) -> int:
     from keras_vae.data import DataConfig
     from keras_vae.evaluation import EvaluationConfig
     from keras_vae.pipeline import run
-    from keras_vae.training import DivergedError, ExperimentConfig
+    from keras_vae.training import (
+        DivergedError,
+        ExperimentConfig,
+        share_cores,
+    )
 
+    share_cores(model, training)
     data = DataConfig(**cli.given_flags(*_DATA), resize=resize)
     evaluation = EvaluationConfig(
         num_importance_samples=values.num_importance_samples

@@ -181,6 +181,11 @@ class ModelConfig:
             )
 
     @property
+    def rows_are_independent(self) -> bool:
+        """Whether the loss of a batch is the mean of its images' losses."""
+        return not (self.free_bits or self.kl_balancing)
+
+    @property
     def draws_change(self) -> bool:
         """Whether a step draws more latents for an image late in the run."""
         return self.importance_samples > 1 and self.importance_start > 0
@@ -257,6 +262,9 @@ class TrainingConfig:
             processor has it, else float32. Weights, likelihoods and
             evaluation are float32 in any case.
         jit_compile: Whether XLA compiles the step: `auto`, `true`, `false`.
+        batch_parts: Parts of a batch that the cores of a CPU work on side by
+            side; 0 is as many as suit where TensorFlow's threads are set for
+            it, as `apps/train.py` sets them, else 1.
         patience: Epochs without a better validation ELBO after which the run
             stops; 0 never stops early.
         keep_checkpoints: Number of checkpoints that are kept.
@@ -269,6 +277,7 @@ class TrainingConfig:
     distribution: str = "auto"
     precision: str = "auto"
     jit_compile: str = "auto"
+    batch_parts: int = 0
     patience: int = 0
     keep_checkpoints: int = 3
     checkpoint_seconds: float = 30.0
@@ -281,6 +290,7 @@ class TrainingConfig:
         check_choice("distribution", self.distribution, DISTRIBUTIONS)
         check_choice("precision", self.precision, PRECISIONS)
         check_choice("jit_compile", self.jit_compile, ("auto", "true", "false"))
+        check_number("batch_parts", self.batch_parts, 0, whole=True)
         check_number("patience", self.patience, 0, whole=True)
         check_number("keep_checkpoints", self.keep_checkpoints, 1, whole=True)
         check_number("checkpoint_seconds", self.checkpoint_seconds, 0)

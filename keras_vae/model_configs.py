@@ -257,6 +257,10 @@ class NVAEConfig(ModelConfig):
             )
         super().__post_init__()
 
+    @property
+    def rows_are_independent(self) -> bool:
+        return False  # Batch normalisation looks at the whole batch.
+
     @classmethod
     def from_preset(cls, preset: str) -> "NVAEConfig":
         """Returns the configuration of a name in `PRESETS`.

@@ -37,6 +37,11 @@ class GenerativeModel(keras.Model):
             None for one without an axis of its own; see
             `keras_vae.objectives`.
         seed: Base of all noise in `fit` and `evaluate`.
+
+    Attributes:
+        batch_parts: Parts into which a training step takes its batch, each
+            with noise of its own, so that they can be worked on side by side.
+            Only for losses that are means over the images.
     """
 
     METRICS: tuple[str, ...] = ()
@@ -72,6 +77,7 @@ class GenerativeModel(keras.Model):
         self.decoder = decoder
         self.objective = objective
         self.seed = seed
+        self.batch_parts = 1
         self._trackers = {
             name: keras.metrics.Mean(name=name)
             for name in ("loss", *self.METRICS)
@@ -268,11 +274,13 @@ class GenerativeModel(keras.Model):
         step = self.optimizer.iterations
         seed = seeds.replica(seeds.fold_in(seeds.from_int(self.seed), step))
         with tf.GradientTape() as tape:
-            inference, losses = self.infer_losses(
-                image, condition, seed, step, training=True
-            )
+            passes = [
+                self.infer_losses(part, given, own, step, training=True)
+                for part, given, own in self._parts(image, condition, seed)
+            ]
+            means = [tf.reduce_mean(losses) for _, losses in passes]
             # The optimizer sums gradients over the replicas.
-            loss = tf.reduce_mean(losses) + self.regularization(step)
+            loss = tf.add_n(means) / len(means) + self.regularization(step)
             loss /= self.distribute_strategy.num_replicas_in_sync
             scaled = self.optimizer.scale_loss(loss)
         variables = self.trainable_variables
@@ -280,7 +288,25 @@ class GenerativeModel(keras.Model):
         # A loss can be NaN where its gradient is not: the optimizer must see.
         gradients[0] += 0.0 * scaled
         self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
-        return self._update(losses, inference, skip_non_finite=True)
+        for inference, losses in passes:
+            self._update(losses, inference, skip_non_finite=True)
+        return self.get_metrics_result()
+
+    def _parts(
+        self, image: tf.Tensor, condition: dict[str, tf.Tensor], seed: tf.Tensor
+    ) -> list[tuple[tf.Tensor, dict[str, tf.Tensor], tf.Tensor]]:
+        """Returns images, keywords and seed of each part of a batch."""
+        if self.batch_parts == 1:
+            return [(image, condition, seed)]
+        images = tf.split(image, self.batch_parts)
+        given = [
+            dict(zip(condition, values, strict=True))
+            for values in zip(
+                *(tf.split(v, self.batch_parts) for v in condition.values())
+            )
+        ] or [{}] * self.batch_parts
+        own = [seeds.fold_in(seed, i) for i in range(self.batch_parts)]
+        return list(zip(images, given, own, strict=True))
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         image, condition = self.unpack(data)

@@ -4,7 +4,7 @@ from keras_vae.training.diagnosis import diagnose
 from keras_vae.training.divergence import DivergedError
 from keras_vae.training.experiment import ExperimentConfig, RunFolder
 from keras_vae.training.optimizer import Adam, Adamax
-from keras_vae.training.strategy import make_strategy
+from keras_vae.training.strategy import make_strategy, share_cores
 from keras_vae.training.trainer import (
     TrainResult,
     load_trained,
@@ -23,5 +23,6 @@ __all__ = [
     "load_trained",
     "make_strategy",
     "resolve_data",
+    "share_cores",
     "train",
 ]

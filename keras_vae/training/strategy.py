@@ -1,18 +1,25 @@
 """Where the model is trained: strategies, and what the devices can do."""
 
 import functools
+import os
 import pathlib
 
 import tensorflow as tf
 
+from keras_vae.config import ModelConfig, TrainingConfig
 from keras_vae.errors import UserError
 
 __all__ = [
     "check_batch_size",
     "make_strategy",
+    "resolve_batch_parts",
     "resolve_jit",
     "resolve_precision",
+    "share_cores",
 ]
+
+# Fewest images of a part of a batch: parts of 32 were slower than parts of 64.
+_PART_ROWS = 64
 
 
 @functools.cache
@@ -51,6 +58,70 @@ def check_batch_size(strategy: tf.distribute.Strategy, batch_size: int) -> None:
             f"The batch size must be divisible by the number of replicas, "
             f"{replicas}. Received: batch_size={batch_size}"
         )
+
+
+def share_cores(model: ModelConfig, training: TrainingConfig) -> None:
+    """Tells TensorFlow to work on the parts of a batch side by side.
+
+    By default all cores work on one operation at a time, and wait for the
+    slowest of them after each. Where the operations of a small model are
+    short, parts of a batch on a core each are faster (`benchmarks/RESULTS.md`).
+
+    It must come before TensorFlow's first operation. Without effect where
+    there is a GPU, or where the batch is not going to be parted.
+    """
+    if tf.config.list_physical_devices("GPU"):
+        return
+    parts = training.batch_parts or _suitable_parts(model, training)
+    if parts > 1:
+        threads = max(_num_cores() // parts, 1)
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(parts)
+
+
+def resolve_batch_parts(
+    model: ModelConfig, training: TrainingConfig, num_replicas: int
+) -> int:
+    """Returns into how many parts a replica's batch goes.
+
+    Raises:
+        UserError: If the model's loss is not a mean over the images, or the
+            batch does not divide.
+    """
+    parts = training.batch_parts
+    if not parts:
+        shared = tf.config.threading.get_intra_op_parallelism_threads() > 0
+        return _suitable_parts(model, training) if shared else 1
+    if parts > 1 and not model.rows_are_independent:
+        raise UserError(
+            "The loss looks at a batch as a whole (batch normalisation, "
+            "free_bits or kl_balancing): leave out --batch_parts. "
+            f"Received: --model={model.model} --batch_parts={parts}"
+        )
+    if model.batch_size % (parts * num_replicas):
+        raise UserError(
+            f"The batch size must be divisible by {num_replicas} (replicas) "
+            f"times batch_parts. Received: batch_size={model.batch_size}, "
+            f"--batch_parts={parts}"
+        )
+    return parts
+
+
+def _suitable_parts(model: ModelConfig, training: TrainingConfig) -> int:
+    """Returns one part for each core, if the parts are large enough."""
+    if training.distribution == "mirrored" or not model.rows_are_independent:
+        return 1
+    most = min(_num_cores(), model.batch_size // _PART_ROWS)
+    return max(
+        (n for n in range(1, most + 1) if model.batch_size % n == 0), default=1
+    )
+
+
+def _num_cores() -> int:
+    """Returns the cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # Not on macOS.
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _cpu_has_bfloat16() -> bool:

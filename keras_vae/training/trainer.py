@@ -34,6 +34,7 @@ from keras_vae.training.state import TrainingState, make_state
 from keras_vae.training.strategy import (
     check_batch_size,
     make_strategy,
+    resolve_batch_parts,
     resolve_jit,
     resolve_precision,
 )
@@ -131,12 +132,14 @@ def train(
     folder.check(experiment, resume)
     strategy = make_strategy(length.distribution)
     check_batch_size(strategy, config.batch_size)
+    parts = resolve_batch_parts(config, length, strategy.num_replicas_in_sync)
     resolved = resolve_data(experiment.data, config)
     dataset = dataset or load(experiment.data)
     epoch = steps_per_epoch(dataset.splits["train"], config.batch_size)
     resolved["precision"] = resolve_precision(length.precision)
     with strategy.scope():
         state = _compiled_state(experiment, dataset, resolved, epoch)
+    state.model.batch_parts = parts
     folder.start(experiment, dataset.image_shape, state.model.class_names)
     checkpoints = Checkpoints(
         state,
@@ -158,6 +161,7 @@ def train(
         ),
         "jit_compile": bool(state.model.jit_compile),
         "num_replicas": strategy.num_replicas_in_sync,
+        "batch_parts": parts,
         **resolved,
     }
     folder.update_results({"training": summary})

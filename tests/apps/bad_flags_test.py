@@ -28,6 +28,7 @@ from tests.apps import app
         (["--precision=float64"], ["precision", "float32"]),
         (["--jit_compile=maybe"], ["jit_compile"]),
         (["--num_cpu_devices=0"], ["num_cpu_devices must be at least 1"]),
+        (["--batch_parts=-1"], ["batch_parts must be", "=-1"]),
         (["--resize=32"], ["--resize=32,32", "Received: --resize=32"]),
         (["--config.learning_rate=nan"], ["config.learning_rate must be"]),
         (["--config.learning_rate=0"], ["config.learning_rate", "above 0"]),

@@ -132,6 +132,15 @@ def test_batch_that_does_not_divide_over_the_replicas(tmp_path):
     )
 
 
+def test_batch_of_nvae_that_cannot_be_parted(tmp_path):
+    _write_images(tmp_path / "images")
+    _nvae_refused(
+        tmp_path,
+        "--batch_parts=2",
+        parts=["as a whole", "--model=nvae --batch_parts=2"],
+    )
+
+
 def test_wrong_setting_of_the_evaluation_at_the_end(tmp_path):
     flags = ["--dataset=mnist_5k", "--num_importance_samples=0"]
     parts = ["num_importance_samples must be at least 1"]

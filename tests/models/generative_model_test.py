@@ -125,6 +125,52 @@ def test_training_loss_is_that_of_the_seed_of_the_step():
         assert loss == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.parametrize("seed", [0, 7])
+def test_parts_of_a_batch_have_noise_of_their_own(seed):
+    images = binary_images(4)
+    model = compiled(optimizer=keras.optimizers.SGD(0.0), seed=seed)
+    model.batch_parts = 2
+    (loss,) = losses(model, images, epochs=1)
+    key = seeds.fold_in(seeds.fold_in(seeds.from_int(seed), 0), 0)
+    passes = [
+        model.infer(part, model.encode(part), seeds.fold_in(key, index))
+        for index, part in enumerate(np.split(images, 2))
+    ]
+    expected = -float(np.mean([p.elbo for p in passes]))
+    assert loss == pytest.approx(expected, rel=1e-5)
+    first, second = (
+        (p.groups[0].sample - p.groups[0].posterior.mean())
+        / p.groups[0].posterior.stddev()
+        for p in passes
+    )
+    assert np.abs(first - second).min() > 1e-3
+
+
+@pytest.mark.parametrize("parts", [2, 4])
+@pytest.mark.parametrize("architecture", ["dense", "residual"])
+def test_parts_of_a_batch_add_up_to_the_whole(architecture, parts):
+    # A plain autoencoder draws nothing: parts change nothing but rounding.
+    whole, parted = (
+        compiled(
+            "autoencoder",
+            optimizer=keras.optimizers.SGD(0.01),
+            architecture=architecture,
+        )
+        for _ in range(2)
+    )
+    parted.batch_parts = parts
+    images = grey_images(8)
+    names = {"loss", "squared_error"}
+    logs = [
+        model.fit(images, batch_size=8, epochs=3, verbose=0).history
+        for model in (whole, parted)
+    ]
+    for name in names:
+        np.testing.assert_allclose(logs[0][name], logs[1][name], rtol=1e-5)
+    for one, two in zip(whole.weights, parted.weights, strict=True):
+        np.testing.assert_allclose(one.numpy(), two.numpy(), atol=1e-6)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_evaluate_repeats_itself_and_weighs_each_image_alike(kind):
     model = compiled(kind)

@@ -5,8 +5,10 @@ import pathlib
 import pytest
 import tensorflow as tf
 
+from keras_vae.config import TrainingConfig
 from keras_vae.errors import UserError
-from keras_vae.training import make_strategy, strategy
+from keras_vae.model_configs import HierarchicalConfig, NVAEConfig, VAEConfig
+from keras_vae.training import make_strategy, share_cores, strategy
 
 
 @pytest.mark.parametrize(
@@ -33,6 +35,79 @@ def test_batch_must_divide_over_the_replicas():
     strategy.check_batch_size(mirrored, 8)
     with pytest.raises(UserError, match=r"replicas, 2\. Received: .*size=7"):
         strategy.check_batch_size(mirrored, 7)
+
+
+@pytest.fixture
+def threads(monkeypatch):
+    """What TensorFlow was told, instead of telling it: it has begun to work."""
+    told = {"intra": 0, "inter": 0}
+    for kind in told:
+        name = f"{kind}_op_parallelism_threads"
+        monkeypatch.setattr(
+            tf.config.threading,
+            f"set_{name}",
+            lambda count, kind=kind: told.update({kind: count}),
+        )
+        monkeypatch.setattr(
+            tf.config.threading, f"get_{name}", lambda kind=kind: told[kind]
+        )
+    return told
+
+
+@pytest.mark.parametrize(
+    ("cores", "model", "training", "intra", "parts"),
+    [
+        (1, VAEConfig(), {}, 0, 1),
+        (2, VAEConfig(), {}, 1, 2),
+        (2, HierarchicalConfig(), {}, 1, 2),
+        (2, HierarchicalConfig(batch_size=127), {}, 0, 1),
+        (2, HierarchicalConfig(batch_size=126), {}, 0, 1),
+        (2, HierarchicalConfig(free_bits=0.1), {}, 0, 1),
+        (2, HierarchicalConfig(kl_balancing=True), {}, 0, 1),
+        (2, NVAEConfig(batch_size=128), {}, 0, 1),
+        (2, VAEConfig(), {"distribution": "mirrored"}, 0, 1),
+        (2, VAEConfig(), {"batch_parts": 1}, 0, 1),
+        (8, VAEConfig(), {}, 4, 2),
+        (8, VAEConfig(batch_size=320), {}, 1, 5),
+        (8, VAEConfig(), {"batch_parts": 4}, 2, 4),
+        (2, VAEConfig(), {"batch_parts": 4}, 1, 4),
+    ],
+)
+def test_cores_are_shared_by_parts_of_the_batch(
+    monkeypatch, threads, cores, model, training, intra, parts
+):
+    monkeypatch.setattr(strategy, "_num_cores", lambda: cores)
+    training = TrainingConfig(**training)
+    share_cores(model, training)
+    assert threads["intra"] == intra
+    assert threads["inter"] == (parts if intra else 0)
+    assert strategy.resolve_batch_parts(model, training, 1) == parts
+
+
+def test_auto_parts_need_threads_that_are_shared(threads):
+    config = HierarchicalConfig()
+    assert strategy.resolve_batch_parts(config, TrainingConfig(), 1) == 1
+
+
+def test_cores_are_left_alone_where_there_is_a_gpu(monkeypatch, threads):
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [0])
+    share_cores(HierarchicalConfig(), TrainingConfig(batch_parts=2))
+    assert threads == {"intra": 0, "inter": 0}
+
+
+@pytest.mark.parametrize(
+    ("model", "replicas", "message"),
+    [
+        (VAEConfig(batch_size=63), 1, r"batch_parts\. .*size=63, .*parts=2"),
+        (VAEConfig(batch_size=66), 2, r"by 2 \(replicas\) times"),
+        (NVAEConfig(), 1, r"as a whole .*model=nvae --batch_parts=2"),
+        (VAEConfig(free_bits=1.0), 1, r"leave out --batch_parts"),
+    ],
+)
+def test_batch_that_cannot_be_parted(model, replicas, message):
+    training = TrainingConfig(batch_parts=2)
+    with pytest.raises(UserError, match=message):
+        strategy.resolve_batch_parts(model, training, replicas)
 
 
 @pytest.mark.parametrize(
