@@ -37,9 +37,15 @@ def config(case: dict[str, Any]) -> HierarchicalConfig:
 
 
 def make(case: dict[str, Any], **changes: Any) -> TrainingState:
-    """Makes model and optimizer as the trainer does, in `case["precision"]`."""
+    """Makes model and optimizer as the trainer does.
+
+    Args:
+        case: `precision`, and perhaps `settings` of the model and `parts` of a
+            batch.
+        **changes: Further settings.
+    """
     settings = {**case.get("settings", {}), **changes}
-    return make_state(
+    state = make_state(
         HierarchicalConfig(**settings),
         _SHAPE,
         likelihood="bernoulli",
@@ -47,6 +53,8 @@ def make(case: dict[str, Any], **changes: Any) -> TrainingState:
         seed=0,
         precision=case["precision"],
     )
+    state.model.batch_parts = case.get("parts", 1)
+    return state
 
 
 def make_step(state: TrainingState, stage: str) -> Callable[..., Any]:
@@ -71,9 +79,11 @@ def make_step(state: TrainingState, stage: str) -> Callable[..., Any]:
         seed = seeds.replica(seed)
         variables = model.trainable_variables
         with tf.GradientTape() as tape:
-            features = model.encode(image, training=True)
-            inference = model.infer(image, features, seed, training=True)
-            loss = tf.reduce_mean(model.objective(inference, index))
+            losses = [
+                _losses(model, part, own, index)
+                for part, own in _parts(image, seed, model.batch_parts)
+            ]
+            loss = tf.reduce_mean(tf.concat(losses, axis=0))
         if stage == "forward":
             return loss
         gradients = tape.gradient(loss, [v.value for v in variables])
@@ -85,11 +95,29 @@ def make_step(state: TrainingState, stage: str) -> Callable[..., Any]:
     return step
 
 
+def _parts(
+    image: tf.Tensor, seed: tf.Tensor, count: int
+) -> list[tuple[tf.Tensor, tf.Tensor]]:
+    """Returns images and seed of each part of a batch."""
+    if count == 1:
+        return [(image, seed)]
+    images = tf.split(image, count)
+    return [(part, seeds.fold_in(seed, i)) for i, part in enumerate(images)]
+
+
+def _losses(
+    model: Any, image: tf.Tensor, seed: tf.Tensor, step: tf.Tensor
+) -> tf.Tensor:
+    features = model.encode(image, training=True)
+    inference = model.infer(image, features, seed, training=True)
+    return model.objective(inference, step)
+
+
 def parts(case: dict[str, Any]) -> dict[str, float]:
     """Times the step with its parts added one after the other.
 
     Args:
-        case: `precision`, `repeats` and perhaps `settings`.
+        case: As for `make`, and `repeats`.
 
     Returns:
         Name of what was added last -> median seconds of a step.
@@ -220,25 +248,28 @@ def _needed(graph: Any) -> list[tf.Operation]:
 def convolutions(case: dict[str, Any]) -> dict[str, Any]:
     """Times the convolutions of a training step by themselves.
 
+    Those of the parts of a batch run side by side, as in the step.
+
     Returns:
         `seconds` and `flops` of all of them, one after the other, and
         `shapes`, the same for each distinct one with all its occurrences,
-        its `input` and `filter` and its `count`.
+        its `input` and `filter`, those of a part, and its `count` in one.
     """
-    state = make(case)
+    count = case.get("parts", 1)
+    state = make({**case, "parts": 1})
     step = _function(make_step(state, "backward"))
-    batch = config(case).batch_size
+    batch = config(case).batch_size // count
     graph = step.get_concrete_function(tf.TensorSpec([batch, *_SHAPE])).graph
     shapes = []
     for conv, counts in find_convolutions(graph).items():
-        seconds = _convolution_seconds(conv, case["repeats"])
+        seconds = _convolution_seconds(conv, case["repeats"], count)
         shapes.append(
             {
                 "input": conv.input,
                 "filter": conv.filter,
                 "count": counts[0],
                 "seconds": sum(n * s for n, s in zip(counts, seconds)),
-                "flops": sum(counts) * conv.flops,
+                "flops": count * sum(counts) * conv.flops,
             }
         )
     return {
@@ -248,13 +279,21 @@ def convolutions(case: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _convolution_seconds(conv: Convolution, repeats: int) -> list[float]:
-    """Returns seconds of forward, filter's gradient, input's gradient."""
+def _convolution_seconds(
+    conv: Convolution, repeats: int, parts: int
+) -> list[float]:
+    """Returns seconds of forward, filter's gradient, input's gradient.
+
+    Args:
+        conv: The convolution.
+        repeats: Measurements of each.
+        parts: So many of it run side by side.
+    """
     dtype = tf.as_dtype(conv.dtype)
     x, w, y = (
         [
             tf.cast(tf.random.stateless_normal(shape, (index, i)), dtype)
-            for index in range(_COPIES)
+            for index in range(_COPIES * parts)
         ]
         for i, shape in enumerate((conv.input, conv.filter, conv.output))
     )
@@ -276,24 +315,27 @@ def _convolution_seconds(conv: Convolution, repeats: int) -> list[float]:
             input_sizes=conv.input, filter=w[i], out_backprop=y[i], **options
         ),
     }
-    functions = {name: _chain(one) for name, one in passes.items()}
+    functions = {name: _chains(one, parts) for name, one in passes.items()}
     seconds = _median_seconds(functions, (), repeats)
     return [seconds[name] / _COPIES for name in passes]
 
 
-def _chain(one: Callable[[int], tf.Tensor]) -> Callable[[], Any]:
-    """Runs `one` on each of the copies, one after the other, in a graph.
+def _chains(one: Callable[[int], tf.Tensor], parts: int) -> Callable[[], Any]:
+    """Runs `one` on each of the copies, as many chains of them as `parts`.
 
-    Other data each time, so that nothing is computed once for all or stays
-    in the cache.
+    In a chain they follow each other, with other data each time, so that
+    nothing is computed once for all or stays in the cache.
     """
 
     @_function
-    def chain() -> list[tf.Tensor]:
+    def chains() -> list[tf.Tensor]:
         outputs: list[tf.Tensor] = []
-        for index in range(_COPIES):
-            with tf.control_dependencies(outputs[-1:]):
-                outputs.append(one(index))
+        for start in range(0, _COPIES * parts, _COPIES):
+            last: list[tf.Tensor] = []
+            for index in range(start, start + _COPIES):
+                with tf.control_dependencies(last):
+                    last = [one(index)]
+                outputs += last
         return outputs
 
-    return chain.get_concrete_function()
+    return chains.get_concrete_function()

@@ -6,6 +6,7 @@ Measures, each in a process of its own and for each precision: training with
 `fit` and all the trainer's callbacks; a bare loop over the same model,
 optimizer and data; the convolutions of the step alone; and the step with its
 parts added one after the other. Without `--mnist` the images are random.
+`--batch_parts=1` gives all cores one operation at a time, as TensorFlow does.
 """
 
 import argparse
@@ -71,6 +72,7 @@ def fit(case: dict[str, Any]) -> dict[str, float]:
             epochs=case["epochs"],
             precision=case["precision"],
             jit_compile="false",
+            batch_parts=case.get("parts", 1),
         ),
     )
     timer = Timer()
@@ -193,6 +195,20 @@ def _shapes_table(shapes: list[dict[str, Any]]) -> str:
     return "\n".join(rows)
 
 
+def _work(case: dict[str, Any]) -> dict[str, Any]:
+    """Measures in this process, whose cores the parts of a batch share."""
+    from keras_vae.config import TrainingConfig
+    from keras_vae.training import share_cores
+    from keras_vae.training.strategy import resolve_batch_parts
+
+    model = hierarchy_parts.config(case)
+    training = TrainingConfig(batch_parts=case["batch_parts"])
+    share_cores(model, training)
+    parts = resolve_batch_parts(model, training, 1)
+    measured = WORKERS[case["kind"]]({**case, "parts": parts})
+    return {"parts": parts, "measured": measured}
+
+
 def _flags(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument(
@@ -202,6 +218,9 @@ def _flags(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, default=3, help="at least 2")
     parser.add_argument("--steps", type=int, default=160, help="of the loop")
     parser.add_argument("--repeats", type=int, default=20, help="of the parts")
+    parser.add_argument(
+        "--batch_parts", type=int, default=0, help="0: as the trainer chooses"
+    )
     parser.add_argument(
         "--precisions", nargs="+", default=["float32", "mixed_bfloat16"]
     )
@@ -234,23 +253,30 @@ def main(arguments: Sequence[str] | None = None) -> None:
     flags = _flags(arguments)
     if flags.worker:
         case = json.loads(flags.worker)
-        print(json.dumps(WORKERS[case["kind"]](case)), flush=True)
+        print(json.dumps(_work(case)), flush=True)
         return
     print(f"Machine: {processes.machine()}.", flush=True)
-    settings = {n: getattr(flags, n) for n in ("epochs", "steps", "repeats")}
+    names = ("epochs", "steps", "repeats", "batch_parts")
+    settings = {name: getattr(flags, name) for name in names}
     with tempfile.TemporaryDirectory() as folder:
         data = str(pathlib.Path(folder) / "images.npy")
         np.save(data, _load(flags))
         for precision in flags.precisions:
             case = {**settings, "data": data, "precision": precision}
-            results = {
+            answers = {
                 kind: processes.run_worker(
                     "benchmarks.hierarchy_speed", {**case, "kind": kind}
                 )
                 for kind in WORKERS
             }
             batch = hierarchy_parts.config(case).batch_size
-            print(f"\n{precision}:\n\n{report(results, batch)}", flush=True)
+            results = {kind: a["measured"] for kind, a in answers.items()}
+            parts = answers["fit"]["parts"]
+            print(
+                f"\n{precision}, parts of a batch: {parts}\n\n"
+                f"{report(results, batch)}",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -110,17 +110,17 @@ class HierarchicalConfig(ModelConfig):
     """
 
     model: str = "hierarchical"
-    filters: tuple[int, ...] = (32, 64)
+    filters: tuple[int, ...] = (32, 96)
     bottlenecks: tuple[int, ...] = (16, 32)
-    encoder_blocks: tuple[int, ...] = (1, 2)
-    decoder_blocks: tuple[int, ...] = (1, 0)
-    num_groups: tuple[int, ...] = (0, 4)
+    encoder_blocks: tuple[int, ...] = (1, 3)
+    decoder_blocks: tuple[int, ...] = (2, 0)
+    num_groups: tuple[int, ...] = (0, 5)
     latent_channels: int = 8
     top_latent_dim: int = 32
     dense_units: int = 256
     activation: str = "elu"
     upsampling: str = "depth_to_space"
-    learning_rate: float = 6e-3
+    learning_rate: float = 5e-3
 
     def __post_init__(self) -> None:
         check_choice("model", self.model, ("hierarchical",))

@@ -296,17 +296,19 @@ class GenerativeModel(keras.Model):
         self, image: tf.Tensor, condition: dict[str, tf.Tensor], seed: tf.Tensor
     ) -> list[tuple[tf.Tensor, dict[str, tf.Tensor], tf.Tensor]]:
         """Returns images, keywords and seed of each part of a batch."""
-        if self.batch_parts == 1:
+        count = self.batch_parts
+        if count == 1:
             return [(image, condition, seed)]
-        images = tf.split(image, self.batch_parts)
-        given = [
-            dict(zip(condition, values, strict=True))
-            for values in zip(
-                *(tf.split(v, self.batch_parts) for v in condition.values())
+        images = tf.split(image, count)
+        split = {name: tf.split(v, count) for name, v in condition.items()}
+        return [
+            (
+                images[index],
+                {name: values[index] for name, values in split.items()},
+                seeds.fold_in(seed, index),
             )
-        ] or [{}] * self.batch_parts
-        own = [seeds.fold_in(seed, i) for i in range(self.batch_parts)]
-        return list(zip(images, given, own, strict=True))
+            for index in range(count)
+        ]
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         image, condition = self.unpack(data)

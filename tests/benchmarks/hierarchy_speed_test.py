@@ -81,6 +81,13 @@ def test_convolutions_of_the_model_are_timed(case):
     assert min(s["seconds"] for s in shapes) > 0
 
 
+def test_convolutions_of_parts_do_the_same_work(case):
+    whole = hierarchy_parts.convolutions(case)
+    parted = hierarchy_parts.convolutions({**case, "parts": 2})
+    assert parted["flops"] == whole["flops"]
+    assert {s["input"][0] for s in parted["shapes"]} == {2}
+
+
 def test_parts_are_timed_in_order(case):
     parts = hierarchy_parts.parts(case)
     assert next(iter(parts)) == "the forward pass and the loss"
@@ -88,7 +95,9 @@ def test_parts_are_timed_in_order(case):
     assert min(parts.values()) > 0
 
 
-def test_the_bare_step_does_what_the_step_of_the_model_does(case):
+@pytest.mark.parametrize("parts", [1, 2])
+def test_the_bare_step_does_what_the_step_of_the_model_does(case, parts):
+    case = {**case, "parts": parts}
     image = tf.cast(
         tf.random.stateless_uniform([4, 28, 28, 1], (1, 2)) < 0.3, "float32"
     )

@@ -123,5 +123,21 @@ def test_two_replicas(trained_run, tmp_path):
     assert (tmp_path / "model" / "1" / "saved_model.pb").is_file()
 
 
+def test_parts_of_a_batch(trained_run, tmp_path):
+    _succeeds(
+        "train",
+        *trained_run.flags,
+        "--epochs=1",
+        "--batch_parts=2",
+        "--workdir=run",
+        "--noexport",
+        cwd=tmp_path,
+    )
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert results["training"]["batch_parts"] == 2
+    assert results["training"]["steps"] == pytest.approx(31, abs=16)
+    assert results["test"]["nll"]["nats_per_image"] < 300
+
+
 if __name__ == "__main__":
     raise SystemExit(pytest.main([__file__]))
