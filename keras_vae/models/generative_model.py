@@ -270,14 +270,9 @@ class GenerativeModel(keras.Model):
         return list(self._trackers.values())
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
-        image, condition = self.unpack(data)
         step = self.optimizer.iterations
-        seed = seeds.replica(seeds.fold_in(seeds.from_int(self.seed), step))
         with tf.GradientTape() as tape:
-            passes = [
-                self.infer_losses(part, given, own, step, training=True)
-                for part, given, own in self._parts(image, condition, seed)
-            ]
+            passes = self.training_passes(data, step)
             means = [tf.reduce_mean(losses) for _, losses in passes]
             # The optimizer sums gradients over the replicas.
             loss = tf.add_n(means) / len(means) + self.regularization(step)
@@ -292,20 +287,29 @@ class GenerativeModel(keras.Model):
             self._update(losses, inference, skip_non_finite=True)
         return self.get_metrics_result()
 
-    def _parts(
-        self, image: tf.Tensor, condition: dict[str, tf.Tensor], seed: tf.Tensor
-    ) -> list[tuple[tf.Tensor, dict[str, tf.Tensor], tf.Tensor]]:
-        """Returns images, keywords and seed of each part of a batch."""
+    def training_passes(
+        self, data: Any, step: tf.Tensor
+    ) -> list[tuple[Inference, tf.Tensor]]:
+        """Returns what `infer_losses` does, for each part of a batch.
+
+        Args:
+            data: The batch, as `unpack` takes it.
+            step: Training step; with `seed` and the replica it is the noise.
+        """
+        image, condition = self.unpack(data)
+        seed = seeds.replica(seeds.fold_in(seeds.from_int(self.seed), step))
         count = self.batch_parts
         if count == 1:
-            return [(image, condition, seed)]
+            return [self.infer_losses(image, condition, seed, step, True)]
         images = tf.split(image, count)
         split = {name: tf.split(v, count) for name, v in condition.items()}
         return [
-            (
+            self.infer_losses(
                 images[index],
                 {name: values[index] for name, values in split.items()},
                 seeds.fold_in(seed, index),
+                step,
+                training=True,
             )
             for index in range(count)
         ]

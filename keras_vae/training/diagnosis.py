@@ -7,7 +7,6 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_vae import seeds
 from keras_vae.models import GenerativeModel
 from keras_vae.networks.nvae import BatchNormalization
 from keras_vae.objectives import Inference
@@ -112,24 +111,25 @@ def _replay(
 def _replay_replica(
     model: GenerativeModel, batch: Any, step: tf.Tensor
 ) -> _Replica:
-    image, condition = model.unpack(batch)
     # As `GenerativeModel.train_step` does it.
-    seed = seeds.replica(seeds.fold_in(seeds.from_int(model.seed), step))
     with tf.GradientTape() as tape:
-        inference, losses = model.infer_losses(
-            image, condition, seed, step, training=True
-        )
+        passes = model.training_passes(batch, step)
         regularization = tf.convert_to_tensor(
             model.regularization(step), tf.float32
         )
-        loss = tf.reduce_mean(losses) + regularization
+        means = [tf.reduce_mean(losses) for _, losses in passes]
+        loss = tf.add_n(means) / len(means) + regularization
         loss /= model.distribute_strategy.num_replicas_in_sync
         scaled = model.optimizer.scale_loss(loss)
     variables = [v.value for v in model.trainable_variables]
     gradients = [_not_finite(g) for g in tape.gradient(scaled, variables)]
-    values = {"the images": image, **_terms(model, inference)}
-    values |= {"the regularisation": regularization, "the loss": losses}
-    return {name: _not_finite(x) for name, x in values.items()}, gradients
+    found: dict[str, bool] = {}
+    for inference, losses in passes:
+        values = {"the images": inference.image, **_terms(model, inference)}
+        values |= {"the regularisation": regularization, "the loss": losses}
+        for name, value in values.items():
+            found[name] = found.get(name, False) or _not_finite(value)
+    return found, gradients
 
 
 def _terms(model: GenerativeModel, inference: Inference) -> dict[str, Any]:

@@ -133,7 +133,6 @@ def test_batch_that_does_not_divide_over_the_replicas(tmp_path):
 
 
 def test_batch_of_nvae_that_cannot_be_parted(tmp_path):
-    _write_images(tmp_path / "images")
     _nvae_refused(
         tmp_path,
         "--batch_parts=2",

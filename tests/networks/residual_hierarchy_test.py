@@ -60,30 +60,30 @@ def test_the_default_has_the_size_that_its_parts_add_up_to():
         return conv(1, filters, inner) + mix + conv(1, inner, filters)
 
     group = (
-        conv(1, 64, 64)
+        conv(1, 96, 64)
         + 2 * conv(3, 32, 32)
         + conv(1, 32, 16)
         + conv(1, 32, 8)
-        + conv(1, 40, 64)
+        + conv(1, 40, 96)
     )
     encoder = (
         conv(3, 4, 32)
         + block(32, 16)
-        + conv(2, 32, 64)
-        + 2 * block(64, 32)
-        + conv(1, 64, 128)
-        + conv(1, 64, 16)
+        + conv(2, 32, 96)
+        + 3 * block(96, 32)
+        + conv(1, 96, 160)
+        + conv(1, 96, 16)
         + conv(1, 784, 256)
     )
     decoder = (
         conv(1, 256, 64)
         + conv(1, 32, 256)
         + conv(1, 256, 784)
-        + conv(1, 16, 64)
-        + 7 * 7 * 64
-        + 4 * group
-        + conv(1, 64, 128)
-        + block(32, 16)
+        + conv(1, 16, 96)
+        + 7 * 7 * 96
+        + 5 * group
+        + conv(1, 96, 128)
+        + 2 * block(32, 16)
         + conv(3, 32, 4)
         + 784
     )

@@ -190,6 +190,21 @@ def test_replays_all_replicas():
         assert ("KL of latent group 2 of 3" in text) == any(bad[step])
 
 
+def test_replays_all_parts_of_the_batch():
+    model = _make(noisy=True)
+    model.batch_parts = 2
+    first = seeds.from_int(model.seed)
+    bad = []
+    for step in range(8):
+        seed = seeds.fold_in(seeds.fold_in(first, step), 0)
+        noise = [float(_noise(seeds.fold_in(seed, part))) for part in range(2)]
+        bad.append([x <= 0 for x in noise])
+    assert [False, True] in bad and [False, False] in bad
+    for step in range(8):
+        text = diagnose(model, binary_images(), step)
+        assert ("KL of latent group 2 of 3" in text) == any(bad[step])
+
+
 def test_many_names_are_counted():
     assert name_some(["a", "b", "c"], "layers") == "a, b, c"
     assert name_some(list("abcde"), "layers") == "a, b, c and 2 more layers"

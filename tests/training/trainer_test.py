@@ -162,6 +162,7 @@ def test_summary(finished_run):
         "num_parameters": summary["num_parameters"],
         "jit_compile": False,
         "num_replicas": 1,
+        "batch_parts": 1,
         "binarization": "dynamic",
         "dequantization": "none",
         "likelihood": "bernoulli",
