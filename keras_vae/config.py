@@ -27,7 +27,7 @@ LIKELIHOODS = (
     "normal_per_pixel",
     "discretized_logistic_mixture",
 )
-OPTIMIZERS = ("adam", "adamax")
+OPTIMIZERS = ("adam", "adamax", "muon")
 DISTRIBUTIONS = ("auto", "one_device", "mirrored")
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 
@@ -93,7 +93,7 @@ class ModelConfig:
         importance_start: Share of the run after which it takes the ELBO's
             place; 0 from the start.
         batch_size: Images in a step, over all replicas.
-        optimizer: `adam` or `adamax`.
+        optimizer: `adam`, `adamax` or `muon`.
         learning_rate: Peak learning rate.
         learning_rate_warmup: Share of the run in which it rises.
         learning_rate_final: Its last value, as a share of the peak.

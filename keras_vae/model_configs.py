@@ -120,7 +120,8 @@ class HierarchicalConfig(ModelConfig):
     dense_units: int = 256
     activation: str = "elu"
     upsampling: str = "depth_to_space"
-    learning_rate: float = 5e-3
+    optimizer: str = "muon"
+    learning_rate: float = 8e-3
 
     def __post_init__(self) -> None:
         check_choice("model", self.model, ("hierarchical",))

@@ -3,7 +3,7 @@
 from keras_vae.training.diagnosis import diagnose
 from keras_vae.training.divergence import DivergedError
 from keras_vae.training.experiment import ExperimentConfig, RunFolder
-from keras_vae.training.optimizer import Adam, Adamax
+from keras_vae.training.optimizer import Adam, Adamax, Muon
 from keras_vae.training.strategy import make_strategy, share_cores
 from keras_vae.training.trainer import (
     TrainResult,
@@ -17,6 +17,7 @@ __all__ = [
     "Adamax",
     "DivergedError",
     "ExperimentConfig",
+    "Muon",
     "RunFolder",
     "TrainResult",
     "diagnose",

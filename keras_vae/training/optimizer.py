@@ -1,4 +1,4 @@
-"""The optimizers that the trainer uses: Adam, Adamax, scaling of the loss."""
+"""The optimizers of the trainer: Adam, Adamax, Muon, scaling of the loss."""
 
 from typing import Any
 
@@ -7,7 +7,14 @@ import tensorflow as tf
 
 from keras_vae.training.training_optimizer import TrainingOptimizer
 
-__all__ = ["Adam", "Adamax", "LossScale"]
+__all__ = ["Adam", "Adamax", "LossScale", "Muon"]
+
+# The quintic a x + b x^3 + c x^5 of Jordan et al. (2024), and how often it is
+# applied: it takes singular values of 1e-2 and above to between 0.68 and 1.14.
+_NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
+_NEWTON_SCHULZ_STEPS = 5
+# The root mean square of an entry of Adam's step, in learning rates.
+_ADAM_RMS = 0.2
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -84,6 +91,88 @@ class Adam(TrainingOptimizer):
             "epsilon": self.epsilon,
             "amsgrad": self.amsgrad,
         }
+
+
+@keras.saving.register_keras_serializable(package="keras_vae")
+class Muon(Adam):
+    """Momentum, orthogonalised, for kernels; Adam for all other variables.
+
+    A dense layer's kernel is a matrix from inputs to outputs; a convolution's
+    is taken for one from the inputs under its window, `[height * width *
+    channels, filters]`; a depthwise kernel is left to Adam. With G its
+    gradient, clipped, `[m, n]` the matrix's shape and U S V^T the singular
+    value decomposition of N, an update is
+
+        M <- beta_1 M + (1 - beta_1) G
+        N = beta_1 M + (1 - beta_1) G
+        W <- W - 0.2 learning_rate sqrt(max(m, n)) U V^T
+
+    with U V^T approximated by five Newton-Schulz iterations: all directions of
+    the kernel learn, not the strongest alone. The factor makes the step as
+    long as Adam's, so that both share a learning rate.
+
+    `keras.optimizers.Muon` takes the same steps, but leaves the kernels of
+    convolutions to Adam.
+
+    Args:
+        learning_rate: A number or a `LearningRateSchedule`.
+        beta_1: Decay of the momentum, of kernels and of the others.
+        **kwargs: Other arguments of `Adam`.
+
+    References:
+        Jordan et al. (2024), Muon: An optimizer for hidden layers in neural
+        networks; Liu et al. (2025), Muon is Scalable for LLM Training,
+        equation 4.
+    """
+
+    def add_slots(self, variables: list[Any]) -> None:
+        self._momentums = self.add_optimizer_variables(variables, "momentum")
+        others = [v for v in variables if not _is_kernel(v)]
+        slots = iter(self.add_optimizer_variables(others, "velocity"))
+        self._velocities = [
+            None if _is_kernel(v) else next(slots) for v in variables
+        ]
+
+    def update_step(
+        self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: Any
+    ) -> None:
+        if not _is_kernel(variable):
+            super().update_step(gradient, variable, learning_rate)
+            return
+        rate, decay = learning_rate["lr"], learning_rate["beta1"]
+        if self.weight_decay and self._use_weight_decay(variable):
+            variable.assign_sub(self.weight_decay * rate * variable)
+        gradient = tf.cast(gradient, variable.dtype)
+        momentum = self._momentums[self._get_variable_index(variable)].value
+        momentum.assign(decay * momentum + (1.0 - decay) * gradient)
+        ahead = decay * momentum + (1.0 - decay) * gradient
+        matrix = tf.reshape(ahead, [-1, variable.shape[-1]])
+        length = _ADAM_RMS * max(matrix.shape) ** 0.5 * rate
+        step = length * orthogonalised(matrix)
+        variable.assign_sub(tf.reshape(step, variable.shape))
+
+
+def _is_kernel(variable: Any) -> bool:
+    """Returns whether a variable is a matrix from inputs to outputs.
+
+    A map of biases, of rank 3, is none, nor is a depthwise kernel, whose one
+    column has no directions.
+    """
+    return len(variable.shape) in (2, 4) and variable.shape[-1] > 1
+
+
+def orthogonalised(matrix: tf.Tensor) -> tf.Tensor:
+    """Returns U V^T nearly, for a matrix `[m, n]` that is U S V^T."""
+    rows, columns = matrix.shape
+    if rows > columns:
+        return tf.transpose(orthogonalised(tf.transpose(matrix)))
+    a, b, c = _NEWTON_SCHULZ
+    # No singular value above 1; 0 stays 0.
+    x = tf.math.divide_no_nan(matrix, tf.norm(matrix))
+    for _ in range(_NEWTON_SCHULZ_STEPS):
+        gram = tf.matmul(x, x, transpose_b=True)
+        x = a * x + tf.matmul(b * gram + c * tf.matmul(gram, gram), x)
+    return x
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")

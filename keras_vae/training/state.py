@@ -12,7 +12,7 @@ from keras_vae.config import ModelConfig
 from keras_vae.models import GenerativeModel, build_model
 from keras_vae.objectives import EpochCosine, WarmupCosine
 from keras_vae.training.average_statistics import AverageStatistics
-from keras_vae.training.optimizer import Adam, Adamax, LossScale
+from keras_vae.training.optimizer import Adam, Adamax, LossScale, Muon
 
 __all__ = ["TrainingState", "check_finite", "make_state"]
 
@@ -174,6 +174,8 @@ def _optimizer(config: ModelConfig, rate: Any) -> keras.optimizers.Optimizer:
     }
     if config.optimizer == "adamax":
         return Adamax(rate, weight_decay=config.weight_decay, **common)
+    if config.optimizer == "muon":
+        return Muon(rate, **common)
     return Adam(rate, **common)
 
 
