@@ -29,6 +29,7 @@ def main(arguments: Sequence[str]) -> None:
 
     cli.load_tensorflow()
     from keras_vae.evaluation import EvaluationConfig, evaluate, format_table
+    from keras_vae.training import RunFolder, share_cores
 
     config = EvaluationConfig(
         values.split,
@@ -36,6 +37,8 @@ def main(arguments: Sequence[str]) -> None:
         values.num_images,
         values.seed,
     )
+    experiment = RunFolder(values.workdir).load_experiment()
+    share_cores(experiment.model, experiment.training)
     print(format_table(evaluate(values.workdir, config)))
     print(f"wrote {values.workdir}/results.json")
 

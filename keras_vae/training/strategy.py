@@ -65,7 +65,8 @@ def share_cores(model: ModelConfig, training: TrainingConfig) -> None:
 
     By default all cores work on one operation at a time, and wait for the
     slowest of them after each. Where the operations of a small model are
-    short, parts of a batch on a core each are faster (`benchmarks/RESULTS.md`).
+    short, parts of a batch on a core each are faster, and in an evaluation so
+    are chunks of the draws (`benchmarks/RESULTS.md`).
 
     It must come before TensorFlow's first operation. Without effect where
     there is a GPU, or where the batch is not going to be parted.
