@@ -162,11 +162,12 @@ def _median_seconds(
 
 
 class Convolution(NamedTuple):
-    """A convolution of the graph, and how often it occurs.
+    """A convolution of the graph, or a product with a matrix of weights.
 
     Attributes:
-        input: `(batch, height, width, channels)`.
-        filter: `(height, width, channels, filters)`.
+        input: `(batch, height, width, channels)`; of a product `(rows,
+            channels)`.
+        filter: `(height, width, channels, filters)`, or `(channels, filters)`.
         output: As `input`.
         stride: In both directions.
         padding: `SAME` or `VALID`.
@@ -189,7 +190,7 @@ class Convolution(NamedTuple):
 def find_convolutions(
     graph: Any,
 ) -> dict[Convolution, tuple[int, int, int]]:
-    """Returns how often a graph runs each convolution.
+    """Returns how often a graph runs each convolution and product.
 
     Args:
         graph: Of a `ConcreteFunction`.
@@ -229,7 +230,28 @@ def find_convolutions(
             min(count, inputs[conv.filter, conv.output]),
         )
         for conv, count in forward.items()
-    }
+    } | _find_products(operations["MatMul"])
+
+
+def _find_products(
+    operations: list[tf.Operation],
+) -> dict[Convolution, tuple[int, int, int]]:
+    """The same for products: X W, X^T dY and dY W^T."""
+    counts: dict[Convolution, list[int]] = collections.defaultdict(
+        lambda: [0, 0, 0]
+    )
+    for op in operations:
+        left, right = (tuple(tensor.shape) for tensor in op.inputs)
+        out = tuple(op.outputs[0].shape)
+        if op.get_attr("transpose_a"):
+            kind, shapes = 1, (left, out, right)
+        elif op.get_attr("transpose_b"):
+            kind, shapes = 2, (out, right, left)
+        else:
+            kind, shapes = 0, (left, right, out)
+        dtype = op.inputs[0].dtype.name
+        counts[Convolution(*shapes, 1, "VALID", dtype)][kind] += 1
+    return {product: (n, m, k) for product, (n, m, k) in counts.items()}
 
 
 def _needed(graph: Any) -> list[tf.Operation]:
@@ -246,7 +268,7 @@ def _needed(graph: Any) -> list[tf.Operation]:
 
 
 def convolutions(case: dict[str, Any]) -> dict[str, Any]:
-    """Times the convolutions of a training step by themselves.
+    """Times the convolutions and products of a training step by themselves.
 
     Those of the parts of a batch run side by side, as in the step.
 
@@ -297,11 +319,37 @@ def _convolution_seconds(
         ]
         for i, shape in enumerate((conv.input, conv.filter, conv.output))
     )
+    passes = _products(x, w, y)
+    if len(conv.filter) == 4:
+        passes = _convolutions(conv, x, w, y)
+    functions = {name: _chains(one, parts) for name, one in passes.items()}
+    seconds = _median_seconds(functions, (), repeats)
+    return [seconds[name] / _COPIES for name in passes]
+
+
+def _products(
+    x: list[tf.Tensor], w: list[tf.Tensor], y: list[tf.Tensor]
+) -> dict[str, Callable[[int], tf.Tensor]]:
+    """Returns the three passes of a product, of the copy with an index."""
+    return {
+        "forward": lambda i: tf.matmul(x[i], w[i]),
+        "filter": lambda i: tf.matmul(x[i], y[i], transpose_a=True),
+        "input": lambda i: tf.matmul(y[i], w[i], transpose_b=True),
+    }
+
+
+def _convolutions(
+    conv: Convolution,
+    x: list[tf.Tensor],
+    w: list[tf.Tensor],
+    y: list[tf.Tensor],
+) -> dict[str, Callable[[int], tf.Tensor]]:
+    """The same for a convolution."""
     options = {
         "strides": [1, conv.stride, conv.stride, 1],
         "padding": conv.padding,
     }
-    passes = {
+    return {
         "forward": lambda i: tf.raw_ops.Conv2D(
             input=x[i], filter=w[i], **options
         ),
@@ -315,9 +363,6 @@ def _convolution_seconds(
             input_sizes=conv.input, filter=w[i], out_backprop=y[i], **options
         ),
     }
-    functions = {name: _chains(one, parts) for name, one in passes.items()}
-    seconds = _median_seconds(functions, (), repeats)
-    return [seconds[name] / _COPIES for name in passes]
 
 
 def _chains(one: Callable[[int], tf.Tensor], parts: int) -> Callable[[], Any]:

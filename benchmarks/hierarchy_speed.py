@@ -4,8 +4,9 @@
 
 Measures, each in a process of its own and for each precision: training with
 `fit` and all the trainer's callbacks; a bare loop over the same model,
-optimizer and data; the convolutions of the step alone; and the step with its
-parts added one after the other. Without `--mnist` the images are random.
+optimizer and data; its products alone (convolutions, and matrices of weights,
+as dense layers and 1x1 convolutions have them); and the step with its parts
+added one after the other. Without `--mnist` the images are random.
 `--batch_parts=1` gives all cores one operation at a time, as TensorFlow does.
 """
 
@@ -150,13 +151,13 @@ def report(results: dict[str, dict[str, Any]], batch_size: int) -> str:
     """
     alone = results["convolutions"]
     fitted, bare = results["fit"], results["loop"]
-    rows = ["| | images/s | s/step | GFLOP/s | share of convolutions |"]
+    rows = ["| | images/s | s/step | GFLOP/s | share of products |"]
     rows.append("| --- " * 5 + "|")
     for name, speed in (
         ("`fit`, whole epochs", fitted["epochs"]),
         ("`fit`, training steps", fitted["steps"]),
         ("bare loop", bare["steps"]),
-        ("convolutions alone", batch_size / alone["seconds"]),
+        ("products alone", batch_size / alone["seconds"]),
     ):
         seconds = batch_size / speed
         rows.append(
@@ -169,9 +170,9 @@ def report(results: dict[str, dict[str, Any]], batch_size: int) -> str:
     return "\n".join(rows)
 
 
-def _parts_table(parts: dict[str, float], convolutions: float) -> str:
+def _parts_table(parts: dict[str, float], products: float) -> str:
     rows = ["| a step with | s | more, s |", "| --- | --- | --- |"]
-    rows.append(f"| convolutions alone | {convolutions:.4f} | |")
+    rows.append(f"| products alone | {products:.4f} | |")
     before = 0.0
     for name, seconds in parts.items():
         rows.append(f"| {name} | {seconds:.4f} | {seconds - before:.4f} |")
@@ -181,14 +182,20 @@ def _parts_table(parts: dict[str, float], convolutions: float) -> str:
 
 def _shapes_table(shapes: list[dict[str, Any]]) -> str:
     rows = [
-        "| convolution | input | a step has | ms a step | GFLOP/s |",
+        "| product | over | a part has | ms a step | GFLOP/s |",
         "| --- | --- | --- | --- | --- |",
     ]
     for shape in sorted(shapes, key=lambda s: -s["seconds"]):
-        size, _, channels, filters = shape["filter"]
+        *size, channels, filters = shape["filter"]
+        rows_in, *image = shape["input"]
+        where = f"{rows_in} rows"
+        kind = "matrix"
+        if size:
+            where = "x".join(str(n) for n in image[:-1])
+            kind = f"{size[0]}x{size[0]} convolution"
         rows.append(
-            f"| {size}x{size}, {channels} to {filters} "
-            f"| {'x'.join(str(n) for n in shape['input'][1:])} "
+            f"| {kind}, {channels} to {filters} "
+            f"| {where} "
             f"| {shape['count']} | {1e3 * shape['seconds']:.2f} "
             f"| {shape['flops'] / shape['seconds'] / 1e9:,.0f} |"
         )

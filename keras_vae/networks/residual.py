@@ -15,6 +15,7 @@ import tensorflow as tf
 from keras_vae.distributions import DistributionLayer
 from keras_vae.networks.convolutional import check_divisible
 from keras_vae.networks.network import Decoder, Encoder
+from keras_vae.networks.pointwise import Convolution
 
 __all__ = ["ResidualBlock", "ResidualDecoder", "ResidualEncoder"]
 
@@ -70,13 +71,13 @@ class ResidualBlock(keras.layers.Layer):
         self.activation = activation
         self.gain = gain
         dtype = self.dtype_policy
-        self.reduce = keras.layers.Conv2D(
+        self.reduce = Convolution(
             bottleneck, 1, activation=activation, dtype=dtype
         )
-        self.mix = keras.layers.Conv2D(
+        self.mix = Convolution(
             bottleneck, 3, padding="same", activation=activation, dtype=dtype
         )
-        self.expand = keras.layers.Conv2D(
+        self.expand = Convolution(
             filters,
             1,
             dtype=dtype,
@@ -173,13 +174,13 @@ class ResidualEncoder(Encoder):
             if scale == 0:
                 size = {"kernel_size": 3, "padding": "same"}
             self.stack += [
-                keras.layers.Conv2D(
+                Convolution(
                     channels, **size, activation=activation, dtype=dtype
                 ),
                 *_blocks(channels, count, total, activation, dtype),
             ]
         self.stack += [
-            keras.layers.Conv2D(_TO_DENSE_CHANNELS, 1, dtype=dtype),
+            Convolution(_TO_DENSE_CHANNELS, 1, dtype=dtype),
             keras.layers.Flatten(dtype=dtype),
             keras.layers.Dense(dense_units, activation=activation, dtype=dtype),
             keras.layers.Dense(distribution.num_params, dtype=dtype),
@@ -243,18 +244,16 @@ class ResidualDecoder(Decoder):
         for scale in reversed(range(len(self.filters))):
             channels, count = self.filters[scale], self.num_blocks[scale]
             if scale == len(self.filters) - 1:
-                self.stack.append(keras.layers.Conv2D(channels, 1, dtype=dtype))
+                self.stack.append(Convolution(channels, 1, dtype=dtype))
             else:
                 self.stack += [
-                    keras.layers.Conv2D(4 * channels, 1, dtype=dtype),
+                    Convolution(4 * channels, 1, dtype=dtype),
                     DepthToSpace(dtype=dtype),
                 ]
             self.stack += _blocks(channels, count, total, activation, dtype)
         self.stack += [
             keras.layers.Activation(activation, dtype=dtype),
-            keras.layers.Conv2D(
-                4 * num_outputs, 3, padding="same", dtype=dtype
-            ),
+            Convolution(4 * num_outputs, 3, padding="same", dtype=dtype),
             DepthToSpace(dtype=dtype),
         ]
 

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from keras_vae.networks.hierarchy import LocScale
+from keras_vae.networks.pointwise import Convolution
 
 __all__ = [
     "TopDownBlock",
@@ -19,7 +20,7 @@ _LOG_SCALE_RANGE = (-6.0, 1.5)
 
 def convolution(filters: int, size: int, layer: Any, **kwargs: Any) -> Any:
     """Returns a convolution with the precision of the network it is in."""
-    return keras.layers.Conv2D(
+    return Convolution(
         filters, size, padding="same", dtype=layer.dtype_policy, **kwargs
     )
 

@@ -69,6 +69,24 @@ def test_convolutions_of_a_graph_are_found():
     assert inner.flops == 2 * 5 * 4 * 4 * 2 * 2
 
 
+def test_products_of_a_graph_are_found():
+    weights = tf.Variable(tf.ones([3, 2]))
+
+    @tf.function
+    def gradients(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = tf.matmul(x, weights)
+        return y, tape.gradient(y, [x, weights])
+
+    graph = gradients.get_concrete_function(tf.TensorSpec([5, 3])).graph
+    product = hierarchy_parts.Convolution(
+        (5, 3), (3, 2), (5, 2), 1, "VALID", "float32"
+    )
+    assert hierarchy_parts.find_convolutions(graph) == {product: (1, 1, 1)}
+    assert product.flops == 2 * 5 * 3 * 2
+
+
 def test_convolutions_of_the_model_are_timed(case):
     result = hierarchy_parts.convolutions(case)
     shapes = result["shapes"]
@@ -85,7 +103,9 @@ def test_convolutions_of_parts_do_the_same_work(case):
     whole = hierarchy_parts.convolutions(case)
     parted = hierarchy_parts.convolutions({**case, "parts": 2})
     assert parted["flops"] == whole["flops"]
-    assert {s["input"][0] for s in parted["shapes"]} == {2}
+    for one, other in zip(parted["shapes"], whole["shapes"], strict=True):
+        assert 2 * one["input"][0] == other["input"][0]
+        assert one["input"][1:] == other["input"][1:]
 
 
 def test_parts_are_timed_in_order(case):
@@ -144,7 +164,14 @@ def test_the_report_has_shares_and_differences():
                     "count": 2,
                     "seconds": 0.25,
                     "flops": 10**9,
-                }
+                },
+                {
+                    "input": [100, 32],
+                    "filter": [32, 16],
+                    "count": 1,
+                    "seconds": 0.125,
+                    "flops": 10**9,
+                },
             ],
         },
         "parts": {"the forward pass": 0.125, "the gradient": 0.375},
@@ -152,9 +179,10 @@ def test_the_report_has_shares_and_differences():
     text = hierarchy_speed.report(results, batch_size=100)
     assert "| `fit`, training steps | 200 | 0.5000 | 2 | 50% |" in text
     assert "| bare loop | 250 | 0.4000 | 2 | 62% |" in text
-    assert "| convolutions alone | 400 | 0.2500 | 4 | 100% |" in text
+    assert "| products alone | 400 | 0.2500 | 4 | 100% |" in text
     assert "| the gradient | 0.3750 | 0.2500 |" in text
-    assert "| 3x3, 32 to 16 | 14x14x32 | 2 | 250.00 | 4 |" in text
+    assert "| matrix, 32 to 16 | 100 rows | 1 | 125.00 | 8 |" in text
+    assert "| 3x3 convolution, 32 to 16 | 14x14 | 2 | 250.00 | 4 |" in text
 
 
 @pytest.mark.parametrize("flag", ["--epochs=1", "--num_images=4095"])
