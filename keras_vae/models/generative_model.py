@@ -42,6 +42,9 @@ class GenerativeModel(keras.Model):
         batch_parts: Parts into which a training step takes its batch, each
             with noise of its own, so that they can be worked on side by side.
             Only for losses that are means over the images.
+        training_draws: Draws in a training step, in place of
+            `objective.draws(step)`, so that the graph of the step has
+            constant shapes; None leaves it to the objective.
     """
 
     METRICS: tuple[str, ...] = ()
@@ -78,6 +81,7 @@ class GenerativeModel(keras.Model):
         self.objective = objective
         self.seed = seed
         self.batch_parts = 1
+        self.training_draws: int | None = None
         self._trackers = {
             name: keras.metrics.Mean(name=name)
             for name in ("loss", *self.METRICS)
@@ -347,11 +351,12 @@ class GenerativeModel(keras.Model):
             The pass, and the loss of each image, `[batch]`.
         """
         encoding = self.encode(image, training=training, **condition)
+        draws = self.training_draws if training else None
         inference = self.infer(
             image,
             encoding,
             seed,
-            num_samples=self.objective.draws(step),
+            num_samples=draws or self.objective.draws(step),
             training=training,
         )
         return inference, self.objective(inference, step)

@@ -141,7 +141,8 @@ class ImportanceWeighted:
 
     Args:
         num_samples: K, a whole number, or a Keras `LearningRateSchedule` of
-            the step, as `OneStep`; XLA cannot compile the latter.
+            the step, as `OneStep`: XLA compiles a step with the latter only
+            if `GenerativeModel.training_draws` is set.
         elbo: The loss while K is 1, and beta. Free bits and balance have no
             effect on larger K.
 

@@ -24,6 +24,7 @@ __all__ = [
     "Averages",
     "Checkpoints",
     "Clock",
+    "ConstantDraws",
     "DivergedError",
     "EarlyStopping",
     "Interruption",
@@ -78,6 +79,27 @@ class Clock(keras.callbacks.Callback):
         passed = (elapsed - first_elapsed) / max(budget - first_elapsed, 1e-9)
         share = first_share + (1 - first_share) * min(passed, 1.0)
         self.state.total_steps.assign(max(int(step / share), step + 1))
+
+
+class ConstantDraws(keras.callbacks.Callback):
+    """Traces the training step anew where the number of draws changes.
+
+    So the graph of a step has constant shapes, as XLA needs them. The number
+    is that of the schedule at an execution's first step.
+    """
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self._update()
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self._update()
+
+    def _update(self) -> None:
+        model = self.model
+        draws = int(model.objective.draws(model.optimizer.iterations))
+        if draws != model.training_draws:
+            model.training_draws = draws
+            model.make_train_function(force=True)
 
 
 class Averages(keras.callbacks.Callback):

@@ -153,7 +153,7 @@ def resolve_precision(precision: str) -> str:
     return "mixed_bfloat16" if capable else "float32"
 
 
-def resolve_jit(jit_compile: str, draws_change: bool = False) -> bool:
+def resolve_jit(jit_compile: str) -> bool:
     """Returns whether XLA compiles the training step.
 
     `auto` turns it on for GPUs, as Keras does (a gain was seen, and not
@@ -162,20 +162,7 @@ def resolve_jit(jit_compile: str, draws_change: bool = False) -> bool:
 
     Args:
         jit_compile: `auto`, `true` or `false`.
-        draws_change: Whether the number of draws changes in the run: XLA
-            compiles no shape that depends on the step, and `auto` is off.
-
-    Raises:
-        UserError: If XLA is asked for where it cannot be.
     """
-    if draws_change:
-        if jit_compile == "true":
-            raise UserError(
-                "XLA compiles no step whose number of draws changes in the "
-                "run: use --jit_compile=false, or --config.importance_start=0. "
-                "Received: --jit_compile=true"
-            )
-        return False
     if jit_compile == "auto":
         return bool(tf.config.list_physical_devices("GPU"))
     return jit_compile == "true"

@@ -232,9 +232,7 @@ def _compiled_state(
         steps_per_execution=_steps_per_execution(
             epoch, tf.distribute.get_strategy().num_replicas_in_sync
         ),
-        jit_compile=resolve_jit(
-            length.jit_compile, experiment.model.draws_change
-        ),
+        jit_compile=resolve_jit(length.jit_compile),
     )
     return state
 

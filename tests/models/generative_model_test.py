@@ -84,6 +84,26 @@ def test_fit_maximises_the_importance_weighted_bound(start):
     assert after["loss"] < 0.8 * found["loss"]
 
 
+@pytest.mark.parametrize(("draws", "step"), [(1, 0), (4, 30)])
+def test_constant_draws_are_those_of_the_schedule(draws, step):
+    images, results = binary_images(4), []
+    for constant in (None, draws):
+        model = compiled(
+            importance_samples=4,
+            importance_start=0.5,
+            total_steps=60,
+            optimizer=keras.optimizers.SGD(0.1),
+        )
+        model.training_draws = constant
+        model.optimizer.iterations.assign(step)
+        results.append(losses(model, images, epochs=1))
+    assert results[0] == pytest.approx(results[1], rel=1e-6)
+    # A validation has those of the end of the run.
+    model.training_draws = 1
+    found = model.evaluate(images, batch_size=4, verbose=0, return_dict=True)
+    assert found["loss"] < -found["elbo"]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_data_may_be_tuples_and_datasets(kind):
     images, labels = binary_images(), np.arange(8)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -79,6 +80,41 @@ def test_steps_per_execution_changes_nothing(
     monkeypatch.setattr(trainer, "_STEPS_PER_EXECUTION", 5)
     train(finished_run.experiment, tmp_path, dataset=dataset)
     _assert_same(tmp_path, finished_run.values)
+
+
+class _Draws(keras.callbacks.Callback):
+    """Notes the draws of each execution, by its first step."""
+
+    def __init__(self):
+        super().__init__()
+        self.at: dict[int, int] = {}
+
+    def on_train_batch_begin(self, batch, logs=None):
+        step = int(self.model.optimizer.iterations)
+        self.at[step] = self.model.training_draws
+
+
+@pytest.mark.parametrize("jit", ["false", "true"])
+def test_draws_change_within_a_run(tmp_path, dataset, jit):
+    experiment = experiments.make_experiment(
+        {"epochs": 2, "jit_compile": jit},
+        importance_samples=3,
+        importance_start=0.4,
+    )
+    draws = _Draws()
+    train(experiment, tmp_path / "a", dataset=dataset, callbacks=[draws])
+    # Executions of 9 steps; of 34, the share of 0.4 is done with the 14th.
+    assert draws.at == {0: 1, 9: 1, 18: 3, 27: 3}
+    again = _Draws()
+    for callbacks in ([experiments.SignalAt(18)], []):
+        train(
+            experiment,
+            tmp_path / "b",
+            dataset=dataset,
+            callbacks=[again, *callbacks],
+        )
+    assert again.at == draws.at
+    _assert_same(tmp_path / "b", experiments.checkpoint_values(tmp_path / "a"))
 
 
 def test_patience_counts_on(tmp_path, dataset):

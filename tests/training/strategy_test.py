@@ -174,16 +174,5 @@ def test_jit(monkeypatch, asked, gpus, expected):
     assert strategy.resolve_jit(asked) is expected
 
 
-@pytest.mark.parametrize("asked", ["auto", "false"])
-def test_no_jit_where_the_number_of_draws_changes(monkeypatch, asked):
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [1])
-    assert strategy.resolve_jit(asked, draws_change=True) is False
-
-
-def test_jit_is_refused_where_the_number_of_draws_changes():
-    with pytest.raises(UserError, match=r"--config\.importance_start=0"):
-        strategy.resolve_jit("true", draws_change=True)
-
-
 if __name__ == "__main__":
     raise SystemExit(pytest.main([__file__]))
