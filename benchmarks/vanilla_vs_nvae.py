@@ -2,57 +2,69 @@
 
     python -m benchmarks.vanilla_vs_nvae --minutes=10
 
-Trains the three one after the other, each for the same time, evaluates them on
-the same test images, and draws their samples side by side. The run folders are
-kept, so that the same command goes on with what was cut off; one that is
-finished is only drawn and evaluated again.
+Trains the three with `apps/train.py` one after the other, each for the same
+time, evaluates them on the same test images, and draws their samples side by
+side. The run folders are kept, so that the same command goes on with what was
+cut off; one that is finished is only drawn and evaluated again.
 """
 
 import argparse
+import json
 import pathlib
+import sys
+from collections.abc import Sequence
 from typing import Any
+
+from benchmarks import processes
 
 __all__ = ["main"]
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 _SAMPLES = 36
-# Title, and the name and the settings of the model.
-_MODELS: tuple[tuple[str, dict[str, Any]], ...] = (
+# Title, name of the model, and further flags of `apps/train.py`.
+_MODELS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     (
         "Vanilla VAE: one latent vector, dense layers",
-        {"model": "vae", "architecture": "dense", "learning_rate": 1e-3},
+        "vae",
+        ("--config.architecture=dense", "--config.learning_rate=1e-3"),
     ),
-    ("Hierarchical VAE of dense convolutions", {"model": "hierarchical"}),
-    ("NVAE, preset cpu_mnist", {"model": "nvae"}),
+    ("Hierarchical VAE of dense convolutions", "hierarchical", ()),
+    ("NVAE, preset cpu_mnist", "nvae", ()),
 )
 
 
-def _run(settings: dict[str, Any], flags: argparse.Namespace) -> dict[str, Any]:
+def _run(
+    name: str, more: Sequence[str], flags: argparse.Namespace
+) -> dict[str, Any]:
     """Trains and evaluates one model; returns its figures and samples."""
     from keras_vae import seeds
-    from keras_vae.config import TrainingConfig
-    from keras_vae.data import DataConfig
-    from keras_vae.evaluation import EvaluationConfig, evaluate
-    from keras_vae.model_configs import model_config_from_dict
-    from keras_vae.training import ExperimentConfig, load_trained, train
+    from keras_vae.training import RunFolder, load_trained
 
-    experiment = ExperimentConfig(
-        DataConfig(flags.dataset, manual_dir=flags.manual_dir),
-        model_config_from_dict(settings),
-        TrainingConfig(max_minutes=flags.minutes),
-    )
-    workdir = flags.workdir / settings["model"]
-    result = train(experiment, workdir)
-    if result.interrupted:
-        raise SystemExit(f"stopped by {result.interrupted}")
-    evaluation = EvaluationConfig(
-        num_importance_samples=flags.num_importance_samples,
-        num_images=flags.num_images,
-    )
-    figures = evaluate(workdir, evaluation, dataset=result.dataset)["test"]
-    model, _ = load_trained(workdir)
+    folder = flags.workdir / name
+    train = [
+        f"--model={name}",
+        *more,
+        f"--dataset={flags.dataset}",
+        f"--max_minutes={flags.minutes}",
+        "--noevaluate",
+        "--noexport",
+    ]
+    if flags.manual_dir:
+        train.append(f"--manual_dir={pathlib.Path(flags.manual_dir).resolve()}")
+    evaluate = [f"--num_importance_samples={flags.num_importance_samples}"]
+    if flags.num_images:
+        evaluate.append(f"--num_images={flags.num_images}")
+    for app, arguments in (("train", train), ("evaluate", evaluate)):
+        workdir = f"--workdir={folder.resolve()}"
+        processes.call([sys.executable, f"apps/{app}.py", workdir, *arguments])
+    results = json.loads(RunFolder(folder).results.read_text())
+    model, _ = load_trained(folder)
     samples = model.sample([_SAMPLES], seeds.from_int(0)).numpy()
-    return {**figures, "training": result.summary, "samples": samples}
+    return {
+        **results["test"],
+        "training": results["training"],
+        "samples": samples,
+    }
 
 
 def _caption(title: str, figures: dict[str, Any]) -> str:
@@ -123,7 +135,9 @@ def main() -> None:
         default=_ROOT / "docs" / "vanilla_vs_nvae.png",
     )
     flags = parser.parse_args()
-    results = [(title, _run(settings, flags)) for title, settings in _MODELS]
+    results = [
+        (title, _run(name, more, flags)) for title, name, more in _MODELS
+    ]
     _draw(flags.output, results)
     print(_table(results))
 

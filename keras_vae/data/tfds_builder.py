@@ -1,14 +1,17 @@
 """Finds a dataset of TFDS and prepares it, quietly and offline if need be."""
 
 import contextlib
+import hashlib
 import io
 import logging
+import os
 import pathlib
 import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 
+import filelock
 import tensorflow_datasets as tfds
 from absl import logging as absl_logging
 from tensorflow_datasets.core.download import downloader
@@ -64,6 +67,9 @@ def prepare(
 ) -> tfds.core.DatasetBuilder:
     """Prepares a dataset, where that was not done before.
 
+    Of several processes on a machine that need it at the same time one
+    prepares it, and the others wait.
+
     Args:
         builder: What `find_builder` returned.
         config: Gives `dataset`, `data_dir` and `manual_dir`.
@@ -77,14 +83,35 @@ def prepare(
     """
     manual_dir = _manual_dir(config)
     with quiet_tfds():
-        if builder.is_prepared():
+        if _is_ready(builder):
             return builder
     absl_logging.info(
         "Preparing %s in %s, this once.", config.dataset, builder.data_dir
     )
-    with quiet_tfds(), _tidy_after_failure(builder):
-        _prepare(builder, config, manual_dir)
+    with _lock(builder), quiet_tfds():
+        if _is_ready(builder):  # Another process has done it meanwhile.
+            return builder
+        with _tidy_after_failure(builder):
+            _prepare(builder, config, manual_dir)
     return builder
+
+
+def _is_ready(builder: tfds.core.DatasetBuilder) -> bool:
+    """Returns whether the data are there, and sees that the builder knows."""
+    if not builder.is_prepared():
+        return False
+    if not builder.info.splits:
+        builder.info.read_from_directory(builder.data_dir)
+    return True
+
+
+def _lock(builder: tfds.core.DatasetBuilder) -> filelock.FileLock:
+    """Returns the lock of a dataset's folder, of this machine and user."""
+    folder = pathlib.Path(builder.data_dir_root).resolve() / builder.name
+    digest = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
+    user = getattr(os, "getuid", int)()  # 0 on Windows.
+    name = f"keras_vae-{user}-{digest}.lock"
+    return filelock.FileLock(pathlib.Path(tempfile.gettempdir(), name))
 
 
 def _manual_dir(config: DataConfig) -> str | None:

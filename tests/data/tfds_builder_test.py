@@ -1,12 +1,18 @@
 """Tests of finding and preparing datasets of TFDS."""
 
 import shutil
+import subprocess
+import sys
 import time
 
 import pytest
 
 from keras_vae.data.config import DataConfig
-from keras_vae.data.tfds_builder import prepared_builder
+from keras_vae.data.tfds_builder import (
+    find_builder,
+    prepare,
+    prepared_builder,
+)
 from keras_vae.errors import UserError
 from tests import testdata
 
@@ -103,6 +109,51 @@ def test_prepared_data_needs_no_archives(mnist_data_dir):
     builder = _prepare("mnist", mnist_data_dir)
     assert builder.is_prepared()
     assert builder.info.splits["train"].num_examples == 60000
+
+
+def test_data_that_another_has_prepared_meanwhile(tmp_path):
+    config = DataConfig("mnist_5k", data_dir=str(tmp_path))
+    builder = find_builder(config)
+    assert not builder.is_prepared()
+    assert prepared_builder(config).is_prepared()
+    prepare(builder, config)
+    assert builder.info.splits["train"].num_examples > 0
+    assert len(list(builder.as_dataset(split="train[:3]"))) == 3
+
+
+_TWICE = """
+import sys
+from keras_vae.data.config import DataConfig
+from keras_vae.data.tfds_builder import find_builder, prepare
+config = DataConfig("mnist_5k", data_dir=sys.argv[1])
+builder = find_builder(config)
+print(builder.is_prepared(), flush=True)
+input()
+print(prepare(builder, config).info.splits["train"].num_examples)
+"""
+
+
+def test_processes_that_need_the_same_data_wait_for_each_other(tmp_path):
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", _TWICE, str(tmp_path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    # Both have found it missing before one of them begins.
+    assert [p.stdout.readline() for p in processes] == ["False\n"] * 2
+    for process in processes:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    answers = [process.communicate(timeout=300)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0]
+    assert answers[0] == answers[1]
+    assert int(answers[0]) > 0
+    versions = [path.name for path in (tmp_path / "mnist_5k").iterdir()]
+    assert versions == ["1.0.0"]  # And nothing incomplete.
 
 
 def test_data_dir_that_is_a_file(tmp_path):
