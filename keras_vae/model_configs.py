@@ -120,6 +120,8 @@ class HierarchicalConfig(ModelConfig):
     dense_units: int = 256
     activation: str = "elu"
     upsampling: str = "depth_to_space"
+    importance_samples: int = 4
+    importance_start: float = 0.7
     optimizer: str = "muon"
     learning_rate: float = 8e-3
 
