@@ -4,6 +4,7 @@
 """
 
 import collections
+import dataclasses
 import math
 import statistics
 import time
@@ -27,13 +28,15 @@ __all__ = [
 ]
 
 _SHAPE = (28, 28, 1)
+# One draw all along: the default has more in the last steps of a run.
+_SETTINGS = {"importance_samples": 1}
 _STAGES = ("forward", "backward", "update")
 _COPIES = 4
 
 
 def config(case: dict[str, Any]) -> HierarchicalConfig:
     """Returns the model of a case: the default but for its `settings`."""
-    return HierarchicalConfig(**case.get("settings", {}))
+    return HierarchicalConfig(**{**_SETTINGS, **case.get("settings", {})})
 
 
 def make(case: dict[str, Any], **changes: Any) -> TrainingState:
@@ -44,9 +47,8 @@ def make(case: dict[str, Any], **changes: Any) -> TrainingState:
             batch.
         **changes: Further settings.
     """
-    settings = {**case.get("settings", {}), **changes}
     state = make_state(
-        HierarchicalConfig(**settings),
+        dataclasses.replace(config(case), **changes),
         _SHAPE,
         likelihood="bernoulli",
         total_steps=10_000,

@@ -66,6 +66,7 @@ def make_hierarchical(
         "dense_units": 8,
         "activation": "tanh",
         "beta_warmup": 0,
+        "importance_samples": 1,
     }
     return _build(
         HierarchicalConfig(**{**sizes, **config}), likelihood, seed=seed
