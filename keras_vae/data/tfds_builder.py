@@ -105,13 +105,22 @@ def _is_ready(builder: tfds.core.DatasetBuilder) -> bool:
     return True
 
 
-def _lock(builder: tfds.core.DatasetBuilder) -> filelock.FileLock:
-    """Returns the lock of a dataset's folder, of this machine and user."""
+@contextlib.contextmanager
+def _lock(builder: tfds.core.DatasetBuilder) -> Iterator[None]:
+    """Locks a dataset's folder, for this machine and user."""
     folder = pathlib.Path(builder.data_dir_root).resolve() / builder.name
     digest = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
     user = getattr(os, "getuid", int)()  # 0 on Windows.
     name = f"keras_vae-{user}-{digest}.lock"
-    return filelock.FileLock(pathlib.Path(tempfile.gettempdir(), name))
+    path = pathlib.Path(tempfile.gettempdir(), name)
+    with filelock.FileLock(path):
+        try:
+            yield
+        finally:
+            # Who waits has the file open. Who comes later makes another one,
+            # and finds the data ready.
+            with contextlib.suppress(OSError):  # Windows.
+                path.unlink(missing_ok=True)
 
 
 def _manual_dir(config: DataConfig) -> str | None:
