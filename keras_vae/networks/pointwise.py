@@ -12,7 +12,7 @@ class Convolution(keras.layers.Conv2D):
 
     Such a convolution multiplies the vector at each position by one matrix.
     Done as a single product of all positions, its gradient above all is
-    faster than TensorFlow's convolution on CPUs (`benchmarks/RESULTS.md`).
+    faster than TensorFlow's convolution on CPUs with AVX2.
     Weights, their names and their shapes are those of `keras.layers.Conv2D`.
     """
 
