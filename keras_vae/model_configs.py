@@ -104,6 +104,9 @@ class HierarchicalConfig(ModelConfig):
         latent_channels: Channels of each of these groups.
         top_latent_dim: Size of the latent vector on top.
         dense_units: Width of the dense layers beside it.
+        dense_groups: Latent groups of vectors between it and the maps.
+        dense_bottleneck: Width of these groups' own layers.
+        dense_latent_dim: Size of each of their latents.
         activation: Name of a Keras activation.
         upsampling: `depth_to_space`, or `nearest` with a bias for each
             position.
@@ -118,6 +121,9 @@ class HierarchicalConfig(ModelConfig):
     latent_channels: int = 8
     top_latent_dim: int = 32
     dense_units: int = 256
+    dense_groups: int = 4
+    dense_bottleneck: int = 64
+    dense_latent_dim: int = 16
     activation: str = "elu"
     upsampling: str = "depth_to_space"
     importance_samples: int = 4
@@ -137,11 +143,13 @@ class HierarchicalConfig(ModelConfig):
                 "latent_channels",
                 "top_latent_dim",
                 "dense_units",
+                "dense_bottleneck",
+                "dense_latent_dim",
             ],
             1,
             whole=True,
         )
-        self.check_numbers(counts, 0, whole=True)
+        self.check_numbers([*counts, "dense_groups"], 0, whole=True)
         super().__post_init__()
 
 

@@ -96,6 +96,10 @@ def test_bad_shared_settings_are_named(kind, name, value):
         ("top_latent_dim", 0),
         ("top_latent_dim", True),
         ("dense_units", 0),
+        ("dense_groups", -1),
+        ("dense_groups", 1.5),
+        ("dense_bottleneck", 0),
+        ("dense_latent_dim", 0),
         ("upsampling", "bilinear"),
     ],
 )

@@ -200,6 +200,8 @@ def _hierarchical(
         "bottlenecks": config.bottlenecks,
         "num_groups": config.num_groups,
         "dense_units": config.dense_units,
+        "dense_groups": config.dense_groups,
+        "dense_bottleneck": config.dense_bottleneck,
         "activation": config.activation,
     }
     encoder = ResidualBottomUp(
@@ -210,6 +212,7 @@ def _hierarchical(
         num_blocks=config.decoder_blocks,
         latent_channels=config.latent_channels,
         top_latent_dim=config.top_latent_dim,
+        dense_latent_dim=config.dense_latent_dim,
         upsampling=config.upsampling,
         **common,
     )

@@ -75,6 +75,8 @@ class ResidualBottomUp(BottomUpEncoder):
         num_blocks: Residual blocks at each scale.
         num_groups: Convolutional latent groups at each scale.
         dense_units: Size of the top group's feature.
+        dense_groups: Dense latent groups below the top one.
+        dense_bottleneck: Size of their features.
         activation: Name of a Keras activation.
 
     Raises:
@@ -89,6 +91,8 @@ class ResidualBottomUp(BottomUpEncoder):
         num_blocks: Sequence[int] = (1, 3),
         num_groups: Sequence[int] = (0, 5),
         dense_units: int = 256,
+        dense_groups: int = 4,
+        dense_bottleneck: int = 64,
         activation: str = "elu",
         **kwargs: Any,
     ):
@@ -98,6 +102,7 @@ class ResidualBottomUp(BottomUpEncoder):
             num_blocks=num_blocks,
             num_groups=num_groups,
         )
+        check_number("dense_groups", dense_groups, 0, whole=True)
         super().__init__(image_shape, **kwargs)
         check_divisible(image_shape, len(filters))
         self.filters = tuple(filters)
@@ -105,6 +110,8 @@ class ResidualBottomUp(BottomUpEncoder):
         self.num_blocks = tuple(num_blocks)
         self.num_groups = tuple(num_groups)
         self.dense_units = dense_units
+        self.dense_groups = dense_groups
+        self.dense_bottleneck = dense_bottleneck
         self.activation = activation
         self._to_depth = SpaceToDepth(dtype=self.dtype_policy)
         gain = _GAIN / math.sqrt(max(sum(self.num_blocks), 1))
@@ -119,6 +126,11 @@ class ResidualBottomUp(BottomUpEncoder):
             keras.layers.Flatten(dtype=dtype),
             keras.layers.Dense(dense_units, activation=activation, dtype=dtype),
         ]
+        self._dense_features = None
+        if dense_groups:
+            self._dense_features = keras.layers.Dense(
+                dense_groups * dense_bottleneck, dtype=dtype
+            )
 
     def _scale(self, scale: int, gain: float) -> list[keras.layers.Layer]:
         filters = self.filters[scale]
@@ -147,7 +159,9 @@ class ResidualBottomUp(BottomUpEncoder):
             shape = _build(layers, shape)
             if feature is not None:
                 feature.build(shape)
-        _build(self._top, shape)
+        shape = _build(self._top, shape)
+        if self._dense_features is not None:
+            self._dense_features.build(shape)
         self.built = True
 
     def call(self, image: tf.Tensor, training: bool = False) -> list[tf.Tensor]:
@@ -158,8 +172,9 @@ class ResidualBottomUp(BottomUpEncoder):
             training: Unused; no layer depends on it.
 
         Returns:
-            `[batch, dense_units]` for the top group, then for each
-            convolutional group `[batch, h, w, bottleneck]`.
+            `[batch, dense_units]` for the top group, then
+            `[batch, dense_bottleneck]` for each dense group and
+            `[batch, h, w, bottleneck]` for each convolutional one.
         """
         del training
         x = self._to_depth(2.0 * image - 1.0)
@@ -169,7 +184,12 @@ class ResidualBottomUp(BottomUpEncoder):
             feature, count = self._features[scale], self.num_groups[scale]
             if feature is not None:
                 features = [*tf.split(feature(x), count, axis=-1), *features]
-        return [_run(self._top, x), *features]
+        top = _run(self._top, x)
+        if self._dense_features is not None:
+            dense = self._dense_features(top)
+            count = self.dense_groups
+            features = [*tf.split(dense, count, axis=-1), *features]
+        return [top, *features]
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -179,13 +199,19 @@ class ResidualBottomUp(BottomUpEncoder):
             "num_blocks": self.num_blocks,
             "num_groups": self.num_groups,
             "dense_units": self.dense_units,
+            "dense_groups": self.dense_groups,
+            "dense_bottleneck": self.dense_bottleneck,
             "activation": self.activation,
         }
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
 class ResidualTopDown(TopDownDecoder):
-    """A dense latent on top, then `TopDownBlock`s up to half the resolution.
+    """Dense latents on top, then `TopDownBlock`s up to half the resolution.
+
+    The top latent becomes a stream of `dense_units` numbers, to which each
+    dense group adds, and this one a stream of maps. The dense groups cost next
+    to nothing beside the convolutions.
 
     Args:
         distribution: Turns the last output into p(x|z).
@@ -196,7 +222,10 @@ class ResidualTopDown(TopDownDecoder):
         num_groups: Latent groups at each scale.
         latent_channels: Channels of each of these groups.
         top_latent_dim: Size of the dense latent on top.
-        dense_units: Width of the dense layer after it; as in the encoder.
+        dense_units: Width of the dense stream after it; as in the encoder.
+        dense_groups: Latent groups on this stream; as in the encoder.
+        dense_bottleneck: Width of their layers; as in the encoder.
+        dense_latent_dim: Size of each one's latent.
         activation: Name of a Keras activation.
         upsampling: `nearest` (with a learned bias for each position) or
             `depth_to_space`.
@@ -215,6 +244,9 @@ class ResidualTopDown(TopDownDecoder):
         latent_channels: int = 8,
         top_latent_dim: int = 32,
         dense_units: int = 256,
+        dense_groups: int = 4,
+        dense_bottleneck: int = 64,
+        dense_latent_dim: int = 16,
         activation: str = "elu",
         upsampling: str = "depth_to_space",
         **kwargs: Any,
@@ -225,6 +257,7 @@ class ResidualTopDown(TopDownDecoder):
             num_blocks=num_blocks,
             num_groups=num_groups,
         )
+        check_number("dense_groups", dense_groups, 0, whole=True)
         if upsampling not in _UPSAMPLING:
             raise ValueError(
                 f"`upsampling` must be one of {_UPSAMPLING}. "
@@ -236,7 +269,10 @@ class ResidualTopDown(TopDownDecoder):
             (height // 2 ** (s + 1), width // 2 ** (s + 1))
             for s in range(len(filters))
         ]
-        shapes: list[tuple[int, ...]] = [(top_latent_dim,)]
+        shapes: list[tuple[int, ...]] = [
+            (top_latent_dim,),
+            *[(dense_latent_dim,)] * dense_groups,
+        ]
         for scale in reversed(range(len(filters))):
             shapes += [(*sizes[scale], latent_channels)] * num_groups[scale]
         super().__init__(distribution, tuple(shapes), **kwargs)
@@ -247,6 +283,9 @@ class ResidualTopDown(TopDownDecoder):
         self.latent_channels = latent_channels
         self.top_latent_dim = top_latent_dim
         self.dense_units = dense_units
+        self.dense_groups = dense_groups
+        self.dense_bottleneck = dense_bottleneck
+        self.dense_latent_dim = dense_latent_dim
         self.activation = activation
         self.upsampling = upsampling
         self._sizes = sizes
@@ -258,10 +297,22 @@ class ResidualTopDown(TopDownDecoder):
         self._top_posterior = keras.layers.Dense(
             2 * self.top_latent_dim, dtype=dtype
         )
-        self._top = [
-            keras.layers.Dense(
-                self.dense_units, activation=self.activation, dtype=dtype
-            ),
+        self._from_top = keras.layers.Dense(
+            self.dense_units, activation=self.activation, dtype=dtype
+        )
+        self._dense_groups = [
+            TopDownBlock(
+                self.dense_units,
+                self.dense_bottleneck,
+                self.dense_latent_dim,
+                self.activation,
+                _GAIN / math.sqrt(self.dense_groups),
+                dense=True,
+                dtype=dtype,
+            )
+            for _ in range(self.dense_groups)
+        ]
+        self._to_map = [
             keras.layers.Dense(
                 math.prod(small), activation=self.activation, dtype=dtype
             ),
@@ -329,7 +380,11 @@ class ResidualTopDown(TopDownDecoder):
             for scale in self._scales_with_bias()
         ]
         self._top_posterior.build((None, self.dense_units))
-        _build(self._top, (None, self.top_latent_dim))
+        self._from_top.build((None, self.top_latent_dim))
+        stream = (None, self.dense_units)
+        for group in self._dense_groups:
+            group.build(stream)
+        _build(self._to_map, stream)
         for scale in reversed(range(len(self.filters))):
             shape = (None, *self._sizes[scale], self.filters[scale])
             if scale < len(self.filters) - 1:
@@ -352,8 +407,8 @@ class ResidualTopDown(TopDownDecoder):
         self, rows: tf.Tensor, choose: Choose, training: bool = False
     ) -> tf.Tensor:
         del training  # No layer depends on it.
-        x = self._run_top(rows, choose)
-        index = 1
+        x = self._run_dense(rows, choose)
+        index = 1 + self.dense_groups
         for scale in reversed(range(len(self.filters))):
             if scale < len(self.filters) - 1:
                 x = _run(self._up[scale], x)
@@ -366,13 +421,16 @@ class ResidualTopDown(TopDownDecoder):
             x = _run(self._blocks[scale], x)
         return _run(self._output, x)
 
-    def _run_top(self, rows: tf.Tensor, choose: Choose) -> tf.Tensor:
+    def _run_dense(self, rows: tf.Tensor, choose: Choose) -> tf.Tensor:
         prior = standard_normal(tf.zeros([rows, self.top_latent_dim]))
 
         def posterior(feature: tf.Tensor) -> LocScale:
             return bounded_loc_scale(self._top_posterior(feature))
 
-        return _run(self._top, choose(0, prior, posterior))
+        x = self._from_top(choose(0, prior, posterior))
+        for index, group in enumerate(self._dense_groups, 1):
+            x = group(x, choose=_at(choose, index))
+        return _run(self._to_map, x)
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
@@ -384,6 +442,9 @@ class ResidualTopDown(TopDownDecoder):
             "latent_channels",
             "top_latent_dim",
             "dense_units",
+            "dense_groups",
+            "dense_bottleneck",
+            "dense_latent_dim",
             "activation",
             "upsampling",
         )

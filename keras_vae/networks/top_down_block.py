@@ -25,6 +25,13 @@ def convolution(filters: int, size: int, layer: Any, **kwargs: Any) -> Any:
     )
 
 
+def _affine(units: int, size: int, layer: Any, **kwargs: Any) -> Any:
+    """Returns a convolution, or with a `size` of 0 a dense layer."""
+    if size:
+        return convolution(units, size, layer, **kwargs)
+    return keras.layers.Dense(units, dtype=layer.dtype_policy, **kwargs)
+
+
 def _scaled(gain: float) -> keras.initializers.Initializer:
     """Returns Glorot's initializer with the weights times `gain`."""
     return keras.initializers.VarianceScaling(gain**2, "fan_avg", "uniform")
@@ -50,12 +57,15 @@ class TopDownBlock(keras.layers.Layer):
         h = act(3x3(act(v)))                                the prior's path
         x + 1x1([h, w * (1 + 1x1(h))]),  w ~ N(loc, scale), prior N(0, I)
 
+    For a stream of vectors all of these are dense layers.
+
     Args:
         filters: Channels of the stream.
         bottleneck: Channels of the 3x3 convolutions and of the feature.
         latent_channels: Channels of w.
         activation: Name of a Keras activation.
         gain: Scale of the last convolution's initial weights.
+        dense: Whether x is a vector for each row, `[rows, filters]`.
     """
 
     def __init__(
@@ -65,6 +75,7 @@ class TopDownBlock(keras.layers.Layer):
         latent_channels: int,
         activation: str = "elu",
         gain: float = 1.0,
+        dense: bool = False,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -73,16 +84,18 @@ class TopDownBlock(keras.layers.Layer):
         self.latent_channels = latent_channels
         self.activation = activation
         self.gain = gain
+        self.dense = dense
         self._act = keras.activations.get(activation)
-        self.reduce = convolution(2 * bottleneck, 1, self)
-        self.posterior_mix = convolution(
-            bottleneck, 3, self, activation=activation
+        one, three = (0, 0) if dense else (1, 3)
+        self.reduce = _affine(2 * bottleneck, one, self)
+        self.posterior_mix = _affine(
+            bottleneck, three, self, activation=activation
         )
-        self.posterior_head = convolution(2 * latent_channels, 1, self)
-        self.prior_mix = convolution(bottleneck, 3, self, activation=activation)
-        self.prior_scale = convolution(latent_channels, 1, self)
-        self.expand = convolution(
-            filters, 1, self, kernel_initializer=_scaled(gain)
+        self.posterior_head = _affine(2 * latent_channels, one, self)
+        self.prior_mix = _affine(bottleneck, three, self, activation=activation)
+        self.prior_scale = _affine(latent_channels, one, self)
+        self.expand = _affine(
+            filters, one, self, kernel_initializer=_scaled(gain)
         )
 
     def build(self, input_shape: Any) -> None:
@@ -103,7 +116,7 @@ class TopDownBlock(keras.layers.Layer):
         """Returns the stream after the group.
 
         Args:
-            x: The stream, `[rows, h, w, filters]`.
+            x: The stream, `[rows, h, w, filters]`, `[rows, filters]` if dense.
             choose: `choose(prior, posterior)` returns w; see
                 `TopDownDecoder.descend`.
         """
@@ -130,4 +143,5 @@ class TopDownBlock(keras.layers.Layer):
             "latent_channels": self.latent_channels,
             "activation": self.activation,
             "gain": self.gain,
+            "dense": self.dense,
         }

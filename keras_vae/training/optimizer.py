@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_vae.config import check_number
 from keras_vae.training.training_optimizer import TrainingOptimizer
 
 __all__ = ["Adam", "Adamax", "LossScale", "Muon"]
@@ -13,6 +14,10 @@ __all__ = ["Adam", "Adamax", "LossScale", "Muon"]
 # applied: it takes singular values of 1e-2 and above to between 0.68 and 1.14.
 _NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 _NEWTON_SCHULZ_STEPS = 5
+# The widest matrix that is orthogonalised as a whole. The cost grows with the
+# square of the width: of the hierarchical model's widest kernel, 256 x 784, the
+# blocks take a third of the time that the whole takes.
+_BLOCK_SIZE = 64
 # The root mean square of an entry of Adam's step, in learning rates.
 _ADAM_RMS = 0.2
 
@@ -109,21 +114,37 @@ class Muon(Adam):
 
     with U V^T approximated by five Newton-Schulz iterations: all directions of
     the kernel learn, not the strongest alone. The factor makes the step as
-    long as Adam's, so that both share a learning rate.
+    long as Adam's, so that both share a learning rate. A matrix whose shorter
+    side is above `block_size` is cut across it, and each block has its own U
+    and V: much cheaper, and the step is as long.
 
-    `keras.optimizers.Muon` takes the same steps, but leaves the kernels of
-    convolutions to Adam.
+    With `block_size=0`, `keras.optimizers.Muon` takes the same steps, but
+    leaves the kernels of convolutions to Adam.
 
     Args:
         learning_rate: A number or a `LearningRateSchedule`.
         beta_1: Decay of the momentum, of kernels and of the others.
+        block_size: Longest shorter side of a block; 0 takes every matrix as a
+            whole.
         **kwargs: Other arguments of `Adam`.
 
     References:
         Jordan et al. (2024), Muon: An optimizer for hidden layers in neural
         networks; Liu et al. (2025), Muon is Scalable for LLM Training,
-        equation 4.
+        equation 4; Khaled et al. (2025), MuonBP: Faster Muon via Block-Periodic
+        Orthogonalization (here every step is of blocks).
     """
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        *,
+        block_size: int = _BLOCK_SIZE,
+        **kwargs: Any,
+    ):
+        super().__init__(learning_rate, **kwargs)
+        check_number("block_size", block_size, 0, whole=True)
+        self.block_size = block_size
 
     def add_slots(self, variables: list[Any]) -> None:
         self._momentums = self.add_optimizer_variables(variables, "momentum")
@@ -148,8 +169,11 @@ class Muon(Adam):
         ahead = decay * momentum + (1.0 - decay) * gradient
         matrix = tf.reshape(ahead, [-1, variable.shape[-1]])
         length = _ADAM_RMS * max(matrix.shape) ** 0.5 * rate
-        step = length * orthogonalised(matrix)
+        step = length * orthogonalised(matrix, self.block_size)
         variable.assign_sub(tf.reshape(step, variable.shape))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "block_size": self.block_size}
 
 
 def _is_kernel(variable: Any) -> bool:
@@ -161,11 +185,23 @@ def _is_kernel(variable: Any) -> bool:
     return len(variable.shape) in (2, 4) and variable.shape[-1] > 1
 
 
-def orthogonalised(matrix: tf.Tensor) -> tf.Tensor:
-    """Returns U V^T nearly, for a matrix `[m, n]` that is U S V^T."""
+def orthogonalised(matrix: tf.Tensor, block_size: int = 0) -> tf.Tensor:
+    """Returns U V^T nearly, for a matrix `[m, n]` that is U S V^T.
+
+    With a `block_size`, of each of the fewest blocks of nearly the same size
+    whose shorter side is no longer than that.
+    """
     rows, columns = matrix.shape
     if rows > columns:
-        return tf.transpose(orthogonalised(tf.transpose(matrix)))
+        transposed = tf.transpose(matrix)
+        return tf.transpose(orthogonalised(transposed, block_size))
+    count = -(-rows // block_size) if block_size else 1
+    sizes = [(rows + i) // count for i in range(count)]
+    blocks = [_newton_schulz(x) for x in tf.split(matrix, sizes, axis=0)]
+    return tf.concat(blocks, axis=0) if count > 1 else blocks[0]
+
+
+def _newton_schulz(matrix: tf.Tensor) -> tf.Tensor:
     a, b, c = _NEWTON_SCHULZ
     # No singular value above 1; 0 stays 0.
     x = tf.math.divide_no_nan(matrix, tf.norm(matrix))

@@ -57,6 +57,7 @@ CASES: dict[str, tuple[Any, tuple[int, ...], Any]] = {
             num_blocks=(1, 1),
             num_groups=(1, 1),
             dense_units=5,
+            dense_groups=1,
             activation="tanh",
         ),
         IMAGE,

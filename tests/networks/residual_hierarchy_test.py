@@ -22,6 +22,8 @@ _SIZES = {
     "num_blocks": (1, 1),
     "num_groups": (1, 2),
     "dense_units": 8,
+    "dense_groups": 2,
+    "dense_bottleneck": 5,
 }
 
 
@@ -30,7 +32,13 @@ def _networks(**kwargs):
     decoder = seeded(
         ResidualTopDown,
         IndependentBernoulli(_IMAGE),
-        **{**_SIZES, "latent_channels": 2, "top_latent_dim": 3, **kwargs},
+        **{
+            **_SIZES,
+            "latent_channels": 2,
+            "top_latent_dim": 3,
+            "dense_latent_dim": 4,
+            **kwargs,
+        },
     )
     encoder.build()
     decoder.build()
@@ -44,9 +52,23 @@ def _images(count: int = 4) -> np.ndarray:
 
 def test_features_fit_the_groups_from_the_top_down():
     encoder, decoder = _networks()
-    assert decoder.group_shapes == ((3,), (2, 2, 2), (2, 2, 2), (4, 4, 2))
+    assert decoder.group_shapes == (
+        (3,),
+        (4,),
+        (4,),
+        (2, 2, 2),
+        (2, 2, 2),
+        (4, 4, 2),
+    )
     shapes = [tuple(feature.shape[1:]) for feature in encoder(_images())]
-    assert shapes == [(8,), (2, 2, 4), (2, 2, 4), (4, 4, 3)]
+    assert shapes == [
+        (8,),
+        (5,),
+        (5,),
+        (2, 2, 4),
+        (2, 2, 4),
+        (4, 4, 3),
+    ]
 
 
 def test_the_default_has_the_size_that_its_parts_add_up_to():
@@ -66,6 +88,13 @@ def test_the_default_has_the_size_that_its_parts_add_up_to():
         + conv(1, 32, 8)
         + conv(1, 40, 96)
     )
+    dense_group = (
+        conv(1, 256, 128)
+        + 2 * conv(1, 64, 64)
+        + conv(1, 64, 32)
+        + conv(1, 64, 16)
+        + conv(1, 80, 256)
+    )
     encoder = (
         conv(3, 4, 32)
         + block(32, 16)
@@ -74,10 +103,12 @@ def test_the_default_has_the_size_that_its_parts_add_up_to():
         + conv(1, 96, 160)
         + conv(1, 96, 16)
         + conv(1, 784, 256)
+        + conv(1, 256, 4 * 64)
     )
     decoder = (
         conv(1, 256, 64)
         + conv(1, 32, 256)
+        + 4 * dense_group
         + conv(1, 256, 784)
         + conv(1, 16, 96)
         + 7 * 7 * 96
@@ -114,6 +145,46 @@ def test_a_latent_is_white_and_scaled_by_its_prior():
     loc, scale = seen[0]
     np.testing.assert_array_equal(loc, np.zeros([1, 2, 2, 2]))
     np.testing.assert_array_equal(scale, np.ones([1, 2, 2, 2]))
+
+
+def test_a_dense_group_is_one_of_maps_of_a_single_position():
+    """There a 3x3 kernel sees zeros but for its centre."""
+    dense = seeded(TopDownBlock, 4, 3, 2, dense=True)
+    maps = seeded(TopDownBlock, 4, 3, 2)
+    dense.build((None, 4))
+    maps.build((None, 1, 1, 4))
+    random = np.random.default_rng(0)
+    for theirs, ours in zip(maps.weights, dense.weights, strict=True):
+        value = random.normal(size=theirs.shape)
+        theirs.assign(value)
+        centre = value.shape[0] // 2
+        ours.assign(value[centre, centre] if value.ndim == 4 else value)
+    x, w, feature = (
+        random.normal(size=(5, size)).astype(np.float32) for size in (4, 2, 3)
+    )
+    posteriors = []
+
+    def run(block, shape):
+        def choose(prior, posterior):
+            posteriors.append(posterior(tf.reshape(feature, [*shape, 3])))
+            return tf.reshape(w, [*shape, 2])
+
+        y = block(tf.reshape(x, [*shape, 4]), choose=choose)
+        return tf.reshape(y, [5, 4])
+
+    np.testing.assert_allclose(
+        run(dense, [5]), run(maps, [5, 1, 1]), rtol=1e-5, atol=1e-5
+    )
+    for ours, theirs in zip(*posteriors, strict=True):
+        np.testing.assert_allclose(ours, theirs[:, 0, 0], rtol=1e-5, atol=1e-5)
+
+
+def test_without_dense_groups_the_maps_follow_the_top():
+    encoder = seeded(ResidualBottomUp, _IMAGE, **{**_SIZES, "dense_groups": 0})
+    _, decoder = _networks(dense_groups=0)
+    assert decoder.group_shapes == ((3,), (2, 2, 2), (2, 2, 2), (4, 4, 2))
+    shapes = [tuple(feature.shape[1:]) for feature in encoder(_images())]
+    assert shapes == [(8,), (2, 2, 4), (2, 2, 4), (4, 4, 3)]
 
 
 def test_the_scale_of_a_posterior_is_bounded():
@@ -202,6 +273,7 @@ def test_bfloat16_networks_have_float32_latents():
             {"num_blocks": (1, 1.5)},
             r"num_blocks\[1\] must be .*Received: .*1.5",
         ),
+        ({"dense_groups": -1}, "dense_groups must be .*Received: .*=-1"),
     ],
 )
 def test_sizes_that_do_not_fit_are_named(sizes, message):

@@ -92,8 +92,38 @@ def test_orthogonalised_is_near_the_polar_factor(shape):
     assert cosine > 0.95 * np.linalg.norm(found)
 
 
-def test_the_step_is_as_long_as_adams():
-    starts, gradients = _draw((64, 32), steps=1)
+@pytest.mark.parametrize("shape", [(40, 20), (20, 40)])
+def test_blocks_are_cut_across_the_shorter_side(shape):
+    matrix = np.random.RandomState(1).randn(*shape).astype(np.float32)
+    axis = shape.index(20)
+    found = orthogonalised(tf.constant(matrix), block_size=8).numpy()
+    # The fewest of at most 8: 20 = 6 + 7 + 7.
+    blocks = np.split(matrix, [6, 13], axis=axis)
+    expected = [orthogonalised(tf.constant(b)).numpy() for b in blocks]
+    np.testing.assert_allclose(found, np.concatenate(expected, axis), atol=1e-5)
+
+
+def test_a_matrix_no_wider_than_a_block_stays_whole():
+    starts, gradients = _draw((9, 8), (8, 9))
+    pairs = zip(
+        _run(Muon(0.1, block_size=8), starts, gradients),
+        _run(Muon(0.1, block_size=0), starts, gradients),
+    )
+    for ours, expected in pairs:
+        for a, b in zip(ours, expected):
+            np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("size", [-1, 8.0, True])
+def test_a_block_has_a_whole_size(size):
+    with pytest.raises(ValueError, match="block_size must be a whole number"):
+        Muon(0.1, block_size=size)
+
+
+# A matrix in one block, and one that is cut into four.
+@pytest.mark.parametrize("shape", [(64, 32), (300, 256)])
+def test_the_step_is_as_long_as_adams(shape):
+    starts, gradients = _draw(shape, steps=1)
     [[after]] = _run(Muon(0.1), starts, gradients)
     length = np.sqrt(np.mean((after - starts[0]) ** 2))
     # Root mean square 0.2 of the learning rate for singular values of 1.
@@ -123,12 +153,13 @@ def test_kernels_have_no_second_moment():
 
 
 def test_config_round_trip():
-    optimizer = Muon(0.01, beta_1=0.8, beta_2=0.99, max_norm=3.0)
+    optimizer = Muon(0.01, beta_1=0.8, beta_2=0.99, max_norm=3.0, block_size=16)
     config = keras.saving.serialize_keras_object(optimizer)
     restored = keras.saving.deserialize_keras_object(config)
     assert isinstance(restored, Muon)
     assert restored.get_config() == optimizer.get_config()
     assert (restored.beta_1, restored.beta_2) == (0.8, 0.99)
+    assert restored.block_size == 16
 
 
 if __name__ == "__main__":
