@@ -127,7 +127,7 @@ class HierarchicalConfig(ModelConfig):
     activation: str = "elu"
     upsampling: str = "depth_to_space"
     importance_samples: int = 4
-    importance_start: float = 0.7
+    importance_start: float = 0.85
     optimizer: str = "muon"
     learning_rate: float = 8e-3
 

@@ -210,8 +210,8 @@ class ResidualTopDown(TopDownDecoder):
     """Dense latents on top, then `TopDownBlock`s up to half the resolution.
 
     The top latent becomes a stream of `dense_units` numbers, to which each
-    dense group adds, and this one a stream of maps. The dense groups cost next
-    to nothing beside the convolutions.
+    dense group adds, and this one a stream of maps. The dense groups take
+    2 % of the multiplications by default.
 
     Args:
         distribution: Turns the last output into p(x|z).

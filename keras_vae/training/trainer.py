@@ -176,7 +176,8 @@ def load_trained(
     With `patience` they are those of the best validation loss, else the last.
 
     Raises:
-        UserError: If the folder holds no run, or no checkpoint yet.
+        UserError: If the folder holds no run, no checkpoint yet, or one of
+            another model than this version of the package makes.
     """
     folder = RunFolder(workdir)
     experiment = folder.load_experiment()
@@ -202,7 +203,14 @@ def load_trained(
             "The run has no checkpoint yet: train it first with apps/train.py. "
             f"Received: --workdir={workdir}"
         )
-    state.checkpoint().restore(path).assert_existing_objects_matched()
+    try:
+        state.checkpoint().restore(path).assert_existing_objects_matched()
+    except (AssertionError, ValueError) as error:
+        raise UserError(
+            "The checkpoint does not fit the model: another version of the "
+            "package wrote it. Use that version, or train again. "
+            f"Received: {path}"
+        ) from error
     state.swap_averages()
     return state.model, experiment
 

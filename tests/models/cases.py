@@ -64,6 +64,7 @@ def make_hierarchical(
         "latent_channels": 2,
         "top_latent_dim": 3,
         "dense_units": 8,
+        "dense_groups": 0,
         "activation": "tanh",
         "beta_warmup": 0,
         "importance_samples": 1,

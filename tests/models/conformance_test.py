@@ -90,7 +90,9 @@ def test_model_conforms(case):
 
 def test_a_hierarchy_with_other_parts_conforms():
     """What its parts change: variables, configuration, gradients."""
-    model = make_hierarchical("normal_shared", upsampling="nearest")
+    model = make_hierarchical(
+        "normal_shared", upsampling="nearest", dense_groups=2
+    )
     check_config(model)
     check_gradients(model, binary_images(4), hierarchical_tensors)
     check_keras_file(model, binary_images(4), hierarchical_tensors)

@@ -19,10 +19,13 @@ from tests.models.cases import (
 _SEED = (3, 4)
 
 
-@pytest.fixture(scope="module", params=["hierarchical", "nvae", "flow"])
+@pytest.fixture(
+    scope="module", params=["hierarchical", "dense", "nvae", "flow"]
+)
 def model(request) -> HierarchicalVAE:
     makers = {
         "hierarchical": make_hierarchical,
+        "dense": lambda: make_hierarchical(dense_groups=2),
         "nvae": make_nvae,
         "flow": lambda: make_nvae(num_flows=1),
     }

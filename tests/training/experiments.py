@@ -87,6 +87,7 @@ def make_hierarchical_experiment(
             "latent_channels": 2,
             "top_latent_dim": 3,
             "dense_units": 8,
+            "dense_groups": 0,
             "batch_size": BATCH_SIZE,
             "ema_momentum": 0.9,
             **model,

@@ -1,6 +1,7 @@
 """Tests of `train` and `load_trained`, and of what they refuse."""
 
 import json
+import shutil
 
 import keras
 import numpy as np
@@ -248,6 +249,19 @@ def test_best_model_is_loaded_where_there_is_patience(tmp_path, patience):
 def test_no_checkpoint_yet(tmp_path):
     RunFolder(tmp_path).start(experiments.make_experiment(), (6, 6, 1))
     with pytest.raises(UserError, match=r"no checkpoint yet.*--workdir="):
+        load_trained(tmp_path)
+
+
+@pytest.mark.parametrize("units", [(7,), (12, 12)])
+def test_a_checkpoint_of_another_model_is_refused(
+    tmp_path, finished_run, units
+):
+    """Its variables have other shapes, or some are missing."""
+    folder = RunFolder(tmp_path)
+    folder.start(experiments.make_experiment(hidden_units=units), (6, 6, 1))
+    old = RunFolder(finished_run.path).checkpoints
+    shutil.copytree(old, folder.checkpoints, dirs_exist_ok=True)
+    with pytest.raises(UserError, match=r"does not fit.*Received: .*ckpt-"):
         load_trained(tmp_path)
 
 
