@@ -204,7 +204,9 @@ def load_trained(
             f"Received: --workdir={workdir}"
         )
     try:
-        state.checkpoint().restore(path).assert_existing_objects_matched()
+        # Without what the checkpoint has beyond the model being warned of.
+        status = state.checkpoint().restore(path).expect_partial()
+        status.assert_existing_objects_matched()
     except (AssertionError, ValueError) as error:
         raise UserError(
             "The checkpoint does not fit the model: another version of the "
