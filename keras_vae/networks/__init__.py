@@ -12,10 +12,8 @@ from keras_vae.networks.residual import (
     ResidualDecoder,
     ResidualEncoder,
 )
-from keras_vae.networks.residual_hierarchy import (
-    ResidualBottomUp,
-    ResidualTopDown,
-)
+from keras_vae.networks.residual_bottom_up import ResidualBottomUp
+from keras_vae.networks.residual_top_down import ResidualTopDown
 from keras_vae.networks.top_down_block import TopDownBlock
 
 __all__ = [

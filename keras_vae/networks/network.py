@@ -10,6 +10,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from keras_vae.distributions import DistributionLayer
+from keras_vae.networks.layer_list import build_layers, run_layers
 
 __all__ = ["Decoder", "Encoder", "check_image_shape"]
 
@@ -28,12 +29,6 @@ class _Network(keras.Model):
             )
         super().__init__(**kwargs)
         self.distribution = distribution
-
-    def run(self, layers: list[keras.layers.Layer], x: tf.Tensor) -> tf.Tensor:
-        """Applies `layers` one after the other."""
-        for layer in layers:
-            x = layer(x)
-        return x
 
     @property
     def _default_save_signature(self) -> None:
@@ -79,16 +74,6 @@ class _Network(keras.Model):
             "`label` must be left out: the network knows no classes. "
             f"Received: label={label}"
         )
-
-    def build_layers(
-        self, layers: list[keras.layers.Layer], shape: tuple[int | None, ...]
-    ) -> None:
-        """Builds `layers` in turn, from the shape that the first one gets."""
-        for layer in layers:
-            if not layer.built:
-                layer.build(shape)
-            shape = layer.compute_output_shape(shape)
-        self.build_distribution(shape)
 
     def build_distribution(self, shape: tuple[int | None, ...]) -> None:
         """Builds the distribution, the last of the network to be built."""
@@ -169,7 +154,8 @@ class Encoder(_Network):
             channels += 1
             if not self.class_picture.built:
                 self.class_picture.build((None, self.num_classes))
-        self.build_layers(self.stack, (None, height, width, channels))
+        shape = (None, height, width, channels)
+        self.build_distribution(build_layers(self.stack, shape))
 
     def call(
         self, image: tf.Tensor, label: tf.Tensor | None = None
@@ -191,7 +177,7 @@ class Encoder(_Network):
                 self.class_picture(one_hot), [-1, *self.image_shape[:2], 1]
             )
             x = tf.concat([tf.cast(x, picture.dtype), picture], axis=-1)
-        return self.distribution(self.run(self.stack, x))
+        return self.distribution(run_layers(self.stack, x))
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -246,7 +232,7 @@ class Decoder(_Network):
     def build(self, input_shape: Any = None) -> None:
         self.build_output_bias()
         width = self.latent_dim + self.num_classes
-        self.build_layers(self.stack, (None, width))
+        self.build_distribution(build_layers(self.stack, (None, width)))
 
     def build_output_bias(self) -> None:
         """Adds the bias of the likelihood's parameters."""
@@ -282,7 +268,7 @@ class Decoder(_Network):
             one_hot = tf.broadcast_to(tf.cast(one_hot, z.dtype), shape)
             x = tf.concat([z, one_hot], axis=-1)
         width = self.latent_dim + self.num_classes
-        params = self.run(self.stack, tf.reshape(x, [-1, width]))
+        params = run_layers(self.stack, tf.reshape(x, [-1, width]))
         leading = None if z.shape.rank == 2 else tf.shape(z)[:-1]
         return self.likelihood(params, leading)
 

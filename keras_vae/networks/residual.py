@@ -19,7 +19,7 @@ from keras_vae.networks.pointwise import Convolution
 
 __all__ = ["ResidualBlock", "ResidualDecoder", "ResidualEncoder"]
 
-_TO_DENSE_CHANNELS = 16
+TO_DENSE_CHANNELS = 16  # of the maps where they become a vector
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -180,7 +180,7 @@ class ResidualEncoder(Encoder):
                 *_blocks(channels, count, total, activation, dtype),
             ]
         self.stack += [
-            Convolution(_TO_DENSE_CHANNELS, 1, dtype=dtype),
+            Convolution(TO_DENSE_CHANNELS, 1, dtype=dtype),
             keras.layers.Flatten(dtype=dtype),
             keras.layers.Dense(dense_units, activation=activation, dtype=dtype),
             keras.layers.Dense(distribution.num_params, dtype=dtype),
@@ -232,7 +232,7 @@ class ResidualDecoder(Decoder):
         self.activation = activation
         height, width, num_outputs = self.output_shape_per_image
         factor = 2 ** len(self.filters)
-        small = (height // factor, width // factor, _TO_DENSE_CHANNELS)
+        small = (height // factor, width // factor, TO_DENSE_CHANNELS)
         total, dtype = sum(self.num_blocks), self.dtype_policy
         self.stack = [
             keras.layers.Dense(dense_units, activation=activation, dtype=dtype),

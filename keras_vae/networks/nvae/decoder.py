@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from keras_vae.distributions import DistributionLayer
 from keras_vae.networks.hierarchy import Choose, LocScale, TopDownDecoder
+from keras_vae.networks.layer_list import build_layers, run_layers
 from keras_vae.networks.nvae.architecture import check_sizes, scale_shapes
 from keras_vae.networks.nvae.cells import DecoderCell
 from keras_vae.networks.nvae.convolution import WeightNormConv2D
@@ -211,7 +212,7 @@ class NVAEDecoder(TopDownDecoder):
             )
         shape: Any = (None, *top)
         for index, (height, width, c) in enumerate(self.feature_shapes):
-            shape = _build(self.cells[index], shape)
+            shape = build_layers(self.cells[index], shape)
             self.posteriors[index].build(shape)
             if index:
                 self.priors[index - 1].build(shape)
@@ -222,7 +223,7 @@ class NVAEDecoder(TopDownDecoder):
             )
             for pair in self._flows_of(index):
                 pair.build((None, height, width, latents))
-        shape = _build(self.post, shape)
+        shape = build_layers(self.post, shape)
         self.output_convolution.build(shape)
         if self.depth_scaled_init:
             self._scale_start()
@@ -252,9 +253,9 @@ class NVAEDecoder(TopDownDecoder):
     ) -> tf.Tensor:
         s = self._top_group(rows, choose)
         for index in range(1, len(self.feature_shapes)):
-            s = _run(self.cells[index], s, training)
+            s = run_layers(self.cells[index], s, training=training)
             s = self._group(index, s, choose)
-        s = _run(self.post, s, training)
+        s = run_layers(self.post, s, training=training)
         params = self.output_convolution(tf.nn.elu(s))
         return tf.cast(self._crop(params), tf.float32)
 
@@ -331,16 +332,3 @@ class NVAEDecoder(TopDownDecoder):
             "recompute",
         )
         return {**config, **{name: getattr(self, name) for name in names}}
-
-
-def _run(cells: list[DecoderCell], x: tf.Tensor, training: bool) -> tf.Tensor:
-    for cell in cells:
-        x = cell(x, training=training)
-    return x
-
-
-def _build(cells: list[DecoderCell], shape: Any) -> Any:
-    for cell in cells:
-        cell.build(shape)
-        shape = cell.compute_output_shape(shape)
-    return shape

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from keras_vae.networks.hierarchy import BottomUpEncoder
+from keras_vae.networks.layer_list import build_layers
 from keras_vae.networks.nvae.architecture import check_sizes, scale_shapes
 from keras_vae.networks.nvae.cells import EncoderCell
 from keras_vae.networks.nvae.convolution import WeightNormConv2D
@@ -125,10 +126,7 @@ class NVAEEncoder(BottomUpEncoder):
         height, width, channels = self.image_shape
         shape: Any = (None, height + 2 * self.pad, width + 2 * self.pad)
         shape = (*shape, channels)
-        layers: list[Any] = [self.stem, *self.cells, self.top]
-        for layer in layers:
-            layer.build(shape)
-            shape = layer.compute_output_shape(shape)
+        build_layers([self.stem, *self.cells, self.top], shape)
         if self.depth_scaled_init:
             factor = depth_factor(len(self.cells))
             for cell in self.cells:

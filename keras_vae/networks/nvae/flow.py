@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_vae.networks.layer_list import build_layers, run_layers
 from keras_vae.networks.nvae.convolution import WeightNormConv2D
 
 __all__ = ["FlowPair", "ShiftFlow"]
@@ -77,9 +78,7 @@ class ShiftFlow(_Flow):
 
     def build(self, input_shape: Any) -> None:
         shape = (None, *input_shape[-3:])
-        for layer in (self.expand, self.mix, self.project):
-            layer.build(shape)
-            shape = layer.compute_output_shape(shape)
+        build_layers([self.expand, self.mix, self.project], shape)
         self.built = True
 
     def call(self, z: tf.Tensor) -> tf.Tensor:
@@ -119,6 +118,4 @@ class FlowPair(_Flow):
 
     def call(self, z: tf.Tensor) -> tf.Tensor:
         """Returns z' for z, `[..., h, w, c]`."""
-        for cell in self.cells:
-            z = cell(z)
-        return z
+        return run_layers(self.cells, z)

@@ -1,11 +1,8 @@
-"""A deep hierarchy of dense convolutions: for CPUs and small GPUs.
+"""The top-down network of a deep hierarchy of dense convolutions.
 
-Bottleneck residual blocks without normalisation and without depthwise
-convolutions, all at half the image's resolution and below. The encoder shares
-one feature per resolution among the latent groups at it. Each group adds to the
-stream what its prior path has worked out and its latent, drawn white and scaled
-by the prior path: the same as a Gaussian prior with a learned scale, and a KL
-against N(0, I).
+Each group adds to the stream what its prior path has worked out and its latent,
+drawn white and scaled by the prior path: the same as a Gaussian prior with a
+learned scale, and a KL against N(0, I).
 
 References:
     Child (2021), Very Deep VAEs Generalize Autoregressive Models; Hazami et al.
@@ -23,17 +20,14 @@ import tensorflow as tf
 from keras_vae.config import check_number
 from keras_vae.distributions import DistributionLayer
 from keras_vae.networks.convolutional import check_divisible
-from keras_vae.networks.hierarchy import (
-    BottomUpEncoder,
-    Choose,
-    LocScale,
-    TopDownDecoder,
-)
+from keras_vae.networks.hierarchy import Choose, LocScale, TopDownDecoder
+from keras_vae.networks.layer_list import build_layers, run_layers
 from keras_vae.networks.residual import (
+    TO_DENSE_CHANNELS,
     DepthToSpace,
     ResidualBlock,
-    SpaceToDepth,
 )
+from keras_vae.networks.residual_bottom_up import GAIN, check_scales
 from keras_vae.networks.top_down_block import (
     TopDownBlock,
     bounded_loc_scale,
@@ -41,168 +35,9 @@ from keras_vae.networks.top_down_block import (
     standard_normal,
 )
 
-__all__ = ["ResidualBottomUp", "ResidualTopDown"]
+__all__ = ["ResidualTopDown"]
 
-_TO_DENSE_CHANNELS = 16
-_GAIN = 0.7
 _UPSAMPLING = ("nearest", "depth_to_space")
-
-
-def _check_scales(**sizes: Sequence[int]) -> None:
-    """Raises ValueError unless the lists have one length and are of sizes."""
-    if len({len(values) for values in sizes.values()}) > 1:
-        names = ", ".join(f"`{name}`" for name in sizes)
-        received = ", ".join(f"{k}={tuple(v)}" for k, v in sizes.items())
-        raise ValueError(
-            f"{names} must have one entry for each scale. Received: {received}"
-        )
-    least = {"filters": 1, "bottlenecks": 1}
-    for name, values in sizes.items():
-        for scale, value in enumerate(values):
-            low = least.get(name, 0)
-            check_number(f"{name}[{scale}]", value, low, whole=True)
-
-
-@keras.saving.register_keras_serializable(package="keras_vae")
-class ResidualBottomUp(BottomUpEncoder):
-    """Residual blocks at 1/2, 1/4, ... of the resolution, features for groups.
-
-    Args:
-        image_shape: (height, width, channels); height and width divide by 2
-            to the power of the number of scales.
-        filters: Channels at each scale, the highest resolution first.
-        bottlenecks: Channels of the 3x3 convolutions at each scale.
-        num_blocks: Residual blocks at each scale.
-        num_groups: Convolutional latent groups at each scale.
-        dense_units: Size of the top group's feature.
-        dense_groups: Dense latent groups below the top one.
-        dense_bottleneck: Size of their features.
-        activation: Name of a Keras activation.
-
-    Raises:
-        ValueError: If the image does not divide, or the lists differ in length.
-    """
-
-    def __init__(
-        self,
-        image_shape: tuple[int, int, int],
-        filters: Sequence[int] = (32, 96),
-        bottlenecks: Sequence[int] = (16, 32),
-        num_blocks: Sequence[int] = (1, 3),
-        num_groups: Sequence[int] = (0, 5),
-        dense_units: int = 256,
-        dense_groups: int = 4,
-        dense_bottleneck: int = 64,
-        activation: str = "elu",
-        **kwargs: Any,
-    ):
-        _check_scales(
-            filters=filters,
-            bottlenecks=bottlenecks,
-            num_blocks=num_blocks,
-            num_groups=num_groups,
-        )
-        check_number("dense_groups", dense_groups, 0, whole=True)
-        super().__init__(image_shape, **kwargs)
-        check_divisible(image_shape, len(filters))
-        self.filters = tuple(filters)
-        self.bottlenecks = tuple(bottlenecks)
-        self.num_blocks = tuple(num_blocks)
-        self.num_groups = tuple(num_groups)
-        self.dense_units = dense_units
-        self.dense_groups = dense_groups
-        self.dense_bottleneck = dense_bottleneck
-        self.activation = activation
-        self._to_depth = SpaceToDepth(dtype=self.dtype_policy)
-        gain = _GAIN / math.sqrt(max(sum(self.num_blocks), 1))
-        self._scales = [self._scale(s, gain) for s in range(len(filters))]
-        self._features = [
-            convolution(count * bottleneck, 1, self) if count else None
-            for count, bottleneck in zip(num_groups, bottlenecks, strict=True)
-        ]
-        dtype = self.dtype_policy
-        self._top = [
-            convolution(_TO_DENSE_CHANNELS, 1, self),
-            keras.layers.Flatten(dtype=dtype),
-            keras.layers.Dense(dense_units, activation=activation, dtype=dtype),
-        ]
-        self._dense_features = None
-        if dense_groups:
-            self._dense_features = keras.layers.Dense(
-                dense_groups * dense_bottleneck, dtype=dtype
-            )
-
-    def _scale(self, scale: int, gain: float) -> list[keras.layers.Layer]:
-        filters = self.filters[scale]
-        size, strides = (3, 1) if scale == 0 else (2, 2)
-        first = convolution(
-            filters, size, self, strides=strides, activation=self.activation
-        )
-        return [
-            first,
-            *(
-                ResidualBlock(
-                    filters,
-                    self.bottlenecks[scale],
-                    self.activation,
-                    gain,
-                    dtype=self.dtype_policy,
-                )
-                for _ in range(self.num_blocks[scale])
-            ),
-        ]
-
-    def build(self, input_shape: Any = None) -> None:
-        shape: Any = (None, *self.image_shape)
-        shape = self._to_depth.compute_output_shape(shape)
-        for layers, feature in zip(self._scales, self._features, strict=True):
-            shape = _build(layers, shape)
-            if feature is not None:
-                feature.build(shape)
-        shape = _build(self._top, shape)
-        if self._dense_features is not None:
-            self._dense_features.build(shape)
-        self.built = True
-
-    def call(self, image: tf.Tensor, training: bool = False) -> list[tf.Tensor]:
-        """Returns the feature of each group, the top group first.
-
-        Args:
-            image: `[batch, H, W, C]` in [0, 1].
-            training: Unused; no layer depends on it.
-
-        Returns:
-            `[batch, dense_units]` for the top group, then
-            `[batch, dense_bottleneck]` for each dense group and
-            `[batch, h, w, bottleneck]` for each convolutional one.
-        """
-        del training
-        x = self._to_depth(2.0 * image - 1.0)
-        features: list[tf.Tensor] = []
-        for scale, layers in enumerate(self._scales):
-            x = _run(layers, x)
-            feature, count = self._features[scale], self.num_groups[scale]
-            if feature is not None:
-                features = [*tf.split(feature(x), count, axis=-1), *features]
-        top = _run(self._top, x)
-        if self._dense_features is not None:
-            dense = self._dense_features(top)
-            count = self.dense_groups
-            features = [*tf.split(dense, count, axis=-1), *features]
-        return [top, *features]
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "bottlenecks": self.bottlenecks,
-            "num_blocks": self.num_blocks,
-            "num_groups": self.num_groups,
-            "dense_units": self.dense_units,
-            "dense_groups": self.dense_groups,
-            "dense_bottleneck": self.dense_bottleneck,
-            "activation": self.activation,
-        }
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -251,7 +86,7 @@ class ResidualTopDown(TopDownDecoder):
         upsampling: str = "depth_to_space",
         **kwargs: Any,
     ):
-        _check_scales(
+        check_scales(
             filters=filters,
             bottlenecks=bottlenecks,
             num_blocks=num_blocks,
@@ -293,7 +128,7 @@ class ResidualTopDown(TopDownDecoder):
 
     def _make_layers(self) -> None:
         dtype = self.dtype_policy
-        small = (*self._sizes[-1], _TO_DENSE_CHANNELS)
+        small = (*self._sizes[-1], TO_DENSE_CHANNELS)
         self._top_posterior = keras.layers.Dense(
             2 * self.top_latent_dim, dtype=dtype
         )
@@ -306,7 +141,7 @@ class ResidualTopDown(TopDownDecoder):
                 self.dense_bottleneck,
                 self.dense_latent_dim,
                 self.activation,
-                _GAIN / math.sqrt(self.dense_groups),
+                GAIN / math.sqrt(self.dense_groups),
                 dense=True,
                 dtype=dtype,
             )
@@ -320,7 +155,7 @@ class ResidualTopDown(TopDownDecoder):
             convolution(self.filters[-1], 1, self),
         ]
         count = max(sum(self.num_blocks) + sum(self.num_groups), 1)
-        gain = _GAIN / math.sqrt(count)
+        gain = GAIN / math.sqrt(count)
         scales = range(len(self.filters))
         self._groups = [self._scale_groups(s, gain) for s in scales]
         self._blocks = [self._scale_blocks(s, gain) for s in scales]
@@ -384,19 +219,19 @@ class ResidualTopDown(TopDownDecoder):
         stream = (None, self.dense_units)
         for group in self._dense_groups:
             group.build(stream)
-        _build(self._to_map, stream)
+        build_layers(self._to_map, stream)
         for scale in reversed(range(len(self.filters))):
             shape = (None, *self._sizes[scale], self.filters[scale])
             if scale < len(self.filters) - 1:
                 below = (None, *self._sizes[scale + 1], self.filters[scale + 1])
-                _build(self._up[scale], below)
+                build_layers(self._up[scale], below)
             layers: list[keras.layers.Layer] = [
                 *self._groups[scale],
                 *self._blocks[scale],
             ]
             for layer in layers:
                 layer.build(shape)
-        _build(self._output, shape)
+        build_layers(self._output, shape)
         self.build_distribution((None, *self.output_shape_per_image))
 
     def _scales_with_bias(self) -> list[int]:
@@ -411,15 +246,15 @@ class ResidualTopDown(TopDownDecoder):
         index = 1 + self.dense_groups
         for scale in reversed(range(len(self.filters))):
             if scale < len(self.filters) - 1:
-                x = _run(self._up[scale], x)
+                x = run_layers(self._up[scale], x)
             if scale in self._scales_with_bias():
                 position = self._scales_with_bias().index(scale)
                 x += tf.cast(self._bias_maps[position], x.dtype)
             for group in self._groups[scale]:
                 x = group(x, choose=_at(choose, index))
                 index += 1
-            x = _run(self._blocks[scale], x)
-        return _run(self._output, x)
+            x = run_layers(self._blocks[scale], x)
+        return run_layers(self._output, x)
 
     def _run_dense(self, rows: tf.Tensor, choose: Choose) -> tf.Tensor:
         prior = standard_normal(tf.zeros([rows, self.top_latent_dim]))
@@ -430,7 +265,7 @@ class ResidualTopDown(TopDownDecoder):
         x = self._from_top(choose(0, prior, posterior))
         for index, group in enumerate(self._dense_groups, 1):
             x = group(x, choose=_at(choose, index))
-        return _run(self._to_map, x)
+        return run_layers(self._to_map, x)
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
@@ -458,16 +293,3 @@ def _at(choose: Choose, index: int) -> Any:
         return choose(index, prior, posterior)
 
     return choose_here
-
-
-def _run(layers: Sequence[keras.layers.Layer], x: tf.Tensor) -> tf.Tensor:
-    for layer in layers:
-        x = layer(x)
-    return x
-
-
-def _build(layers: Sequence[keras.layers.Layer], shape: Any) -> Any:
-    for layer in layers:
-        layer.build(shape)
-        shape = layer.compute_output_shape(shape)
-    return shape
