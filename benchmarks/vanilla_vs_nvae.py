@@ -94,7 +94,7 @@ def _draw(
         axes.set_title(_caption(title, figures), fontsize=10)
         axes.set_axis_off()
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=100)
+    figure.savefig(path, dpi=100, bbox_inches="tight", pad_inches=0.1)
 
 
 def _table(results: list[tuple[str, dict[str, Any]]]) -> str:
