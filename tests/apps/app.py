@@ -6,7 +6,15 @@ import subprocess
 import sys
 from typing import Any
 
-__all__ = ["APPS", "ROOT", "assert_refused", "command", "environment", "run"]
+__all__ = [
+    "APPS",
+    "ROOT",
+    "assert_refused",
+    "command",
+    "environment",
+    "run",
+    "variables",
+]
 
 # Not resolve(): a build tool may lay links to the sources out in a folder.
 ROOT = pathlib.Path(__file__).absolute().parents[2]
@@ -31,11 +39,19 @@ def environment(network: bool = True) -> dict[str, str]:
             missing network.
     """
     found = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    variables = {**os.environ, "PYTHONPATH": os.pathsep.join(found)}
+    values = {**os.environ, "PYTHONPATH": os.pathsep.join(found)}
     if not network:
-        variables |= dict.fromkeys(_PROXIES, "http://127.0.0.1:9")
-        variables |= {"no_proxy": "", "NO_PROXY": ""}
-    return variables
+        values |= dict.fromkeys(_PROXIES, "http://127.0.0.1:9")
+        values |= {"no_proxy": "", "NO_PROXY": ""}
+    return values
+
+
+def variables(cwd: pathlib.Path, network: bool = True) -> dict[str, str]:
+    """Returns the variables with which `run` runs an app; see there."""
+    return environment(network) | {
+        "TMPDIR": str(cwd),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
 
 
 def run(
@@ -54,8 +70,7 @@ def run(
         command(app, *arguments),
         check=False,
         cwd=cwd,
-        env=environment(network)
-        | {"TMPDIR": str(cwd), "PYTHONDONTWRITEBYTECODE": "1"},
+        env=variables(cwd, network),
         capture_output=True,
         text=True,
         timeout=_TIMEOUT,

@@ -9,18 +9,30 @@ import pytest
 
 from tests import testdata
 from tests.apps import app
+from tests.apps.warm import WarmProcess
 
 
 def _files(folder: pathlib.Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*")}
 
 
-def _refused(name, *arguments, cwd, parts, network=True) -> None:
+@pytest.fixture(scope="module")
+def warm_process():
+    with WarmProcess() as process:
+        yield process
+
+
+@pytest.fixture
+def refused(warm_process):
     """Asserts that an app refuses its input and leaves the folder alone."""
-    before = _files(cwd)
-    result = app.run(name, *arguments, cwd=cwd, network=network)
-    app.assert_refused(result, *parts)
-    assert _files(cwd) == before
+
+    def run(name, *arguments, cwd, parts, network=True):
+        before = _files(cwd)
+        result = warm_process.run(name, *arguments, cwd=cwd, network=network)
+        app.assert_refused(result, *parts)
+        assert _files(cwd) == before
+
+    return run
 
 
 def _write_images(folder: pathlib.Path, count: int = 30) -> None:
@@ -31,14 +43,16 @@ def _write_images(folder: pathlib.Path, count: int = 30) -> None:
         PIL.Image.fromarray(image).save(folder / f"{index:02d}.png")
 
 
-def test_unknown_dataset_suggests_the_nearest(tmp_path):
+def test_unknown_dataset_suggests_the_nearest(refused, tmp_path):
     flags = ["--dataset=mnits", "--data_dir=data"]
     parts = ["Did you mean 'mnist'", "Received: dataset='mnits'"]
-    _refused("train", *flags, cwd=tmp_path, parts=parts)
+    refused("train", *flags, cwd=tmp_path, parts=parts)
 
 
-def test_dataset_that_cannot_be_downloaded_says_what_to_do_offline(tmp_path):
-    _refused(
+def test_dataset_that_cannot_be_downloaded_says_what_to_do_offline(
+    refused, tmp_path
+):
+    refused(
         "train",
         "--dataset=cifar10",
         "--data_dir=data",
@@ -54,12 +68,12 @@ def test_dataset_that_cannot_be_downloaded_says_what_to_do_offline(tmp_path):
     )
 
 
-def test_archive_with_a_wrong_checksum_is_named(tmp_path):
+def test_archive_with_a_wrong_checksum_is_named(refused, tmp_path):
     archives = tmp_path / "archives"
     shutil.copytree(testdata.path("mnist"), archives)
     with (archives / "train-labels-idx1-ubyte.gz").open("ab") as file:
         file.write(b"x")
-    _refused(
+    refused(
         "train",
         "--dataset=mnist",
         "--data_dir=data",
@@ -70,9 +84,9 @@ def test_archive_with_a_wrong_checksum_is_named(tmp_path):
     )
 
 
-def test_dataset_without_images(tmp_path):
+def test_dataset_without_images(refused, tmp_path):
     # Refused before anything is downloaded.
-    _refused(
+    refused(
         "train",
         "--dataset=iris",
         "--data_dir=data",
@@ -82,33 +96,33 @@ def test_dataset_without_images(tmp_path):
     )
 
 
-def test_empty_image_folder(tmp_path):
+def test_empty_image_folder(refused, tmp_path):
     (tmp_path / "images").mkdir()
     flags = ["--dataset=image_folder", "--data_dir=images"]
     parts = ["holds no images (.png", "Received: images"]
-    _refused("train", *flags, cwd=tmp_path, parts=parts)
+    refused("train", *flags, cwd=tmp_path, parts=parts)
 
 
-def test_truncated_image_is_named(tmp_path):
+def test_truncated_image_is_named(refused, tmp_path):
     _write_images(tmp_path / "images")
     path = tmp_path / "images" / "17.png"
     path.write_bytes(path.read_bytes()[:-30])
     flags = ["--dataset=image_folder", "--data_dir=images"]
     parts = ["cannot be read", "truncated", "images/17.png"]
-    _refused("train", *flags, cwd=tmp_path, parts=parts)
+    refused("train", *flags, cwd=tmp_path, parts=parts)
 
 
-def test_mixed_sizes_without_resize(tmp_path):
+def test_mixed_sizes_without_resize(refused, tmp_path):
     _write_images(tmp_path / "images")
     large = PIL.Image.new("L", [9, 10])
     large.save(tmp_path / "images" / "05.png")
     flags = ["--dataset=image_folder", "--data_dir=images"]
     parts = ["several sizes", "--resize=H,W", "8x8", "10x9", "05.png"]
-    _refused("train", *flags, cwd=tmp_path, parts=parts)
+    refused("train", *flags, cwd=tmp_path, parts=parts)
 
 
-def test_bernoulli_on_grey_levels(tmp_path):
-    _refused(
+def test_bernoulli_on_grey_levels(refused, tmp_path):
+    refused(
         "train",
         "--dataset=mnist_5k",
         "--data_dir=data",
@@ -119,8 +133,8 @@ def test_bernoulli_on_grey_levels(tmp_path):
     )
 
 
-def test_batch_that_does_not_divide_over_the_replicas(tmp_path):
-    _refused(
+def test_batch_that_does_not_divide_over_the_replicas(refused, tmp_path):
+    refused(
         "train",
         "--dataset=mnist_5k",
         "--data_dir=data",
@@ -132,30 +146,31 @@ def test_batch_that_does_not_divide_over_the_replicas(tmp_path):
     )
 
 
-def test_batch_of_nvae_that_cannot_be_parted(tmp_path):
+def test_batch_of_nvae_that_cannot_be_parted(refused, tmp_path):
     _nvae_refused(
+        refused,
         tmp_path,
         "--batch_parts=2",
         parts=["as a whole", "--model=nvae --batch_parts=2"],
     )
 
 
-def test_wrong_setting_of_the_evaluation_at_the_end(tmp_path):
+def test_wrong_setting_of_the_evaluation_at_the_end(refused, tmp_path):
     flags = ["--dataset=mnist_5k", "--num_importance_samples=0"]
     parts = ["num_importance_samples must be at least 1"]
-    _refused("train", *flags, cwd=tmp_path, parts=parts)
+    refused("train", *flags, cwd=tmp_path, parts=parts)
 
 
-def test_export_folder_that_cannot_be_written(tmp_path):
+def test_export_folder_that_cannot_be_written(refused, tmp_path):
     (tmp_path / "file").touch()
     flags = ["--dataset=mnist_5k", "--data_dir=data", "--export_dir=file/model"]
     parts = ["export folder cannot be written", "--export_dir=file/model"]
-    _refused("train", *flags, cwd=tmp_path, parts=parts)
+    refused("train", *flags, cwd=tmp_path, parts=parts)
 
 
-def _nvae_refused(tmp_path, *flags, parts):
+def _nvae_refused(refused, tmp_path, *flags, parts):
     _write_images(tmp_path / "images")
-    _refused(
+    refused(
         "train",
         "--model=nvae",
         "--dataset=image_folder",
@@ -167,21 +182,23 @@ def _nvae_refused(tmp_path, *flags, parts):
     )
 
 
-def test_images_that_do_not_divide_by_the_scales_of_nvae(tmp_path):
+def test_images_that_do_not_divide_by_the_scales_of_nvae(refused, tmp_path):
     # 8x8 pixels, 12x12 with the padding, halved three times.
     parts = ["divisible", "= 8", "image_shape=(8, 8, 1), config.pad=2"]
-    _nvae_refused(tmp_path, parts=parts)
+    _nvae_refused(refused, tmp_path, parts=parts)
 
 
-def test_channels_of_nvae_that_do_not_split(tmp_path):
+def test_channels_of_nvae_that_do_not_split(refused, tmp_path):
     flags = ["--config.pad=0", "--config.channels=3"]
     parts = ["must be even", "config.channels=3"]
-    _nvae_refused(tmp_path, *flags, parts=parts)
+    _nvae_refused(refused, tmp_path, *flags, parts=parts)
 
 
-def test_images_that_do_not_divide_by_the_scales_of_a_hierarchy(tmp_path):
+def test_images_that_do_not_divide_by_the_scales_of_a_hierarchy(
+    refused, tmp_path
+):
     _write_images(tmp_path / "images")
-    _refused(
+    refused(
         "train",
         "--model=hierarchical",
         "--dataset=image_folder",
@@ -201,16 +218,16 @@ def test_images_that_do_not_divide_by_the_scales_of_a_hierarchy(tmp_path):
         ("latent_dim=3", ["config.latent_dim"]),
     ],
 )
-def test_settings_that_nvae_cannot_have(flag, parts, tmp_path):
+def test_settings_that_nvae_cannot_have(refused, flag, parts, tmp_path):
     # Refused before TensorFlow is imported.
     flags = ["--model=nvae", f"--config.{flag}"]
-    _refused("train", *flags, cwd=tmp_path, parts=parts)
+    refused("train", *flags, cwd=tmp_path, parts=parts)
 
 
-def test_run_folder_of_another_configuration(trained_run, tmp_path):
+def test_run_folder_of_another_configuration(refused, trained_run, tmp_path):
     before = _files(trained_run.workdir)
     config = (trained_run.workdir / "config.json").read_bytes()
-    _refused(
+    refused(
         "train",
         *trained_run.flags,
         "--config.latent_dim=5",
@@ -230,34 +247,34 @@ def test_run_folder_of_another_configuration(trained_run, tmp_path):
 
 
 def test_export_of_a_run_into_a_folder_that_cannot_be_written(
-    trained_run, tmp_path
+    refused, trained_run, tmp_path
 ):
     (tmp_path / "file").touch()
     flags = [f"--workdir={trained_run.workdir}", "--export_dir=file/model"]
     parts = ["export folder cannot be written", "--export_dir=file/model"]
-    _refused("export", *flags, cwd=tmp_path, parts=parts)
+    refused("export", *flags, cwd=tmp_path, parts=parts)
 
 
 @pytest.mark.parametrize("name", ["evaluate", "export"])
-def test_folder_that_holds_no_run(name, tmp_path):
+def test_folder_that_holds_no_run(refused, name, tmp_path):
     (tmp_path / "run").mkdir()
     flags = ["--workdir=run"] + ["--export_dir=e"] * (name == "export")
     parts = ["No run found", "apps/train.py", "--workdir=run"]
-    _refused(name, *flags, cwd=tmp_path, parts=parts)
+    refused(name, *flags, cwd=tmp_path, parts=parts)
 
 
-def test_saved_model_path_that_is_none(tmp_path):
+def test_saved_model_path_that_is_none(refused, tmp_path):
     (tmp_path / "model").mkdir()
     flags = ["--saved_model=model", "--output=new.png"]
     parts = ["No SavedModel found", "apps/export.py", "--saved_model=model"]
-    _refused("predict", "sample", *flags, cwd=tmp_path, parts=parts)
+    refused("predict", "sample", *flags, cwd=tmp_path, parts=parts)
 
 
-def test_unreadable_image_is_refused_by_predict(trained_run, tmp_path):
+def test_unreadable_image_is_refused_by_predict(refused, trained_run, tmp_path):
     path = tmp_path / "digit.png"
     PIL.Image.new("L", [28, 28]).save(path)
     path.write_bytes(path.read_bytes()[:50])
-    _refused(
+    refused(
         "predict",
         "reconstruct",
         f"--saved_model={trained_run.export_dir}",

@@ -15,6 +15,7 @@ _SETTINGS = {
     "latent_channels": 1,
     "top_latent_dim": 2,
     "dense_units": 4,
+    "dense_groups": 0,
     "batch_size": 4,
     "learning_rate_warmup": 0.0,
 }

@@ -1,0 +1,120 @@
+"""Runs apps in forks of one process that has imported what they import.
+
+Most of the seconds that an app takes to refuse its input go into importing
+TensorFlow. `WarmProcess.run` is `app.run` without them: each app still has a
+process, standard streams, flags and an exit code of its own.
+
+python -m tests.apps.warm    reads requests, a line of JSON each
+"""
+
+import atexit
+import contextlib
+import json
+import os
+import pathlib
+import runpy
+import subprocess
+import sys
+import tempfile
+import traceback
+from types import TracebackType
+from typing import Any
+
+from keras_vae import environment
+from tests.apps import app
+
+__all__ = ["WarmProcess"]
+
+
+class WarmProcess(contextlib.AbstractContextManager):
+    """The process, while it is entered."""
+
+    def __enter__(self) -> "WarmProcess":
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.apps.warm"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=app.environment(),
+            text=True,
+        )
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._process.communicate()
+
+    def run(
+        self,
+        name: str,
+        *arguments: Any,
+        cwd: pathlib.Path,
+        network: bool = True,
+    ) -> subprocess.CompletedProcess[str]:
+        """Runs an app to its end, as `app.run` does."""
+        command = app.command(name, *arguments)
+        with tempfile.TemporaryDirectory() as folder:
+            request = {
+                "arguments": command[1:],
+                "cwd": str(cwd),
+                "environment": app.variables(cwd, network),
+                "stdout": f"{folder}/stdout",
+                "stderr": f"{folder}/stderr",
+            }
+            assert self._process.stdin and self._process.stdout
+            self._process.stdin.write(json.dumps(request) + "\n")
+            self._process.stdin.flush()
+            answer = self._process.stdout.readline()
+            assert answer, "the warm process has ended"
+            stdout, stderr = (
+                pathlib.Path(request[stream]).read_text()
+                for stream in ("stdout", "stderr")
+            )
+        return subprocess.CompletedProcess(command, int(answer), stdout, stderr)
+
+
+def _serve() -> None:
+    environment.prepare()
+    # What the apps import when their flags are right.
+    import keras_vae.evaluation
+    import keras_vae.pipeline
+    import keras_vae.serving  # noqa: F401
+
+    for line in sys.stdin:
+        child = os.fork()
+        if not child:
+            _run(json.loads(line))
+        _, status = os.waitpid(child, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+def _run(request: dict[str, Any]) -> None:
+    """Becomes the app, and ends as it does."""
+    for stream, number in (("stdout", 1), ("stderr", 2)):
+        os.dup2(os.open(request[stream], os.O_WRONLY | os.O_CREAT), number)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.chdir(request["cwd"])
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    tempfile.tempdir = None
+    sys.argv = request["arguments"]
+    code: Any = 0
+    try:
+        runpy.run_path(sys.argv[0], run_name="__main__")
+    except SystemExit as end:
+        code = end.code or 0
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    # All of an interpreter's end but freeing what was imported: seconds.
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    _serve()
