@@ -14,6 +14,7 @@ __all__ = ["Adam", "Adamax", "LossScale", "Muon"]
 # applied: it takes singular values of 1e-2 and above to between 0.68 and 1.14.
 _NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 _NEWTON_SCHULZ_STEPS = 5
+_NEWTON_SCHULZ_EPSILON = 1e-7  # Theirs and Keras's.
 # The widest matrix that is orthogonalised as a whole. The cost grows with the
 # square of the width: of the hierarchical model's widest kernel, 256 x 784, the
 # blocks take a third of the time that the whole takes.
@@ -203,8 +204,9 @@ def orthogonalised(matrix: tf.Tensor, block_size: int = 0) -> tf.Tensor:
 
 def _newton_schulz(matrix: tf.Tensor) -> tf.Tensor:
     a, b, c = _NEWTON_SCHULZ
-    # No singular value above 1; 0 stays 0.
-    x = tf.math.divide_no_nan(matrix, tf.norm(matrix))
+    # No singular value above 1. What is smaller than epsilon stays small: it is
+    # rounding of a part that is off, and its squares may underflow in the norm.
+    x = matrix / (tf.norm(matrix) + _NEWTON_SCHULZ_EPSILON)
     for _ in range(_NEWTON_SCHULZ_STEPS):
         gram = tf.matmul(x, x, transpose_b=True)
         x = a * x + tf.matmul(b * gram + c * tf.matmul(gram, gram), x)

@@ -23,7 +23,7 @@ def warm_process():
 
 
 @pytest.fixture
-def refused(warm_process):
+def assert_refused(warm_process):
     """Asserts that an app refuses its input and leaves the folder alone."""
 
     def run(name, *arguments, cwd, parts, network=True):
@@ -43,16 +43,16 @@ def _write_images(folder: pathlib.Path, count: int = 30) -> None:
         PIL.Image.fromarray(image).save(folder / f"{index:02d}.png")
 
 
-def test_unknown_dataset_suggests_the_nearest(refused, tmp_path):
+def test_unknown_dataset_suggests_the_nearest(assert_refused, tmp_path):
     flags = ["--dataset=mnits", "--data_dir=data"]
     parts = ["Did you mean 'mnist'", "Received: dataset='mnits'"]
-    refused("train", *flags, cwd=tmp_path, parts=parts)
+    assert_refused("train", *flags, cwd=tmp_path, parts=parts)
 
 
 def test_dataset_that_cannot_be_downloaded_says_what_to_do_offline(
-    refused, tmp_path
+    assert_refused, tmp_path
 ):
-    refused(
+    assert_refused(
         "train",
         "--dataset=cifar10",
         "--data_dir=data",
@@ -68,12 +68,12 @@ def test_dataset_that_cannot_be_downloaded_says_what_to_do_offline(
     )
 
 
-def test_archive_with_a_wrong_checksum_is_named(refused, tmp_path):
+def test_archive_with_a_wrong_checksum_is_named(assert_refused, tmp_path):
     archives = tmp_path / "archives"
     shutil.copytree(testdata.path("mnist"), archives)
     with (archives / "train-labels-idx1-ubyte.gz").open("ab") as file:
         file.write(b"x")
-    refused(
+    assert_refused(
         "train",
         "--dataset=mnist",
         "--data_dir=data",
@@ -84,9 +84,9 @@ def test_archive_with_a_wrong_checksum_is_named(refused, tmp_path):
     )
 
 
-def test_dataset_without_images(refused, tmp_path):
+def test_dataset_without_images(assert_refused, tmp_path):
     # Refused before anything is downloaded.
-    refused(
+    assert_refused(
         "train",
         "--dataset=iris",
         "--data_dir=data",
@@ -96,33 +96,33 @@ def test_dataset_without_images(refused, tmp_path):
     )
 
 
-def test_empty_image_folder(refused, tmp_path):
+def test_empty_image_folder(assert_refused, tmp_path):
     (tmp_path / "images").mkdir()
     flags = ["--dataset=image_folder", "--data_dir=images"]
     parts = ["holds no images (.png", "Received: images"]
-    refused("train", *flags, cwd=tmp_path, parts=parts)
+    assert_refused("train", *flags, cwd=tmp_path, parts=parts)
 
 
-def test_truncated_image_is_named(refused, tmp_path):
+def test_truncated_image_is_named(assert_refused, tmp_path):
     _write_images(tmp_path / "images")
     path = tmp_path / "images" / "17.png"
     path.write_bytes(path.read_bytes()[:-30])
     flags = ["--dataset=image_folder", "--data_dir=images"]
     parts = ["cannot be read", "truncated", "images/17.png"]
-    refused("train", *flags, cwd=tmp_path, parts=parts)
+    assert_refused("train", *flags, cwd=tmp_path, parts=parts)
 
 
-def test_mixed_sizes_without_resize(refused, tmp_path):
+def test_mixed_sizes_without_resize(assert_refused, tmp_path):
     _write_images(tmp_path / "images")
     large = PIL.Image.new("L", [9, 10])
     large.save(tmp_path / "images" / "05.png")
     flags = ["--dataset=image_folder", "--data_dir=images"]
     parts = ["several sizes", "--resize=H,W", "8x8", "10x9", "05.png"]
-    refused("train", *flags, cwd=tmp_path, parts=parts)
+    assert_refused("train", *flags, cwd=tmp_path, parts=parts)
 
 
-def test_bernoulli_on_grey_levels(refused, tmp_path):
-    refused(
+def test_bernoulli_on_grey_levels(assert_refused, tmp_path):
+    assert_refused(
         "train",
         "--dataset=mnist_5k",
         "--data_dir=data",
@@ -133,8 +133,8 @@ def test_bernoulli_on_grey_levels(refused, tmp_path):
     )
 
 
-def test_batch_that_does_not_divide_over_the_replicas(refused, tmp_path):
-    refused(
+def test_batch_that_does_not_divide_over_the_replicas(assert_refused, tmp_path):
+    assert_refused(
         "train",
         "--dataset=mnist_5k",
         "--data_dir=data",
@@ -146,31 +146,31 @@ def test_batch_that_does_not_divide_over_the_replicas(refused, tmp_path):
     )
 
 
-def test_batch_of_nvae_that_cannot_be_parted(refused, tmp_path):
-    _nvae_refused(
-        refused,
+def test_batch_of_nvae_that_cannot_be_parted(assert_refused, tmp_path):
+    _assert_nvae_refused(
+        assert_refused,
         tmp_path,
         "--batch_parts=2",
         parts=["as a whole", "--model=nvae --batch_parts=2"],
     )
 
 
-def test_wrong_setting_of_the_evaluation_at_the_end(refused, tmp_path):
+def test_wrong_setting_of_the_evaluation_at_the_end(assert_refused, tmp_path):
     flags = ["--dataset=mnist_5k", "--num_importance_samples=0"]
     parts = ["num_importance_samples must be at least 1"]
-    refused("train", *flags, cwd=tmp_path, parts=parts)
+    assert_refused("train", *flags, cwd=tmp_path, parts=parts)
 
 
-def test_export_folder_that_cannot_be_written(refused, tmp_path):
+def test_export_folder_that_cannot_be_written(assert_refused, tmp_path):
     (tmp_path / "file").touch()
     flags = ["--dataset=mnist_5k", "--data_dir=data", "--export_dir=file/model"]
     parts = ["export folder cannot be written", "--export_dir=file/model"]
-    refused("train", *flags, cwd=tmp_path, parts=parts)
+    assert_refused("train", *flags, cwd=tmp_path, parts=parts)
 
 
-def _nvae_refused(refused, tmp_path, *flags, parts):
+def _assert_nvae_refused(assert_refused, tmp_path, *flags, parts):
     _write_images(tmp_path / "images")
-    refused(
+    assert_refused(
         "train",
         "--model=nvae",
         "--dataset=image_folder",
@@ -182,23 +182,25 @@ def _nvae_refused(refused, tmp_path, *flags, parts):
     )
 
 
-def test_images_that_do_not_divide_by_the_scales_of_nvae(refused, tmp_path):
+def test_images_that_do_not_divide_by_the_scales_of_nvae(
+    assert_refused, tmp_path
+):
     # 8x8 pixels, 12x12 with the padding, halved three times.
     parts = ["divisible", "= 8", "image_shape=(8, 8, 1), config.pad=2"]
-    _nvae_refused(refused, tmp_path, parts=parts)
+    _assert_nvae_refused(assert_refused, tmp_path, parts=parts)
 
 
-def test_channels_of_nvae_that_do_not_split(refused, tmp_path):
+def test_channels_of_nvae_that_do_not_split(assert_refused, tmp_path):
     flags = ["--config.pad=0", "--config.channels=3"]
     parts = ["must be even", "config.channels=3"]
-    _nvae_refused(refused, tmp_path, *flags, parts=parts)
+    _assert_nvae_refused(assert_refused, tmp_path, *flags, parts=parts)
 
 
 def test_images_that_do_not_divide_by_the_scales_of_a_hierarchy(
-    refused, tmp_path
+    assert_refused, tmp_path
 ):
     _write_images(tmp_path / "images")
-    refused(
+    assert_refused(
         "train",
         "--model=hierarchical",
         "--dataset=image_folder",
@@ -218,16 +220,18 @@ def test_images_that_do_not_divide_by_the_scales_of_a_hierarchy(
         ("latent_dim=3", ["config.latent_dim"]),
     ],
 )
-def test_settings_that_nvae_cannot_have(refused, flag, parts, tmp_path):
+def test_settings_that_nvae_cannot_have(assert_refused, flag, parts, tmp_path):
     # Refused before TensorFlow is imported.
     flags = ["--model=nvae", f"--config.{flag}"]
-    refused("train", *flags, cwd=tmp_path, parts=parts)
+    assert_refused("train", *flags, cwd=tmp_path, parts=parts)
 
 
-def test_run_folder_of_another_configuration(refused, trained_run, tmp_path):
+def test_run_folder_of_another_configuration(
+    assert_refused, trained_run, tmp_path
+):
     before = _files(trained_run.workdir)
     config = (trained_run.workdir / "config.json").read_bytes()
-    refused(
+    assert_refused(
         "train",
         *trained_run.flags,
         "--config.latent_dim=5",
@@ -247,34 +251,36 @@ def test_run_folder_of_another_configuration(refused, trained_run, tmp_path):
 
 
 def test_export_of_a_run_into_a_folder_that_cannot_be_written(
-    refused, trained_run, tmp_path
+    assert_refused, trained_run, tmp_path
 ):
     (tmp_path / "file").touch()
     flags = [f"--workdir={trained_run.workdir}", "--export_dir=file/model"]
     parts = ["export folder cannot be written", "--export_dir=file/model"]
-    refused("export", *flags, cwd=tmp_path, parts=parts)
+    assert_refused("export", *flags, cwd=tmp_path, parts=parts)
 
 
 @pytest.mark.parametrize("name", ["evaluate", "export"])
-def test_folder_that_holds_no_run(refused, name, tmp_path):
+def test_folder_that_holds_no_run(assert_refused, name, tmp_path):
     (tmp_path / "run").mkdir()
     flags = ["--workdir=run"] + ["--export_dir=e"] * (name == "export")
     parts = ["No run found", "apps/train.py", "--workdir=run"]
-    refused(name, *flags, cwd=tmp_path, parts=parts)
+    assert_refused(name, *flags, cwd=tmp_path, parts=parts)
 
 
-def test_saved_model_path_that_is_none(refused, tmp_path):
+def test_saved_model_path_that_is_none(assert_refused, tmp_path):
     (tmp_path / "model").mkdir()
     flags = ["--saved_model=model", "--output=new.png"]
     parts = ["No SavedModel found", "apps/export.py", "--saved_model=model"]
-    refused("predict", "sample", *flags, cwd=tmp_path, parts=parts)
+    assert_refused("predict", "sample", *flags, cwd=tmp_path, parts=parts)
 
 
-def test_unreadable_image_is_refused_by_predict(refused, trained_run, tmp_path):
+def test_unreadable_image_is_refused_by_predict(
+    assert_refused, trained_run, tmp_path
+):
     path = tmp_path / "digit.png"
     PIL.Image.new("L", [28, 28]).save(path)
     path.write_bytes(path.read_bytes()[:50])
-    refused(
+    assert_refused(
         "predict",
         "reconstruct",
         f"--saved_model={trained_run.export_dir}",

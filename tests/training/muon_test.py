@@ -136,6 +136,26 @@ def test_a_zero_gradient_is_no_division_by_zero():
         np.testing.assert_array_equal(after, start.astype(np.float32))
 
 
+@pytest.mark.parametrize("scale", np.geomspace(1e-22, 1e-15, 15))
+def test_what_is_nearly_zero_moves_nothing(scale):
+    """As the gradient of a group of latents that has collapsed.
+
+    Below 1e-18 squares underflow in float32, some before others: a norm that
+    lacks them is too small, and the quintic of what it divides diverges.
+    """
+    matrix = np.random.RandomState(0).randn(64, 256) * scale
+    found = orthogonalised(tf.constant(matrix, tf.float32)).numpy()
+    assert np.abs(found).max() < 1e-4
+
+
+@pytest.mark.parametrize("scale", [1e-4, 1e10])
+def test_the_step_does_not_depend_on_the_size_of_the_gradient(scale):
+    [start], gradients = _draw((8, 16), steps=1)
+    [[after]] = _run(Muon(0.1), [start], scale * np.array(gradients))
+    [[expected]] = _run(Muon(0.1), [start], gradients)
+    np.testing.assert_allclose(after, expected, rtol=1e-3, atol=1e-4)
+
+
 def test_weight_decay_is_decoupled():
     [start], gradients = _draw((3, 4), steps=1)
     [[plain]] = _run(Muon(0.1), [start], gradients)
