@@ -9,6 +9,7 @@ from typing import Any
 __all__ = [
     "APPS",
     "ROOT",
+    "TIMEOUT",
     "assert_refused",
     "command",
     "environment",
@@ -19,7 +20,7 @@ __all__ = [
 # Not resolve(): a build tool may lay links to the sources out in a folder.
 ROOT = pathlib.Path(__file__).absolute().parents[2]
 APPS = ("evaluate", "export", "predict", "train")
-_TIMEOUT = 300
+TIMEOUT = 300  # Seconds.
 _USAGE_ERROR = 2
 _MAX_LINES = 3
 _PROXIES = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
@@ -73,7 +74,7 @@ def run(
         env=variables(cwd, network),
         capture_output=True,
         text=True,
-        timeout=_TIMEOUT,
+        timeout=TIMEOUT,
     )
 
 

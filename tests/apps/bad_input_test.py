@@ -9,17 +9,10 @@ import pytest
 
 from tests import testdata
 from tests.apps import app
-from tests.apps.warm import WarmProcess
 
 
 def _files(folder: pathlib.Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*")}
-
-
-@pytest.fixture(scope="module")
-def warm_process():
-    with WarmProcess() as process:
-        yield process
 
 
 @pytest.fixture

@@ -13,10 +13,12 @@ def _metadata(version):
     return json.loads(path.read_text())
 
 
-def test_export_adds_a_version_of_the_same_model(trained_run, tmp_path):
+def test_export_adds_a_version_of_the_same_model(
+    trained_run, warm_process, tmp_path
+):
     for version in ("3", "4"):
         shutil.copytree(trained_run.export_dir / "1", tmp_path / f"m/{version}")
-    result = app.run(
+    result = warm_process.run(
         "export",
         f"--workdir={trained_run.workdir}",
         "--export_dir=m",
@@ -44,8 +46,9 @@ def test_export_adds_a_version_of_the_same_model(trained_run, tmp_path):
         (["--serving_files=deploy"], "No export of this package found"),
     ],
 )
-def test_wrong_flags(flags, part, tmp_path):
-    result = app.run("export", "--export_dir=model", *flags, cwd=tmp_path)
+def test_wrong_flags(flags, part, warm_process, tmp_path):
+    flags = ("--export_dir=model", *flags)
+    result = warm_process.run("export", *flags, cwd=tmp_path)
     app.assert_refused(result, part)
     assert list(tmp_path.iterdir()) == []
 

@@ -1,9 +1,5 @@
-"""Tests of `apps/predict.py --server`, against the protocol check.
+"""Tests of `apps/predict.py --server`, against the protocol check."""
 
-The apps run side by side, as most of their time is the start of TensorFlow.
-"""
-
-import concurrent.futures
 import contextlib
 import csv
 import socket
@@ -17,7 +13,6 @@ from keras_vae.serving import Client, read_images
 from tests.apps import app
 from tests.serving.protocol.server import Tls, running_server
 
-_AT_A_TIME = 3
 _SHAPE = (28, 28, 1)
 
 
@@ -34,7 +29,7 @@ def digits(trained_run):
 
 
 @pytest.fixture(scope="module")
-def results(trained_run, folder, digits):
+def results(trained_run, warm_process, folder, digits):
     """What each of the apps' processes came to, by name."""
     ca = trustme.CA()
     certificate = ca.issue_cert("models.example.org")
@@ -75,20 +70,17 @@ def results(trained_run, folder, digits):
                 "--tls_ca=ca.pem",
             ),
         }
-        with concurrent.futures.ThreadPoolExecutor(_AT_A_TIME) as pool:
-            futures = {
-                name: pool.submit(
-                    app.run,
-                    "predict",
-                    verb,
-                    f"--server={address}",
-                    f"--output={output}",
-                    *more,
-                    cwd=folder,
-                )
-                for name, (verb, address, output, *more) in commands.items()
-            }
-        yield {name: future.result() for name, future in futures.items()}
+        yield {
+            name: warm_process.run(
+                "predict",
+                verb,
+                f"--server={address}",
+                f"--output={output}",
+                *more,
+                cwd=folder,
+            )
+            for name, (verb, address, output, *more) in commands.items()
+        }
 
 
 def test_pictures_come_over_grpc(results, trained_run, folder, digits):

@@ -2,11 +2,9 @@
 
 import pytest
 
-from tests.apps import app
 
-
-def test_diverged_run_is_diagnosed_in_words(trained_run, tmp_path):
-    result = app.run(
+def test_a_diverged_run_is_diagnosed(trained_run, warm_process, tmp_path):
+    result = warm_process.run(
         "train",
         *trained_run.flags,
         "--config.learning_rate=1e30",

@@ -1,8 +1,15 @@
 """Runs apps in forks of one process that has imported what they import.
 
-Most of the seconds that an app takes to refuse its input go into importing
+Most of the seconds that an app takes for little work go into importing
 TensorFlow. `WarmProcess.run` is `app.run` without them: each app still has a
 process, standard streams, flags and an exit code of its own.
+
+A folder's conftest.py makes it a fixture:
+
+    @pytest.fixture(scope="session")
+    def warm_process():
+        with WarmProcess() as process:
+            yield process
 
 python -m tests.apps.warm    reads requests, a line of JSON each
 """
@@ -13,6 +20,7 @@ import json
 import os
 import pathlib
 import runpy
+import signal
 import subprocess
 import sys
 import tempfile
@@ -93,6 +101,7 @@ def _serve() -> None:
 
 def _run(request: dict[str, Any]) -> None:
     """Becomes the app, and ends as it does."""
+    signal.alarm(app.TIMEOUT)
     for stream, number in (("stdout", 1), ("stderr", 2)):
         os.dup2(os.open(request[stream], os.O_WRONLY | os.O_CREAT), number)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)

@@ -62,17 +62,17 @@ def test_figures_say_that_the_class_is_given(run):
         assert picture.width > picture.height
 
 
-def test_finished_run_goes_on(run):
+def test_finished_run_goes_on(run, warm_process):
     folders = (f"--workdir={run.workdir}", f"--export_dir={run.export_dir}")
     arguments = (*run.flags, *folders, "--noevaluate", "--noexport")
-    result = app.run("train", *arguments, cwd=run.workdir)
+    result = warm_process.run("train", *arguments, cwd=run.workdir)
     assert result.returncode == 0, result.stdout + result.stderr
     model, _ = load_trained(run.workdir)
     assert model.class_names == tuple(_DIGITS)
     assert RunFolder(run.workdir).load_class_names() == tuple(_DIGITS)
 
 
-def test_dataset_without_labels_is_refused(run, tmp_path):
+def test_dataset_without_labels_is_refused(run, warm_process, tmp_path):
     folder = tmp_path / "images"
     folder.mkdir()
     for index, image in enumerate(asking.images(20)):
@@ -80,7 +80,8 @@ def test_dataset_without_labels_is_refused(run, tmp_path):
     arguments = ("--dataset=image_folder", f"--data_dir={folder}")
     arguments += ("--config.architecture=dense", "--config.batch_size=8")
     arguments += ("--config.num_classes=auto",)
-    result = app.run("train", *arguments, "--workdir=run", cwd=tmp_path)
+    arguments += ("--workdir=run",)
+    result = warm_process.run("train", *arguments, cwd=tmp_path)
     app.assert_refused(result, "needs labels", "config.num_classes=auto")
     assert not (tmp_path / "run").exists()
 

@@ -116,10 +116,10 @@ def test_results_are_those_of_one_that_was_not_cut_off(story, trained_run):
     assert found["training"]["steps"] == expected["training"]["steps"]
 
 
-def test_finished_command_ends_soon(story, trained_run, tmp_path):
+def test_finished_command_ends_soon(story, trained_run, warm_process, tmp_path):
     workdir, _, steps, _ = story
     events = sorted((workdir / "tensorboard").rglob("*.v2"))
-    result = app.run(
+    result = warm_process.run(
         "train",
         *trained_run.flags,
         f"--workdir={workdir}",

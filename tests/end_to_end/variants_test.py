@@ -12,11 +12,17 @@ from tests.apps import app
 _NUM_IMAGES = 200
 
 
-def _succeeds(name, *arguments, cwd):
-    result = app.run(name, *arguments, cwd=cwd)
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert result.stderr == ""
-    return result
+@pytest.fixture
+def succeeds(warm_process, tmp_path):
+    """Runs an app to its end, which is a good one."""
+
+    def run(name, *arguments):
+        result = warm_process.run(name, *arguments, cwd=tmp_path)
+        assert result.returncode == 0, result.stdout + result.stderr
+        assert result.stderr == ""
+        return result
+
+    return run
 
 
 def _cut(picture, folder) -> None:
@@ -32,9 +38,9 @@ def _cut(picture, folder) -> None:
         PIL.Image.fromarray(tile).save(folder / f"{index:03d}.png")
 
 
-def test_folder_of_colour_images(tmp_path):
+def test_folder_of_colour_images(succeeds, tmp_path):
     _cut(testdata.path("cifar10_sample") / "batch.png", tmp_path / "images")
-    _succeeds(
+    succeeds(
         "train",
         "--dataset=image_folder",
         "--data_dir=images",
@@ -45,7 +51,6 @@ def test_folder_of_colour_images(tmp_path):
         "--config.latent_dim=4",
         "--config.batch_size=32",
         "--num_importance_samples=3",
-        cwd=tmp_path,
     )
     # Where nothing else is asked for, the folders have the dataset's name.
     workdir = tmp_path / "runs" / "image_folder_vae"
@@ -56,22 +61,21 @@ def test_folder_of_colour_images(tmp_path):
     assert figure["num_dimensions"] == 3072
     # Levels that were uniform would need 8 bits.
     assert 3 < figure["bits_per_dimension"] < 12
-    result = _succeeds(
+    result = succeeds(
         "predict",
         "reconstruct",
         "images/000.png",
         "images/001.png",
         "--saved_model=saved_models/image_folder_vae",
         "--output=pairs.png",
-        cwd=tmp_path,
     )
     assert result.stdout == "wrote pairs.png\n"
     with PIL.Image.open(tmp_path / "pairs.png") as picture:
         assert picture.mode == "RGB"
 
 
-def test_autoencoder(trained_run, tmp_path):
-    result = _succeeds(
+def test_autoencoder(trained_run, succeeds, warm_process, tmp_path):
+    result = succeeds(
         "train",
         "--model=autoencoder",
         "--dataset=mnist_5k",
@@ -82,7 +86,6 @@ def test_autoencoder(trained_run, tmp_path):
         "--config.latent_dim=4",
         "--workdir=run",
         "--export_dir=model",
-        cwd=tmp_path,
     )
     assert "squared error" in result.stdout
     results = json.loads((tmp_path / "run" / "results.json").read_text())
@@ -92,7 +95,7 @@ def test_autoencoder(trained_run, tmp_path):
     assert figure["binarization"] == "none"
     assert not (tmp_path / "run" / "pictures" / "samples.png").exists()
     app.assert_refused(
-        app.run(
+        warm_process.run(
             "predict",
             "sample",
             "--saved_model=model",
@@ -104,8 +107,8 @@ def test_autoencoder(trained_run, tmp_path):
     )
 
 
-def test_two_replicas(trained_run, tmp_path):
-    result = _succeeds(
+def test_two_replicas(trained_run, succeeds, tmp_path):
+    result = succeeds(
         "train",
         *trained_run.flags,
         "--epochs=1",
@@ -113,7 +116,6 @@ def test_two_replicas(trained_run, tmp_path):
         "--distribution=mirrored",
         "--workdir=run",
         "--export_dir=model",
-        cwd=tmp_path,
     )
     assert "val_elbo" in result.stdout
     results = json.loads((tmp_path / "run" / "results.json").read_text())
@@ -123,15 +125,14 @@ def test_two_replicas(trained_run, tmp_path):
     assert (tmp_path / "model" / "1" / "saved_model.pb").is_file()
 
 
-def test_parts_of_a_batch(trained_run, tmp_path):
-    _succeeds(
+def test_parts_of_a_batch(trained_run, succeeds, tmp_path):
+    succeeds(
         "train",
         *trained_run.flags,
         "--epochs=1",
         "--batch_parts=2",
         "--workdir=run",
         "--noexport",
-        cwd=tmp_path,
     )
     results = json.loads((tmp_path / "run" / "results.json").read_text())
     assert results["training"]["batch_parts"] == 2

@@ -3,8 +3,10 @@
 import contextlib
 import io
 import pathlib
+import shutil
 from typing import NamedTuple
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -19,6 +21,8 @@ from keras_vae.training.average_statistics import AverageStatistics
 from keras_vae.training.state import make_state
 from tests.training import experiments
 
+_TRAINING = {"epochs": 2, "checkpoint_seconds": 0}
+
 
 class _Runs(NamedTuple):
     """Two runs of an experiment.
@@ -26,7 +30,8 @@ class _Runs(NamedTuple):
     Attributes:
         whole: The folder of the run that was not cut off.
         output: What it printed.
-        cut: The folder of the one that was cut off and resumed.
+        cut: The folder of the one that was cut off, at an instant at which
+            the other went on, and resumed.
     """
 
     whole: pathlib.Path
@@ -34,34 +39,43 @@ class _Runs(NamedTuple):
     cut: pathlib.Path
 
 
+class _CopyAt(keras.callbacks.Callback):
+    """Copies the folder of the run before the execution at a step."""
+
+    def __init__(self, step, folder, copy):
+        super().__init__()
+        self.step = step
+        self.folder = folder
+        self.copy = copy
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if int(self.model.optimizer.iterations) == self.step:
+            shutil.copytree(self.folder, self.copy)
+
+
 def _run_twice(experiment, dataset, folder) -> _Runs:
     whole, cut = folder / "whole", folder / "cut"
     stream = io.StringIO()
     with contextlib.redirect_stdout(stream):
-        train(experiment, whole, dataset=dataset)
+        copy = _CopyAt(27, whole, cut)
+        train(experiment, whole, dataset=dataset, callbacks=[copy])
         output = stream.getvalue()
-        result = train(
-            experiment,
-            cut,
-            dataset=dataset,
-            callbacks=[experiments.SignalAt(18)],
-        )
-        assert result.interrupted == "SIGTERM"
-        assert result.summary["steps"] == 27
+        path = tf.train.latest_checkpoint(str(RunFolder(cut).checkpoints))
+        assert path.endswith("-27")
         train(experiment, cut, dataset=dataset)
     return _Runs(whole, output, cut)
 
 
 @pytest.fixture(scope="module")
 def hierarchy(dataset, tmp_path_factory):
-    experiment = experiments.make_hierarchical_experiment({"epochs": 2})
+    experiment = experiments.make_hierarchical_experiment(_TRAINING)
     folder = tmp_path_factory.mktemp("hierarchy")
     return _run_twice(experiment, dataset, folder)
 
 
 @pytest.fixture(scope="module")
 def nvae(dataset, tmp_path_factory):
-    experiment = experiments.make_nvae_experiment({"epochs": 2})
+    experiment = experiments.make_nvae_experiment(_TRAINING)
     return _run_twice(experiment, dataset, tmp_path_factory.mktemp("nvae"))
 
 

@@ -94,17 +94,27 @@ class _Draws(keras.callbacks.Callback):
         self.at[step] = self.model.training_draws
 
 
-@pytest.mark.parametrize("jit", ["false", "true"])
-def test_draws_change_within_a_run(tmp_path, dataset, jit):
+def _train_with_more_draws_later(folder, dataset, jit):
     experiment = experiments.make_experiment(
         {"epochs": 2, "jit_compile": jit},
         importance_samples=3,
         importance_start=0.4,
     )
     draws = _Draws()
-    train(experiment, tmp_path / "a", dataset=dataset, callbacks=[draws])
+    train(experiment, folder, dataset=dataset, callbacks=[draws])
     # Executions of 9 steps; of 34, the share of 0.4 is done with the 14th.
     assert draws.at == {0: 1, 9: 1, 18: 3, 27: 3}
+    return experiment, draws
+
+
+def test_draws_change_within_a_compiled_run(tmp_path, dataset):
+    _train_with_more_draws_later(tmp_path, dataset, "true")
+
+
+def test_draws_change_within_a_run(tmp_path, dataset):
+    experiment, draws = _train_with_more_draws_later(
+        tmp_path / "a", dataset, "false"
+    )
     again = _Draws()
     for callbacks in ([experiments.SignalAt(18)], []):
         train(
