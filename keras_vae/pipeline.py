@@ -163,8 +163,7 @@ def _traversals(
     folder: pathlib.Path,
 ) -> pathlib.Path:
     batch = (images, *condition.values())
-    batches = tf.data.Dataset.from_tensors(batch)
-    order = latent_statistics(model, batches).order[:_COLUMNS]
+    order = latent_statistics(model, [batch]).order[:_COLUMNS]
     first = {key: value[:1] for key, value in condition.items()}
     traversal = traverse(model, images[:1], order, **first)
     columns = traversal.shape[1]
@@ -178,8 +177,7 @@ def _hierarchy(
     decided = resampled(model, images[:1], _COLUMNS)
     columns = decided.shape[1]
     decided = decided.reshape([-1, *model.image_shape])
-    batches = tf.data.Dataset.from_tensors(images)
-    statistics = latent_statistics(model, batches)
+    statistics = latent_statistics(model, [images])
     chart = folder / "kl_by_group.png"
     plotting.save_bar_chart(
         chart,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
+from keras_vae.data.autotuning import without_autotuning
 from keras_vae.data.binarization import binarize_array
 from keras_vae.data.shuffling import batch_positions
 
@@ -172,7 +173,9 @@ def load_in_memory(split: Split) -> ArraySplit:
     labels = np.empty(split.num_images, np.int64)
     row = 0
     for _, some_images, some_labels in (
-        split.elements().batch(_READ_BATCH).as_numpy_iterator()
+        without_autotuning(split.elements())
+        .batch(_READ_BATCH)
+        .as_numpy_iterator()
     ):
         end = row + len(some_images)
         images[row:end] = some_images

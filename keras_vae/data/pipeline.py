@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
+from keras_vae.data.autotuning import without_autotuning
 from keras_vae.data.binarization import (
     dequantize,
     noise_seed,
@@ -17,6 +18,7 @@ from keras_vae.errors import UserError
 __all__ = ["evaluation_batches", "steps_per_epoch", "training_batches"]
 
 _LAST_STEP = 2**62
+_PREFETCHED = 2  # Batches: one is asked for while the other is made.
 
 
 def steps_per_epoch(split: Split, batch_size: int) -> int:
@@ -140,7 +142,7 @@ def training_batches(
                 tf.data.experimental.INFINITE_CARDINALITY
             )
         )
-    return _sharded_by_element(batches).prefetch(tf.data.AUTOTUNE)
+    return _prefetched(batches)
 
 
 def evaluation_batches(
@@ -216,7 +218,7 @@ def evaluation_batches(
         .batch(batch_size)
         .map(finish)
     )
-    return _sharded_by_element(batches).prefetch(tf.data.AUTOTUNE)
+    return _prefetched(batches)
 
 
 def _check(
@@ -267,11 +269,12 @@ def _random_subset(
     return elements.filter(lambda position, image, label: keep[position])
 
 
-def _sharded_by_element(batches: tf.data.Dataset) -> tf.data.Dataset:
+def _prefetched(batches: tf.data.Dataset) -> tf.data.Dataset:
     # A strategy over several workers must not shard by files: the order of
     # the images would change with the number of workers.
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = (
         tf.data.experimental.AutoShardPolicy.DATA
     )
-    return batches.with_options(options)
+    batches = without_autotuning(batches.with_options(options))
+    return batches.prefetch(_PREFETCHED)

@@ -1,7 +1,8 @@
 """Bounds on log p(x): the ELBO and the importance-weighted bound."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -40,7 +41,7 @@ class LikelihoodBounds:
 
 def likelihood_bounds(
     model: GenerativeModel,
-    batches: tf.data.Dataset,
+    batches: Iterable[Any],
     num_importance_samples: int,
     seed: int = 0,
     rows: int = _ROWS,

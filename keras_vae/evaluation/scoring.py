@@ -133,8 +133,10 @@ def _bounds(
     labels: np.ndarray | None,
     progress: Callable[[int], None] | None,
 ) -> LikelihoodBounds:
-    elements = images if labels is None else (images, labels)
-    batches = tf.data.Dataset.from_tensor_slices(elements).batch(_BATCH_SIZE)
+    batches = (
+        image if label is None else (image, label)
+        for image, label in _batches(images, labels)
+    )
     return likelihood_bounds(
         model, batches, num_importance_samples, seed, progress=progress
     )

@@ -109,9 +109,7 @@ def _statistics(trained: TrainedModel, source: ImageSource) -> LatentStatistics:
     condition = conditions(trained.model, found.labels)
     batch = tf.constant(found.images)
     elements = (batch, condition["label"]) if condition else batch
-    return latent_statistics(
-        trained.model, tf.data.Dataset.from_tensors(elements)
-    )
+    return latent_statistics(trained.model, [elements])
 
 
 def _dimensions(

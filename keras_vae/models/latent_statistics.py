@@ -2,6 +2,8 @@
 
 import dataclasses
 import math
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -91,7 +93,7 @@ class LatentStatistics:
 
 
 def latent_statistics(
-    model: GenerativeModel, batches: tf.data.Dataset
+    model: GenerativeModel, batches: Iterable[Any]
 ) -> LatentStatistics:
     """Encodes all images once and returns the statistics of their posteriors.
 
