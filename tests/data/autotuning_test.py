@@ -22,12 +22,15 @@ def test_no_iterator_waits_for_its_end():
     for iterator in iterators:
         next(iterator)
     time.sleep(2.0)
+    waited = 0
     while iterators:
         start = time.monotonic()
         iterators.pop()
-        # Of those that are tuned, one in seven waits for 1.28 s at least:
-        # that none of 100 does has a probability of 2e-7.
-        assert time.monotonic() - start < 1.0
+        waited += time.monotonic() - start > 1.0
+        # Of those that are tuned, one in seven waits for 1.28 s at least: of
+        # 100 fewer than three do with a probability of 4e-5. A busy machine
+        # may have a pause or two of its own.
+        assert waited < 3
 
 
 @pytest.mark.parametrize("max_bytes", [0, 10**9])
