@@ -10,13 +10,24 @@ import tensorflow as tf
 from keras_vae.distributions import DistributionLayer
 from keras_vae.networks.network import Decoder, check_image_shape
 
-__all__ = ["BottomUpEncoder", "Choose", "LocScale", "TopDownDecoder"]
+__all__ = [
+    "BottomUpEncoder",
+    "Choose",
+    "LocScale",
+    "TopDownDecoder",
+    "clamp5",
+]
 
 LocScale = tuple[tf.Tensor, tf.Tensor]
 Choose = Callable[
     [int, LocScale, Callable[[tf.Tensor], LocScale]],
     tf.Tensor,
 ]
+
+
+def clamp5(x: tf.Tensor) -> tf.Tensor:
+    """Returns 5 tanh(x / 5), within -5 ... 5 and of slope 1 at 0."""
+    return 5.0 * tf.tanh(x / 5.0)
 
 
 class BottomUpEncoder(keras.Model):

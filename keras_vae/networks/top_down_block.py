@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_vae.networks.hierarchy import LocScale
+from keras_vae.networks.hierarchy import LocScale, clamp5
 from keras_vae.networks.pointwise import Convolution
 
 __all__ = [
@@ -38,9 +38,14 @@ def _scaled(gain: float) -> keras.initializers.Initializer:
 
 
 def bounded_loc_scale(params: tf.Tensor) -> LocScale:
-    """Splits the last axis into loc and log scale, in float32."""
+    """Splits the last axis into loc and log scale, in float32.
+
+    The location is within -5 ... 5. Without that bound an image unlike all that
+    was seen ends in NaN: a latent and the scale that its group gives it both
+    grow with the stream, and their product squares it, group after group.
+    """
     loc, log_scale = tf.split(tf.cast(params, tf.float32), 2, axis=-1)
-    return loc, tf.exp(tf.clip_by_value(log_scale, *_LOG_SCALE_RANGE))
+    return clamp5(loc), tf.exp(tf.clip_by_value(log_scale, *_LOG_SCALE_RANGE))
 
 
 def standard_normal(like: tf.Tensor) -> LocScale:

@@ -187,20 +187,34 @@ def test_without_dense_groups_the_maps_follow_the_top():
     assert shapes == [(8,), (2, 2, 4), (2, 2, 4), (4, 4, 3)]
 
 
-def test_the_scale_of_a_posterior_is_bounded():
+def _descend_far_out(factor):
+    """Posteriors and output where the features are `factor` times theirs."""
     encoder, decoder = _networks()
-    features = [1e4 * feature for feature in encoder(_images())]
-    scales = []
+    features = [factor * feature for feature in encoder(_images())]
+    posteriors = []
 
     def choose(index, prior, posterior):
-        loc, scale = posterior(features[index])
-        scales.append(scale.numpy())
-        return tf.zeros_like(loc)
+        posteriors.append(posterior(features[index]))
+        return posteriors[-1][0]
 
-    decoder.descend(4, choose)
-    for scale in scales:
-        assert scale.min() >= math.exp(-6.0) * (1 - 1e-6)
-        assert scale.max() <= math.exp(1.5) * (1 + 1e-6)
+    return posteriors, decoder.descend(4, choose).numpy()
+
+
+def test_a_posterior_is_bounded():
+    posteriors, _ = _descend_far_out(1e4)
+    assert len(posteriors) == 6
+    for loc, scale in posteriors:
+        assert np.abs(loc).max() <= 5.0
+        assert scale.numpy().min() >= math.exp(-6.0) * (1 - 1e-6)
+        assert scale.numpy().max() <= math.exp(1.5) * (1 + 1e-6)
+
+
+def test_an_image_unlike_all_others_has_a_finite_likelihood():
+    """The further out, the nearer to the bounds: the output does not grow."""
+    _, far = _descend_far_out(1e6)
+    _, farther = _descend_far_out(1e10)
+    assert np.abs(far).max() > 0.1
+    np.testing.assert_allclose(farther, far, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("upsampling", ["nearest", "depth_to_space"])

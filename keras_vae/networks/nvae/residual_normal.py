@@ -4,17 +4,12 @@ import math
 
 import tensorflow as tf
 
-__all__ = ["clamp5", "normal", "residual_normal", "standard_normal"]
+from keras_vae.networks.hierarchy import LocScale, clamp5
+
+__all__ = ["normal", "residual_normal", "standard_normal"]
 
 _MIN_SCALE = 0.01
 _SHARPNESS = math.log(2.0)
-
-LocScale = tuple[tf.Tensor, tf.Tensor]
-
-
-def clamp5(x: tf.Tensor) -> tf.Tensor:
-    """Returns 5 tanh(x / 5), within -5 ... 5 and of slope 1 at 0."""
-    return 5.0 * tf.tanh(x / 5.0)
 
 
 def normal(raw: tf.Tensor, smooth_scale: bool = False) -> LocScale:

@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from keras_vae.networks.hierarchy import clamp5
 from keras_vae.networks.nvae.residual_normal import (
-    clamp5,
     normal,
     residual_normal,
     standard_normal,
