@@ -129,7 +129,7 @@ class HierarchicalConfig(ModelConfig):
     importance_samples: int = 4
     importance_start: float = 0.85
     optimizer: str = "muon"
-    learning_rate: float = 8e-3
+    learning_rate: float = 5.5e-3
 
     def __post_init__(self) -> None:
         check_choice("model", self.model, ("hierarchical",))
