@@ -37,6 +37,7 @@ __all__ = ["draw_pictures", "run"]
 _ROWS = 4
 _TEMPERATURES = (0.4, 0.6, 0.7, 0.8, 0.9, 1.0)
 _COLUMNS = 8
+_RESAMPLED, _RESAMPLED_DRAWS = 3, 4  # Images, and draws of each.
 
 
 def run(
@@ -174,7 +175,7 @@ def _traversals(
 def _hierarchy(
     model: HierarchicalVAE, images: tf.Tensor, folder: pathlib.Path
 ) -> list[pathlib.Path]:
-    decided = resampled(model, images[:1], _COLUMNS)
+    decided = resampled(model, images[:_RESAMPLED], _RESAMPLED_DRAWS)
     columns = decided.shape[1]
     decided = decided.reshape([-1, *model.image_shape])
     statistics = latent_statistics(model, [images])

@@ -144,7 +144,7 @@ def save_bar_chart(
         labels: Name of each bar.
         title: Above the chart.
         value_label: What the lengths are, with their unit.
-        marked: Indices of bars in another colour.
+        marked: Indices of bars that are, with their values, in another colour.
         mark_label: What that colour means; shown if there are such bars.
     """
     path = pathlib.Path(path)
@@ -154,7 +154,9 @@ def save_bar_chart(
     positions = np.arange(len(values))
     colors = [_RED if i in marked else _BLUE for i in range(len(values))]
     bars = axes.barh(positions, values, color=colors)
-    axes.bar_label(bars, fmt="%.2f", padding=3)
+    numbers = axes.bar_label(bars, fmt="%.2f", padding=3)
+    for index in marked:
+        numbers[index].set_color(_RED)  # Such a bar may be too short to see.
     axes.set_yticks(positions, labels)
     axes.invert_yaxis()
     axes.margins(x=0.12)

@@ -152,8 +152,8 @@ def test_pictures_of_a_hierarchy(draw):
     assert sizes == {
         "reconstructions.png": _grid(16, 2),
         "samples.png": _grid(8, 8),
-        # Nothing, one, two, three groups kept: the image and 8 draws.
-        "resampled_from_group.png": _grid(9, 4),
+        # Nothing, one, two, three groups kept: 3 images, 4 draws of each.
+        "resampled_from_group.png": _grid(15, 4),
         "samples_by_temperature.png": _grid(8, 6),
         "samples_one_group_colder.png": _grid(8, 3),
     }
@@ -163,7 +163,7 @@ def test_pictures_of_a_hierarchy(draw):
 
 def test_pictures_of_nvae(draw):
     sizes = draw(make_nvae(), NVAEConfig())
-    assert sizes["resampled_from_group.png"] == _grid(9, 3)
+    assert sizes["resampled_from_group.png"] == _grid(15, 3)
     assert sizes["samples_one_group_colder.png"] == _grid(8, 2)
 
 

@@ -48,32 +48,36 @@ def traverse(
 
 def resampled(
     model: HierarchicalVAE,
-    image: tf.Tensor,
+    images: tf.Tensor,
     num_draws: int = 8,
     temperature: float = 1.0,
     seed: int | None = None,
 ) -> np.ndarray:
-    """Draws an image's lower groups anew: what does each group decide?
+    """Draws images' lower groups anew: what does each group decide?
 
     Row k keeps the first k groups and draws the others from their priors. Row 0
-    is samples that have nothing of the image; the last row is its
-    reconstruction. What all images of a row share, the groups kept decide.
+    is samples that have nothing of the images; the last row is the
+    reconstructions. What all draws of an image and row share, the groups kept
+    decide.
 
     Args:
         model: The model.
-        image: `[1, height, width, channels]` in [0, 1].
-        num_draws: Draws in a row.
+        images: `[num_images, height, width, channels]` in [0, 1].
+        num_draws: Draws of each image in a row.
         temperature: Of the draws.
         seed: Of the draws; the model's unless given.
 
     Returns:
-        Images `[group + 1, 1 + num_draws, height, width, channels]`; the first
-        of each row is the image itself.
+        Images `[group + 1, num_images * (1 + num_draws), height, width,
+        channels]`: in each row an image, its draws, the next image and so on.
     """
-    copies = tf.repeat(image, num_draws, axis=0)
+    copies = tf.repeat(images, num_draws, axis=0)
+    originals = np.asarray(images)[:, None]
     base = seeds.from_int(model.seed if seed is None else seed)
     rows = []
     for kept in range(len(model.group_shapes) + 1):
-        draws = model.resample(copies, kept, base, temperature)
-        rows.append(np.concatenate([np.asarray(image), draws.numpy()]))
+        draws = model.resample(copies, kept, base, temperature).numpy()
+        draws = draws.reshape([-1, num_draws, *model.image_shape])
+        row = np.concatenate([originals, draws], axis=1)
+        rows.append(row.reshape([-1, *model.image_shape]))
     return np.stack(rows)

@@ -45,5 +45,19 @@ def test_rows_keep_one_group_more_of_the_image():
     np.testing.assert_allclose(images[0, 1:], expected, atol=1e-6)
 
 
+def test_each_image_is_followed_by_its_own_draws():
+    model = make_hierarchical()
+    sources = binary_images(3)
+    images = resampled(model, sources, num_draws=2)
+    assert images.shape == (4, 9, *IMAGE)
+    reconstructions = model.reconstruct(sources)
+    for index in range(3):
+        block = images[:, 3 * index : 3 * index + 3]
+        for row in block:
+            np.testing.assert_array_equal(row[0], sources[index])
+        for draw in block[-1, 1:]:
+            np.testing.assert_allclose(draw, reconstructions[index], atol=1e-6)
+
+
 if __name__ == "__main__":
     raise SystemExit(pytest.main([__file__]))
