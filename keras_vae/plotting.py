@@ -165,7 +165,8 @@ def save_bar_chart(
     axes.spines[["top", "right"]].set_visible(False)
     if marked:
         first = min(marked)
-        axes.legend([bars[first]], [mark_label], loc="lower right")
+        # Outside, where it hides the value of no bar.
+        figure.legend([bars[first]], [mark_label], loc="outside lower right")
     figure.savefig(path, dpi=120)
 
 
