@@ -186,6 +186,11 @@ class ModelConfig:
         return not (self.free_bits or self.kl_balancing)
 
     @property
+    def bfloat16_on_cpus(self) -> bool:
+        """Whether CPUs that multiply bfloat16 train the model faster in it."""
+        return True
+
+    @property
     def draws_change(self) -> bool:
         """Whether a step draws more latents for an image late in the run."""
         return self.importance_samples > 1 and self.importance_start > 0
@@ -259,8 +264,8 @@ class TrainingConfig:
         distribution: `auto` (mirrored where there are several accelerators),
             `one_device` or `mirrored`.
         precision: Compute type of the networks; `auto` is bfloat16 where the
-            processor has it, else float32. Weights, likelihoods and
-            evaluation are float32 in any case.
+            processor has it and the model gains by it, else float32.
+            Weights, likelihoods and evaluation are float32 in any case.
         jit_compile: Whether XLA compiles the step: `auto`, `true`, `false`.
         batch_parts: Parts of a batch that the cores of a CPU work on side by
             side; 0 is as many as suit where TensorFlow's threads are set for

@@ -272,6 +272,10 @@ class NVAEConfig(ModelConfig):
     def rows_are_independent(self) -> bool:
         return False  # Batch normalisation looks at the whole batch.
 
+    @property
+    def bfloat16_on_cpus(self) -> bool:
+        return False  # Depthwise convolutions are slower in it.
+
     @classmethod
     def from_preset(cls, preset: str) -> "NVAEConfig":
         """Returns the configuration of a name in `PRESETS`.

@@ -133,11 +133,12 @@ def _cpu_has_bfloat16() -> bool:
     return "avx512_bf16" in text or "amx_bf16" in text
 
 
-def resolve_precision(precision: str) -> str:
+def resolve_precision(precision: str, model: ModelConfig) -> str:
     """Returns the Keras dtype policy that `auto` stands for here.
 
     bfloat16 is chosen where the hardware multiplies it: GPUs of compute
-    capability 8 and CPUs with AVX512-BF16 or AMX. Without it, emulated
+    capability 8 and CPUs with AVX512-BF16 or AMX, these for models whose
+    operations gain by it (`benchmarks/RESULTS.md`). Without it, emulated
     bfloat16 is slower than float32.
     """
     if precision != "auto":
@@ -149,7 +150,7 @@ def resolve_precision(precision: str) -> str:
             d.get("compute_capability", (0, 0))[0] >= 8 for d in details
         )
     else:
-        capable = _cpu_has_bfloat16()
+        capable = model.bfloat16_on_cpus and _cpu_has_bfloat16()
     return "mixed_bfloat16" if capable else "float32"
 
 

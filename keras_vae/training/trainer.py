@@ -136,7 +136,7 @@ def train(
     resolved = resolve_data(experiment.data, config)
     dataset = dataset or load(experiment.data)
     epoch = steps_per_epoch(dataset.splits["train"], config.batch_size)
-    resolved["precision"] = resolve_precision(length.precision)
+    resolved["precision"] = resolve_precision(length.precision, config)
     with strategy.scope():
         state = _compiled_state(experiment, dataset, resolved, epoch)
     state.model.batch_parts = parts

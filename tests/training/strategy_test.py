@@ -122,7 +122,16 @@ def test_auto_precision_follows_the_cpu(monkeypatch, flags, policy):
     monkeypatch.setattr(
         pathlib.Path, "read_text", lambda path: f"flags\t\t: {flags}\n"
     )
-    assert strategy.resolve_precision("auto") == policy
+    assert strategy.resolve_precision("auto", VAEConfig()) == policy
+
+
+def test_auto_precision_of_depthwise_convolutions_on_cpus(monkeypatch):
+    monkeypatch.setattr(
+        pathlib.Path, "read_text", lambda path: "flags\t\t: avx512_bf16\n"
+    )
+    assert strategy.resolve_precision("auto", NVAEConfig()) == "float32"
+    hierarchical = strategy.resolve_precision("auto", HierarchicalConfig())
+    assert hierarchical == "mixed_bfloat16"
 
 
 def test_auto_precision_without_cpuinfo(monkeypatch):
@@ -130,7 +139,7 @@ def test_auto_precision_without_cpuinfo(monkeypatch):
         raise FileNotFoundError(path)
 
     monkeypatch.setattr(pathlib.Path, "read_text", fail)
-    assert strategy.resolve_precision("auto") == "float32"
+    assert strategy.resolve_precision("auto", VAEConfig()) == "float32"
 
 
 @pytest.mark.parametrize(
@@ -152,12 +161,13 @@ def test_auto_precision_follows_the_gpus(monkeypatch, capabilities, policy):
         "get_device_details",
         lambda gpu: {"compute_capability": capabilities[gpu]},
     )
-    assert strategy.resolve_precision("auto") == policy
+    for model in (VAEConfig(), NVAEConfig()):
+        assert strategy.resolve_precision("auto", model) == policy
 
 
 @pytest.mark.parametrize("name", ["float32", "mixed_bfloat16", "mixed_float16"])
 def test_named_precision_is_kept(name):
-    assert strategy.resolve_precision(name) == name
+    assert strategy.resolve_precision(name, NVAEConfig()) == name
 
 
 @pytest.mark.parametrize(
