@@ -22,6 +22,7 @@ import numpy as np
 
 from benchmarks import hierarchy_parts, processes
 from benchmarks.throughput import load_mnist
+from keras_vae.config import PRECISIONS
 
 __all__ = ["WORKERS", "fit", "loop", "main", "report"]
 
@@ -229,7 +230,10 @@ def _flags(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--batch_parts", type=int, default=0, help="0: as the trainer chooses"
     )
     parser.add_argument(
-        "--precisions", nargs="+", default=["float32", "mixed_bfloat16"]
+        "--precisions",
+        nargs="+",
+        choices=[name for name in PRECISIONS if name != "auto"],
+        default=["float32", "mixed_bfloat16"],
     )
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     flags = parser.parse_args(arguments)

@@ -153,7 +153,7 @@ class TensorBoard(keras.callbacks.Callback):
             tf.summary.histogram("kl_by_group", statistics.kl_by_group, step)
             collapsed = len(statistics.collapsed_groups)
             tf.summary.scalar("collapsed_groups", collapsed, step)
-            images = resampled(model, self._images[:1], 8)
+            images = resampled(model, self._images[:3], 4)
             columns = images.shape[1]
             images = images.reshape([-1, *model.image_shape])
             _picture("resampled_from_group", images, columns, step)

@@ -193,5 +193,11 @@ def test_flags_out_of_range_are_refused(flag, capsys):
     assert "must be at least" in capsys.readouterr().err
 
 
+def test_a_precision_that_is_none_is_refused_before_any_work(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        hierarchy_speed.main(["--precisions", "float32", "bfloat16"])
+    assert "invalid choice: 'bfloat16'" in capsys.readouterr().err
+
+
 if __name__ == "__main__":
     raise SystemExit(pytest.main([__file__]))

@@ -189,9 +189,9 @@ def test_tensorboard_shows_the_groups(hierarchy, dataset):
     assert collapsed == len(statistics.collapsed_groups)
     last = events.Tensors("resampled_from_group")[-1]
     width, height, png = tf.make_ndarray(last.tensor_proto)[:3]
-    # The image and 8 draws; 0 ... 3 groups kept; 6 pixels and a gap of 2.
-    assert (int(width), int(height)) == (9 * 8 + 2, 4 * 8 + 2)
-    assert tf.io.decode_png(png).shape[:2] == (34, 74)
+    # 3 images, 4 draws of each; 0 ... 3 groups kept; 6 pixels and a gap of 2.
+    assert (int(width), int(height)) == (15 * 8 + 2, 4 * 8 + 2)
+    assert tf.io.decode_png(png).shape[:2] == (34, 122)
 
 
 if __name__ == "__main__":
