@@ -19,6 +19,7 @@ from keras_vae.training import (
     load_trained,
     resolve_data,
 )
+from keras_vae.units import NATS
 
 __all__ = ["EvaluationConfig", "evaluate", "format_table"]
 
@@ -126,6 +127,7 @@ def _protocol(
         "binarization": resolved["binarization"],
         "dequantization": resolved["dequantization"],
         "likelihood": resolved["likelihood"],
+        "unit": resolved["unit"],
         "num_bits": experiment.data.num_bits,
         "num_dimensions": height * width * channels,
         "padding": experiment.data.pad,
@@ -170,19 +172,13 @@ def _bounds(
 def _figure(values: np.ndarray, protocol: dict[str, Any]) -> dict[str, float]:
     """Returns the mean over images, its standard error, and bits/dimension.
 
-    The density of dequantized images is one on [0, 1]; minus its logarithm
-    becomes a code length for the levels, 256 of 8 bits, by adding log 256 a
-    dimension. Without dequantization a density is no code length, and there
-    are no bits; the probability of binary or of discrete levels is one.
+    A density of images that are not dequantized is no code length, and there
+    are no bits.
     """
-    dimensions = protocol["num_dimensions"]
-    dequantized = protocol["dequantization"] == "uniform"
-    if dequantized:
-        values = values + dimensions * protocol["num_bits"] * math.log(2)
     mean = float(values.mean())
     figure = {"nats_per_image": mean, "standard_error": _standard_error(values)}
-    levels = protocol["likelihood"] == "discretized_logistic_mixture"
-    if dequantized or levels or protocol["binarization"] != "none":
+    if protocol["unit"] == NATS:
+        dimensions = protocol["num_dimensions"]
         figure["bits_per_dimension"] = mean / dimensions / math.log(2)
     return figure
 
@@ -286,10 +282,11 @@ def _line(split: str, name: str, figure: dict[str, Any]) -> str:
         )
     if "given" in figure:
         how += f", given the {figure['given']}"
+    unit = figure["unit"].replace(" per ", "/")
     bits = ""
     if "bits_per_dimension" in figure:
         bits = f"{figure['bits_per_dimension']:.4f} bits/dim  "
     return (
         f"{split:<11}{label:<21}{figure['nats_per_image']:>10.3f} "
-        f"± {figure['standard_error']:.3f} nats/image  {bits}({images}, {how})"
+        f"± {figure['standard_error']:.3f} {unit}  {bits}({images}, {how})"
     )

@@ -251,7 +251,9 @@ class Chains:
         # Only its groups are used: what decodes z is left out of the graph.
         here = self.model.infer_at(state.x, encoding, state.z)
         there = self.model.infer(state.x, encoding, keys[0])
-        log_ratio = there.log_weight - log_prob - _log_prior_ratio(here.groups)
+        log_ratio = there.likelihood.log_prob(state.x) - log_prob
+        log_ratio += _log_prior_ratio(there.groups)
+        log_ratio -= _log_prior_ratio(here.groups)
         accept, probability = _accept(log_ratio, keys[1])
         z = _where(accept, _latents(there.groups), state.z)
         return state._replace(z=z), probability

@@ -324,7 +324,6 @@ def _protocol(
         protocol |= {
             "bound": bound,
             "num_importance_samples": k,
-            "unit": "nats per image",
         }
     if trained.model.num_classes:
         mixed = images.mixed(trained)

@@ -58,7 +58,9 @@ class Autoencoder(GenerativeModel):
         training: bool = False,
     ) -> Inference:
         del seed, num_samples, training  # Nothing is drawn.
-        return Inference(image, self.decoder(encoding), ())
+        return Inference(
+            image, self.decoder(encoding), (), self.dequantization_nats
+        )
 
     def reconstruct(self, image: tf.Tensor) -> tf.Tensor:
         return self.decode(self.encode(image))

@@ -129,6 +129,7 @@ def build_model(
     seed: int = 0,
     precision: str = "float32",
     num_bits: int = 8,
+    dequantization: str = "none",
     class_names: Sequence[str] = (),
 ) -> GenerativeModel:
     """Builds the model of a configuration, with its variables.
@@ -144,6 +145,8 @@ def build_model(
             and the likelihood are float32 in any case.
         num_bits: Bits of each value of the images, for the likelihoods that
             are probabilities of levels.
+        dequantization: `uniform` where the images are dequantized, so that all
+            bounds are on log-probabilities of their levels; else `none`.
         class_names: What `resolve_classes` returned.
 
     Raises:
@@ -154,7 +157,15 @@ def build_model(
         with _dtype_policy(precision):
             layer = _likelihood(config, likelihood, image_shape, num_bits)
             model = _model(
-                config, image_shape, layer, total_steps, seed, class_names
+                config,
+                image_shape,
+                layer,
+                total_steps,
+                class_names,
+                seed=seed,
+                dequantized_bits=(
+                    num_bits if dequantization == "uniform" else None
+                ),
             )
     except ValueError as error:
         raise UserError(str(error)) from error
@@ -171,21 +182,21 @@ def _model(
     shape: tuple[int, int, int],
     likelihood: DistributionLayer,
     total_steps: Any,
-    seed: int,
     class_names: Sequence[str],
+    **common: Any,
 ) -> GenerativeModel:
     if isinstance(config, HierarchicalConfig):
-        return _hierarchical(config, shape, likelihood, total_steps, seed)
+        return _hierarchical(config, shape, likelihood, total_steps, **common)
     if isinstance(config, NVAEConfig):
-        return _nvae(config, shape, likelihood, total_steps, seed)
+        return _nvae(config, shape, likelihood, total_steps, **common)
     assert isinstance(config, VAEConfig)
     count = len(class_names)
     encoder = _encoder(config, shape, count)
     decoder = _decoder(config, likelihood, count)
     if config.model == "autoencoder":
-        return Autoencoder(encoder, decoder, SquaredError(), seed)
+        return Autoencoder(encoder, decoder, SquaredError(), **common)
     objective = _objective(config, total_steps)
-    return VAE(encoder, decoder, objective, seed, class_names)
+    return VAE(encoder, decoder, objective, class_names=class_names, **common)
 
 
 def _hierarchical(
@@ -193,9 +204,9 @@ def _hierarchical(
     shape: tuple[int, int, int],
     likelihood: DistributionLayer,
     total_steps: Any,
-    seed: int,
+    **common: Any,
 ) -> HierarchicalVAE:
-    common: dict[str, Any] = {
+    sizes: dict[str, Any] = {
         "filters": config.filters,
         "bottlenecks": config.bottlenecks,
         "num_groups": config.num_groups,
@@ -204,9 +215,7 @@ def _hierarchical(
         "dense_bottleneck": config.dense_bottleneck,
         "activation": config.activation,
     }
-    encoder = ResidualBottomUp(
-        shape, num_blocks=config.encoder_blocks, **common
-    )
+    encoder = ResidualBottomUp(shape, num_blocks=config.encoder_blocks, **sizes)
     decoder = ResidualTopDown(
         likelihood,
         num_blocks=config.decoder_blocks,
@@ -214,11 +223,10 @@ def _hierarchical(
         top_latent_dim=config.top_latent_dim,
         dense_latent_dim=config.dense_latent_dim,
         upsampling=config.upsampling,
-        **common,
+        **sizes,
     )
-    return HierarchicalVAE(
-        encoder, decoder, _objective(config, total_steps), seed
-    )
+    objective = _objective(config, total_steps)
+    return HierarchicalVAE(encoder, decoder, objective, **common)
 
 
 def _nvae(
@@ -226,7 +234,7 @@ def _nvae(
     shape: tuple[int, int, int],
     likelihood: DistributionLayer,
     total_steps: Any,
-    seed: int,
+    **common: Any,
 ) -> NVAE:
     architecture = NVAEArchitecture(shape, config)
     encoder = NVAEEncoder(**architecture.encoder_arguments())
@@ -235,9 +243,9 @@ def _nvae(
         encoder,
         decoder,
         _objective(config, total_steps),
-        seed,
         regularization_weight=config.regularization_weight,
         initial_regularization_weight=config.regularization_initial or None,
+        **common,
     )
 
 

@@ -1,5 +1,6 @@
 """The one training and test step that every model of the package shares."""
 
+import math
 from typing import Any
 
 import keras
@@ -12,6 +13,7 @@ __all__ = ["GenerativeModel"]
 
 # Beyond the end of any run, also of one whose length is not known yet.
 _LAST_STEP = 2**62
+_MAX_BITS = 8
 
 
 class GenerativeModel(keras.Model):
@@ -37,6 +39,9 @@ class GenerativeModel(keras.Model):
             None for one without an axis of its own; see
             `keras_vae.objectives`.
         seed: Base of all noise in `fit` and `evaluate`.
+        dequantized_bits: b, where the images are (level + u) / 2^b with u
+            uniform on [0, 1): every log-likelihood and bound is then one of the
+            levels, in nats, and not of a density. None for all other images.
 
     Attributes:
         batch_parts: Parts into which a training step takes its batch, each
@@ -55,9 +60,17 @@ class GenerativeModel(keras.Model):
         decoder: keras.Model,
         objective: Any,
         seed: int = 0,
+        dequantized_bits: int | None = None,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
+        if dequantized_bits is not None and not (
+            type(dequantized_bits) is int and 1 <= dequantized_bits <= _MAX_BITS
+        ):
+            raise ValueError(
+                f"`dequantized_bits` must be 1 ... {_MAX_BITS}, or None. "
+                f"Received: dequantized_bits={dequantized_bits!r}"
+            )
         # An encoder of a hierarchical model gives features, not latents.
         latent_dim = getattr(encoder, "latent_dim", decoder.latent_dim)
         if latent_dim != decoder.latent_dim:
@@ -80,6 +93,7 @@ class GenerativeModel(keras.Model):
         self.decoder = decoder
         self.objective = objective
         self.seed = seed
+        self.dequantized_bits = dequantized_bits
         self.batch_parts = 1
         self.training_draws: int | None = None
         self._trackers = {
@@ -248,6 +262,12 @@ class GenerativeModel(keras.Model):
         return self.encoder.image_shape
 
     @property
+    def dequantization_nats(self) -> float:
+        """D b log 2 of dequantized images, else 0; see `Inference`."""
+        bits = self.dequantized_bits or 0
+        return math.prod(self.image_shape) * bits * math.log(2)
+
+    @property
     def latent_dim(self) -> int:
         """Size D of a latent vector."""
         return self.decoder.latent_dim
@@ -396,6 +416,7 @@ class GenerativeModel(keras.Model):
             "decoder": keras.saving.serialize_keras_object(self.decoder),
             "objective": keras.saving.serialize_keras_object(self.objective),
             "seed": self.seed,
+            "dequantized_bits": self.dequantized_bits,
         }
 
     @classmethod

@@ -127,7 +127,9 @@ class HierarchicalVAE(GenerativeModel):
         rows = tf.shape(features[0])[0]
         params = self.decoder.descend(rows, choose, training)
         likelihood = self.decoder.likelihood(params, leading)
-        return Inference(image, likelihood, tuple(groups))
+        return Inference(
+            image, likelihood, tuple(groups), self.dequantization_nats
+        )
 
     def _draw(
         self, index: int, loc_scale: LocScale, noise: Any

@@ -141,7 +141,9 @@ class VAE(GenerativeModel):
     ) -> Inference:
         posterior, label = _conditional(encoding)
         group = LatentGroup(posterior=posterior, prior=self.prior, sample=z)
-        return Inference(image, self.decoder(z, label), (group,))
+        return Inference(
+            image, self.decoder(z, label), (group,), self.dequantization_nats
+        )
 
     def latent_moments(
         self, image: tf.Tensor, label: tf.Tensor | None = None

@@ -80,16 +80,27 @@ class Inference:
         likelihood: p(x|z), batch shape `[batch]` or `[sample, batch]`.
         groups: The latent groups from the top down; none for a plain
             autoencoder.
+        dequantization_nats: What a density of dequantized images has too much
+            to be a probability of their levels, nats per image: with b bits
+            and D values, D b log 2. 0 for all other images.
     """
 
     image: tf.Tensor
     likelihood: tfd.Distribution
     groups: tuple[LatentGroup, ...]
+    dequantization_nats: float = 0.0
 
     @functools.cached_property
     def log_likelihood(self) -> tf.Tensor:
-        """`log p(x|z)`, nats per image, `[batch]` or `[sample, batch]`."""
-        return self.likelihood.log_prob(self.image)
+        """`log p(x|z)`, nats per image, `[batch]` or `[sample, batch]`.
+
+        That of dequantized images is of their levels: the density of
+        (level + u) / 2^b, u uniform, times the volume 2^(-b D) of a level. Its
+        mean over u is at most the log-probability of the levels (Theis et al.
+        2016, A note on the evaluation of generative models, section 3.1).
+        """
+        density = self.likelihood.log_prob(self.image)
+        return density - self.dequantization_nats
 
     @functools.cached_property
     def kl_divergence(self) -> tf.Tensor:

@@ -4,7 +4,6 @@ Every input and output shares its first dimension, the batch, so that a server
 may join requests; a row's answer depends on that row alone, its seed included.
 """
 
-import math
 from collections.abc import Callable
 
 import tensorflow as tf
@@ -110,35 +109,31 @@ def _score(
 ) -> Callable[..., dict[str, tf.Tensor]]:
     """Scores images as the model was trained and evaluated on them.
 
-    Grey levels are binarized, or dequantized, with the row's own seed; the
-    score of a dequantized image is that of its 8-bit levels.
+    Grey levels are binarized, or dequantized, with the row's own seed.
     """
 
     def score(
         image: tf.Tensor, seed: tf.Tensor, label: tf.Tensor | None = None
     ) -> dict[str, tf.Tensor]:
         noise_seed, latent_seed = _row_split(seed)
-        offset = 0.0
         if resolved["binarization"] != "none":
             noise = _row_uniform(noise_seed, model.image_shape)
             image = tf.cast(noise < image, tf.float32)
-        elif resolved["dequantization"] == "uniform":
+        elif model.dequantized_bits:
             noise = _row_uniform(noise_seed, model.image_shape)
-            top = 2.0**num_bits - 1.0
-            levels = tf.round(to_unit_interval(_levels(image), num_bits) * top)
-            image = (levels + noise) / 2.0**num_bits
-            offset = math.prod(model.image_shape) * num_bits * math.log(2)
+            count = 2.0**model.dequantized_bits
+            unit = to_unit_interval(_levels(image), model.dequantized_bits)
+            levels = tf.round(unit * (count - 1.0))
+            image = (levels + noise) / count
         elif num_bits < MAX_BITS:
             image = to_unit_interval(_levels(image), num_bits)
         noise = seeds.row_normal(latent_seed, model.latent_dim)
         encoding = model.encode(image, **_given(label))
         inference = model.infer_with_noise(image, encoding, noise)
-        log_likelihood = inference.log_likelihood - offset
-        kl_divergence = inference.kl_divergence
         return {
-            "elbo": log_likelihood - kl_divergence,
-            "log_likelihood": log_likelihood,
-            "kl_divergence": kl_divergence,
+            "elbo": inference.elbo,
+            "log_likelihood": inference.log_likelihood,
+            "kl_divergence": inference.kl_divergence,
         }
 
     return score

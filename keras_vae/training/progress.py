@@ -7,6 +7,7 @@ from typing import Any, TextIO
 import keras
 
 from keras_vae.training.state import TrainingState
+from keras_vae.units import NATS
 
 __all__ = ["Progress", "duration"]
 
@@ -31,6 +32,7 @@ class Progress(keras.callbacks.Callback):
         batch_size: Images in a step.
         max_minutes: Budget of the run, or None where it has a number of steps.
         stream: Where to print; standard output unless given.
+        unit: Of what is shown, one of `keras_vae.units`.
     """
 
     def __init__(
@@ -40,12 +42,14 @@ class Progress(keras.callbacks.Callback):
         batch_size: int,
         max_minutes: float | None,
         stream: TextIO | None = None,
+        unit: str = NATS,
     ):
         super().__init__()
         self.state = state
         self.steps_per_epoch = steps_per_epoch
         self.batch_size = batch_size
         self.max_minutes = max_minutes
+        self.unit = unit
         self.stream = stream or sys.stdout
         self._last_shown = 0.0
         self.images_per_second = 0.0
@@ -86,6 +90,7 @@ class Progress(keras.callbacks.Callback):
             for k in ("elbo", "squared_error")
             if f"val_{k}" in logs
         ]
+        parts.append(self.unit.replace(" per ", "/"))
         parts.append(f"{self.images_per_second:,.0f} images/s")
         if 0 < done < 1:
             left = float(self.state.elapsed.numpy()) * (1 - done) / done

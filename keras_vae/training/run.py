@@ -164,6 +164,7 @@ class Run:
             self.epoch,
             self.experiment.model.batch_size,
             length.max_minutes,
+            unit=self.resolved["unit"],
         )
         board = TensorBoard(
             state,

@@ -100,6 +100,7 @@ def make_state(
     precision: str,
     num_epochs: int = 1,
     num_bits: int = 8,
+    dequantization: str = "none",
     class_names: Sequence[str] = (),
 ) -> TrainingState:
     """Builds a model and its optimizer. Call it in the strategy's scope.
@@ -113,6 +114,7 @@ def make_state(
         precision: Keras dtype policy of the networks.
         num_epochs: Epochs of the run, where `total_steps` is known.
         num_bits: As in `build_model`.
+        dequantization: As in `build_model`.
         class_names: As in `build_model`.
     """
     total = _counter(total_steps or _UNKNOWN_LENGTH, tf.int64)
@@ -124,6 +126,7 @@ def make_state(
         seed=seed,
         precision=precision,
         num_bits=num_bits,
+        dequantization=dequantization,
         class_names=class_names,
     )
     rate = _learning_rate(config, total, num_epochs if total_steps else None)

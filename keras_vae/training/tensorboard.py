@@ -24,6 +24,13 @@ __all__ = ["TensorBoard"]
 _NUM_PICTURES = 32
 _SAMPLE_ROWS = 8
 _TRAVERSED = 8
+_WITH_UNIT = (
+    "elbo",
+    "kl_divergence",
+    "log_likelihood",
+    "loss",
+    "squared_error",
+)
 
 
 class TensorBoard(keras.callbacks.Callback):
@@ -96,11 +103,11 @@ class TensorBoard(keras.callbacks.Callback):
             for name in list(values):
                 if name.startswith("val_"):
                     value = values.pop(name)
-                    tf.summary.scalar(name.removeprefix("val_"), value, step)
+                    self._scalar(name.removeprefix("val_"), value, step)
             self._latents(step)
         with self._writers["train"].as_default():
             for name, value in values.items():
-                tf.summary.scalar(name, value, step)
+                self._scalar(name, value, step)
             model, optimizer = self.state.model, self.state.optimizer
             beta = model.objective.kl_weight(optimizer.iterations)
             tf.summary.scalar("beta", beta, step)
@@ -110,6 +117,10 @@ class TensorBoard(keras.callbacks.Callback):
             tf.summary.scalar("images_per_second", speed, step)
             self._optimizer(step)
         self._flush()
+
+    def _scalar(self, name: str, value: Any, step: int) -> None:
+        unit = self.progress.unit if name in _WITH_UNIT else None
+        tf.summary.scalar(name, value, step, description=unit)
 
     def on_train_end(self, logs: Any = None) -> None:
         for writer in self._writers.values():

@@ -38,6 +38,7 @@ from keras_vae.training.strategy import (
     resolve_jit,
     resolve_precision,
 )
+from keras_vae.units import DENSITY_NATS, NATS, SQUARED_ERROR
 
 __all__ = ["TrainResult", "load_trained", "resolve_data", "train"]
 
@@ -66,8 +67,9 @@ def resolve_data(config: DataConfig, model: ModelConfig) -> dict[str, str]:
     Returns:
         `binarization`, `dequantization` and `likelihood`. Images that are not
         binarized are dequantized with uniform noise where the likelihood is a
-        density, so that a bound on it is one on the 8-bit images (Theis et al.
-        2016, section 3.1); not for a plain autoencoder.
+        density, so that a bound on it is one on the levels (Theis et al. 2016,
+        section 3.1); not for a plain autoencoder. `unit` is that of every
+        log-likelihood and bound, or of an autoencoder's error.
 
     Raises:
         UserError: If the likelihood and the preparation exclude each other.
@@ -91,7 +93,18 @@ def resolve_data(config: DataConfig, model: ModelConfig) -> dict[str, str]:
         "binarization": binarization,
         "dequantization": dequantization,
         "likelihood": likelihood,
+        "unit": _unit(model, binarization, dequantization, levels),
     }
+
+
+def _unit(
+    model: ModelConfig, binarization: str, dequantization: str, levels: bool
+) -> str:
+    if model.model == "autoencoder":
+        return SQUARED_ERROR
+    if binarization != "none" or dequantization != "none" or levels:
+        return NATS
+    return DENSITY_NATS
 
 
 def _not_levels(binarization: str, dequantization: str) -> UserError:
@@ -182,16 +195,16 @@ def load_trained(
     folder = RunFolder(workdir)
     experiment = folder.load_experiment()
     shape = folder.load_image_shape()
+    resolved = resolve_data(experiment.data, experiment.model)
     state = make_state(
         experiment.model,
         shape,
-        likelihood=resolve_data(experiment.data, experiment.model)[
-            "likelihood"
-        ],
+        likelihood=resolved["likelihood"],
         total_steps=None,
         seed=experiment.training.seed,
         precision="float32",
         num_bits=experiment.data.num_bits,
+        dequantization=resolved["dequantization"],
         class_names=folder.load_class_names(),
     )
     path = None
@@ -235,6 +248,7 @@ def _compiled_state(
         precision=precision,
         num_epochs=length.epochs,
         num_bits=experiment.data.num_bits,
+        dequantization=resolved["dequantization"],
         class_names=resolve_classes(experiment.model, dataset.class_names),
     )
     state.model.compile(

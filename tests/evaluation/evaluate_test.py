@@ -144,6 +144,7 @@ def test_a_uniform_density_takes_8_bits_a_dimension(tmp_path, monkeypatch):
     # All weights 0: the posterior is the prior, and logits of 0 make the
     # continuous Bernoulli uniform on [0, 1].
     model = make_model("continuous_bernoulli")
+    model.dequantized_bits = 8
     for variable in model.trainable_variables:
         variable.assign(tf.zeros(variable.shape))
     experiment = ExperimentConfig(

@@ -141,6 +141,7 @@ def test_dequantized_images_of_few_bits_take_so_many(figures_of):
     # All weights 0: the posteriors are the priors, and logits of 0 make the
     # continuous Bernoulli uniform on [0, 1].
     model = make_hierarchical("continuous_bernoulli")
+    model.dequantized_bits = 5
     for variable in model.trainable_variables:
         variable.assign(tf.zeros(variable.shape))
     config = HierarchicalConfig(likelihood="continuous_bernoulli")

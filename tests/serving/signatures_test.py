@@ -39,7 +39,11 @@ def _exported(folder, shape=_SHAPE, data="mnist_5k", **config):
     )
     resolved = resolve_data(experiment.data, experiment.model)
     model = build_model(
-        experiment.model, shape, likelihood=resolved["likelihood"], seed=7
+        experiment.model,
+        shape,
+        likelihood=resolved["likelihood"],
+        dequantization=resolved["dequantization"],
+        seed=7,
     )
     random = np.random.default_rng(0)
     for variable in model.trainable_variables:
@@ -260,12 +264,13 @@ def test_score_is_what_its_noise_gives_by_hand(fixture, request):
     )
 
 
-def test_dequantized_score_is_offset_by_the_width_of_the_levels(colour):
+def test_dequantized_score_is_offset_by_the_width_of_the_levels(
+    colour, monkeypatch
+):
     model, exported, resolved = colour
-    assert resolved["dequantization"] == "uniform"
-    score, _ = make_endpoints(model, {**resolved, "dequantization": "none"})[
-        "score"
-    ]
+    assert model.dequantized_bits == 8
+    monkeypatch.setattr(model, "dequantized_bits", None)
+    score, _ = make_endpoints(model, resolved)["score"]
     images, row_seeds = _images(3, _COLOUR), _seeds(3)
     # Levels that are not dequantized, as 8-bit levels in the middle of theirs.
     plain = score(tf.constant(images), tf.constant(row_seeds))

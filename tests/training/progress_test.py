@@ -76,7 +76,7 @@ def test_line_of_an_epoch(clock):
     assert stream.getvalue() == (
         "epoch   2.50 [=====...............]  elbo -100.13  "
         "log_likelihood -80.00  kl_divergence 20.13  val_elbo -99.00  "
-        "80 images/s  4:30 left\n"
+        "nats/image  80 images/s  4:30 left\n"
     )
 
 

@@ -12,6 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import (
 from keras_vae.data import evaluation_batches
 from keras_vae.models import latent_statistics
 from keras_vae.training import RunFolder, load_trained, train
+from keras_vae.units import NATS
 from tests.end_to_end import tensorboard_http
 from tests.training import experiments
 
@@ -99,6 +100,16 @@ def test_training_terms_add_up(train_events):
     ]
     for elbo, log_likelihood, kl in zip(*(t.values() for t in terms)):
         assert elbo == pytest.approx(log_likelihood - kl, abs=1e-4)
+
+
+def test_units_are_named(train_events, validation_events):
+    for events, tag in (
+        (train_events, "loss"),
+        (train_events, "log_likelihood"),
+        (validation_events, "elbo"),
+        (validation_events, "kl_divergence"),
+    ):
+        assert events.SummaryMetadata(tag).summary_description == NATS
 
 
 def test_schedules_are_written(train_events):
