@@ -46,8 +46,7 @@ class Autoencoder(GenerativeModel):
 
     def encode(self, image: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Returns the codes `[batch, latent_dim]`."""
-        del training
-        return self.encoder(image).mean()
+        return self.encoder(image, training=training).mean()
 
     def infer(
         self,
@@ -57,13 +56,15 @@ class Autoencoder(GenerativeModel):
         num_samples: int | None = None,
         training: bool = False,
     ) -> Inference:
-        del seed, num_samples, training  # Nothing is drawn.
-        return Inference(
-            image, self.decoder(encoding), (), self.dequantization_nats
-        )
+        del seed, num_samples  # Nothing is drawn.
+        likelihood = self.decoder(encoding, training=training)
+        return Inference(image, likelihood, (), self.dequantization_nats)
 
-    def reconstruct(self, image: tf.Tensor) -> tf.Tensor:
-        return self.decode(self.encode(image))
+    def reconstruct(
+        self, image: tf.Tensor, training: bool = False
+    ) -> tf.Tensor:
+        code = self.encode(image, training)
+        return self.decoder(code, training=training).mean()
 
     def metric_values(self, inference: Inference) -> dict[str, tf.Tensor]:
         error = inference.image - inference.likelihood.mean()
@@ -71,4 +72,4 @@ class Autoencoder(GenerativeModel):
 
     def decode(self, z: tf.Tensor) -> tf.Tensor:
         """Returns images `[batch, H, W, C]` for codes `z [batch, D]`."""
-        return self.decoder(z).mean()
+        return self.decoder(z, training=False).mean()

@@ -169,11 +169,6 @@ def build_model(
             )
     except ValueError as error:
         raise UserError(str(error)) from error
-    batch: Any = keras.KerasTensor((None, *image_shape))
-    if class_names:
-        batch = (batch, keras.KerasTensor((None,), "int32"))
-    # A symbolic call rather than `build`: `export` asks for one.
-    model(batch)
     return model
 
 

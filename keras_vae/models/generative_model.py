@@ -24,6 +24,10 @@ class GenerativeModel(keras.Model):
     alone or as the first element of a tuple. A conditional model, one with
     `num_classes`, takes their classes, int32 `[batch]`, as the second.
 
+    It is built from its constructor on, with both networks, so that it is
+    saved, exported and counted like a functional Keras model. A sub-class that
+    adds layers builds them in its own constructor.
+
     Sub-classes implement `encode`, `infer`, `reconstruct` and `metric_values`,
     and name what `metric_values` returns in `METRICS`; those that have a prior
     also `group_shapes`, `latent_moments`, `generate`, `infer_with_noise` and
@@ -42,14 +46,13 @@ class GenerativeModel(keras.Model):
         dequantized_bits: b, where the images are (level + u) / 2^b with u
             uniform on [0, 1): every log-likelihood and bound is then one of the
             levels, in nats, and not of a density. None for all other images.
-
-    Attributes:
         batch_parts: Parts into which a training step takes its batch, each
             with noise of its own, so that they can be worked on side by side.
             Only for losses that are means over the images.
         training_draws: Draws in a training step, in place of
             `objective.draws(step)`, so that the graph of the step has
             constant shapes; None leaves it to the objective.
+        **kwargs: Arguments of `keras.Model`.
     """
 
     METRICS: tuple[str, ...] = ()
@@ -61,6 +64,8 @@ class GenerativeModel(keras.Model):
         objective: Any,
         seed: int = 0,
         dequantized_bits: int | None = None,
+        batch_parts: int = 1,
+        training_draws: int | None = None,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -94,12 +99,24 @@ class GenerativeModel(keras.Model):
         self.objective = objective
         self.seed = seed
         self.dequantized_bits = dequantized_bits
-        self.batch_parts = 1
-        self.training_draws: int | None = None
+        self.batch_parts = batch_parts
+        self.training_draws = training_draws
         self._trackers = {
             name: keras.metrics.Mean(name=name)
             for name in ("loss", *self.METRICS)
         }
+        self._build_networks()
+
+    def _build_networks(self) -> None:
+        label = []
+        if self.num_classes:
+            label = [keras.KerasTensor((None,), "int32")]
+        image = keras.KerasTensor((None, *self.image_shape))
+        z = keras.KerasTensor((None, self.latent_dim))
+        with keras.name_scope(self.name):
+            _build(self.encoder, image, *label)
+            _build(self.decoder, z, *label)
+        self.built = True
 
     @staticmethod
     def _classes(network: keras.Model) -> int:
@@ -136,7 +153,9 @@ class GenerativeModel(keras.Model):
         """
         raise NotImplementedError
 
-    def reconstruct(self, image: tf.Tensor) -> tf.Tensor:
+    def reconstruct(
+        self, image: tf.Tensor, training: bool = False
+    ) -> tf.Tensor:
         """Returns the likelihood's mean given the encoding's mean, no noise."""
         raise NotImplementedError
 
@@ -273,21 +292,56 @@ class GenerativeModel(keras.Model):
         return self.decoder.latent_dim
 
     def build(self, input_shape: Any = None) -> None:
-        if not self.encoder.built:
-            self.encoder.build((None, *self.image_shape))
-        if not self.decoder.built:
-            self.decoder.build((None, self.latent_dim))
-        self.built = True
+        """Does nothing: the constructor has built the networks."""
 
     def call(self, batch: Any, training: bool = False) -> tf.Tensor:
         """Returns the reconstruction `[batch, height, width, channels]`.
 
         Args:
             batch: As `unpack` takes it.
-            training: Without effect: nothing is drawn.
+            training: Whether layers such as dropout and batch normalisation
+                do as in training. No latents are drawn in either case.
         """
         image, condition = self.unpack(batch)
-        return self.reconstruct(image, **condition)
+        return self.reconstruct(image, training=training, **condition)
+
+    @property
+    def input_signature(self) -> list[Any]:
+        """What `call` takes: images, or (images, classes) if conditional."""
+        image = tf.TensorSpec([None, *self.image_shape], tf.float32, "image")
+        if not self.num_classes:
+            return [image]
+        return [(image, tf.TensorSpec([None], tf.int32, "label"))]
+
+    def export(
+        self, filepath: Any, *args: Any, input_signature: Any = None, **kwargs
+    ) -> None:
+        """Does as `keras.Model.export`, for `self.input_signature`."""
+        signature = input_signature or self.input_signature
+        super().export(filepath, *args, input_signature=signature, **kwargs)
+
+    @property
+    def _default_save_signature(self) -> Any:
+        """What `tf.saved_model.save` makes of the model."""
+        return tf.function(
+            lambda batch: self(batch), input_signature=self.input_signature
+        )
+
+    def compile(self, optimizer: Any = "rmsprop", **kwargs: Any) -> None:
+        """Does as `keras.Model.compile`, and builds the optimizer.
+
+        So its state is there to be saved, and to be loaded, before `fit`.
+
+        Args:
+            optimizer: As in Keras.
+            **kwargs: As in Keras.
+        """
+        super().compile(optimizer, **kwargs)
+        with self.distribute_strategy.scope():
+            self.optimizer.build(self.trainable_variables)
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        self.compile(**keras.saving.deserialize_keras_object(config))
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
@@ -417,6 +471,8 @@ class GenerativeModel(keras.Model):
             "objective": keras.saving.serialize_keras_object(self.objective),
             "seed": self.seed,
             "dequantized_bits": self.dequantized_bits,
+            "batch_parts": self.batch_parts,
+            "training_draws": self.training_draws,
         }
 
     @classmethod
@@ -425,3 +481,11 @@ class GenerativeModel(keras.Model):
         for name in ("encoder", "decoder", "objective"):
             config[name] = keras.saving.deserialize_keras_object(config[name])
         return cls(**config)
+
+
+def _build(network: keras.Model, *inputs: keras.KerasTensor) -> None:
+    """Builds a network, and what its `build` leaves to the first call."""
+    if not network.built and type(network).build is not keras.Layer.build:
+        network.build(inputs[0].shape)
+    if not all(layer.built for layer in network._flatten_layers()):
+        network(*inputs)

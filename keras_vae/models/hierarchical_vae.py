@@ -158,24 +158,23 @@ class HierarchicalVAE(GenerativeModel):
         self.decoder.descend(tf.shape(image)[0], choose)
         return _flatten(m for m, _ in moments), _flatten(s for _, s in moments)
 
-    def reconstruct(self, image: tf.Tensor) -> tf.Tensor:
-        return self._decode_moments(self.encode(image))
+    def reconstruct(
+        self, image: tf.Tensor, training: bool = False
+    ) -> tf.Tensor:
+        features = self.encode(image, training)
 
-    def _decode_moments(self, features: list[tf.Tensor]) -> tf.Tensor:
         def choose(index: int, prior: LocScale, posterior: Any) -> tf.Tensor:
             return self._draw(index, posterior(features[index]), 0.0)[1]
 
-        rows = tf.shape(features[0])[0]
-        return self.decoder.likelihood(
-            self.decoder.descend(rows, choose)
-        ).mean()
+        params = self.decoder.descend(tf.shape(image)[0], choose, training)
+        return self.decoder.likelihood(params).mean()
 
     def metric_values(self, inference: Inference) -> dict[str, tf.Tensor]:
         return {name: getattr(inference, name) for name in self.METRICS}
 
     def decode(self, z: tf.Tensor) -> tf.Tensor:
         """Returns p(x|z)'s mean `[batch, H, W, C]` for `z [batch, D]`."""
-        return self.decoder(z).mean()
+        return self.decoder(z, training=False).mean()
 
     def sample(
         self, shape: Any, seed: tf.Tensor, temperature: Any = 1.0

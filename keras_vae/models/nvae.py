@@ -68,12 +68,8 @@ class NVAE(HierarchicalVAE):
         self.regularization_weight = regularization_weight
         self.initial_regularization_weight = initial_regularization_weight
         self.spectral_norms = SpectralNorms()
-
-    def build(self, input_shape: Any = None) -> None:
-        super().build(input_shape)
-        if not self.spectral_norms.built:
-            convolutions, _ = self._collect()
-            self.spectral_norms.build([c.matrix_shape for c in convolutions])
+        convolutions, _ = self._collect()
+        self.spectral_norms.build([c.matrix_shape for c in convolutions])
 
     def _collect(
         self,

@@ -20,6 +20,11 @@ class _Conditional(NamedTuple):
     label: tf.Tensor | None
 
 
+def _given(label: tf.Tensor | None) -> dict[str, tf.Tensor]:
+    """Returns the keyword of a network that knows classes, else nothing."""
+    return {} if label is None else {"label": label}
+
+
 def _conditional(encoding: Any) -> _Conditional:
     if isinstance(encoding, _Conditional):
         return encoding
@@ -112,8 +117,7 @@ class VAE(GenerativeModel):
 
         That of a conditional model has its classes beside it.
         """
-        del training  # The networks have no layer that depends on it.
-        posterior = self.encoder(image, label)
+        posterior = self.encoder(image, training=training, **_given(label))
         return posterior if label is None else _Conditional(posterior, label)
 
     def infer(
@@ -124,10 +128,9 @@ class VAE(GenerativeModel):
         num_samples: int | None = None,
         training: bool = False,
     ) -> Inference:
-        del training
         shape = () if num_samples is None else (num_samples,)
         z = _conditional(encoding).posterior.sample(shape, seed=seed)
-        return self.infer_at(image, encoding, z)
+        return self._pass(image, encoding, z, training)
 
     def infer_with_noise(
         self, image: tf.Tensor, encoding: Any, noise: tf.Tensor
@@ -139,16 +142,26 @@ class VAE(GenerativeModel):
     def infer_at(
         self, image: tf.Tensor, encoding: Any, z: tf.Tensor
     ) -> Inference:
+        return self._pass(image, encoding, z)
+
+    def _pass(
+        self,
+        image: tf.Tensor,
+        encoding: Any,
+        z: tf.Tensor,
+        training: bool = False,
+    ) -> Inference:
         posterior, label = _conditional(encoding)
         group = LatentGroup(posterior=posterior, prior=self.prior, sample=z)
+        likelihood = self.decoder(z, training=training, **_given(label))
         return Inference(
-            image, self.decoder(z, label), (group,), self.dequantization_nats
+            image, likelihood, (group,), self.dequantization_nats
         )
 
     def latent_moments(
         self, image: tf.Tensor, label: tf.Tensor | None = None
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        posterior = self.encoder(image, label)
+        posterior = self.encoder(image, training=False, **_given(label))
         return posterior.mean(), posterior.stddev()
 
     def generate(
@@ -160,16 +173,21 @@ class VAE(GenerativeModel):
         return self.decode(temperature[:, tf.newaxis] * noise, label)
 
     def reconstruct(
-        self, image: tf.Tensor, label: tf.Tensor | None = None
+        self,
+        image: tf.Tensor,
+        training: bool = False,
+        label: tf.Tensor | None = None,
     ) -> tf.Tensor:
-        return self.decode(self.encoder(image, label).mean(), label)
+        condition = _given(label)
+        z = self.encoder(image, training=training, **condition).mean()
+        return self.decoder(z, training=training, **condition).mean()
 
     def metric_values(self, inference: Inference) -> dict[str, tf.Tensor]:
         return {name: getattr(inference, name) for name in self.METRICS}
 
     def decode(self, z: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
         """Returns p(x|z)'s mean `[batch, H, W, C]` for `z [batch, D]`."""
-        return self.decoder(z, label).mean()
+        return self.decoder(z, training=False, **_given(label)).mean()
 
     def sample(
         self,

@@ -116,7 +116,12 @@ class TopDownDecoder(Decoder):
             for part, shape in zip(parts, self.group_shapes, strict=True)
         ]
 
-    def call(self, z: tf.Tensor, label: tf.Tensor | None = None) -> Any:
+    def call(
+        self,
+        z: tf.Tensor,
+        label: tf.Tensor | None = None,
+        training: bool = False,
+    ) -> Any:
         """Returns p(x|z) for latents `[..., latent_dim]`.
 
         The groups are flattened and concatenated, the top group first.
@@ -128,7 +133,7 @@ class TopDownDecoder(Decoder):
         self.one_hot(label)
         groups = self.split(z)
         params = self.descend(
-            tf.shape(groups[0])[0], lambda index, *_: groups[index]
+            tf.shape(groups[0])[0], lambda index, *_: groups[index], training
         )
         leading = None if z.shape.rank == 2 else tf.shape(z)[:-1]
         return self.likelihood(params, leading)

@@ -158,13 +158,18 @@ class Encoder(_Network):
         self.build_distribution(build_layers(self.stack, shape))
 
     def call(
-        self, image: tf.Tensor, label: tf.Tensor | None = None
+        self,
+        image: tf.Tensor,
+        label: tf.Tensor | None = None,
+        training: bool = False,
     ) -> tfd.Distribution:
         """Returns q(z|x), or q(z|x, y).
 
         Args:
             image: `[batch, H, W, C]` in [0, 1].
             label: The classes y, int32 `[batch]`, where there are classes.
+            training: Whether this is a training step, for layers such as
+                dropout and batch normalisation.
 
         Raises:
             ValueError: If `label` is missing, not to be given, or not one for
@@ -177,7 +182,7 @@ class Encoder(_Network):
                 self.class_picture(one_hot), [-1, *self.image_shape[:2], 1]
             )
             x = tf.concat([tf.cast(x, picture.dtype), picture], axis=-1)
-        return self.distribution(run_layers(self.stack, x))
+        return self.distribution(run_layers(self.stack, x, training=training))
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -245,7 +250,10 @@ class Decoder(_Network):
         )
 
     def call(
-        self, z: tf.Tensor, label: tf.Tensor | None = None
+        self,
+        z: tf.Tensor,
+        label: tf.Tensor | None = None,
+        training: bool = False,
     ) -> tfd.Distribution:
         """Returns p(x|z), or p(x|z, y).
 
@@ -255,6 +263,7 @@ class Decoder(_Network):
             z: Latents `[..., latent_dim]`.
             label: The classes y, int32 `[batch]`, where there are classes;
                 the same for all of the axes before the batch.
+            training: As for an encoder.
 
         Raises:
             ValueError: If the last axis of `z` is not `latent_dim`; if `label`
@@ -268,7 +277,8 @@ class Decoder(_Network):
             one_hot = tf.broadcast_to(tf.cast(one_hot, z.dtype), shape)
             x = tf.concat([z, one_hot], axis=-1)
         width = self.latent_dim + self.num_classes
-        params = run_layers(self.stack, tf.reshape(x, [-1, width]))
+        x = tf.reshape(x, [-1, width])
+        params = run_layers(self.stack, x, training=training)
         leading = None if z.shape.rank == 2 else tf.shape(z)[:-1]
         return self.likelihood(params, leading)
 

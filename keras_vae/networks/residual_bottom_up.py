@@ -153,22 +153,21 @@ class ResidualBottomUp(BottomUpEncoder):
 
         Args:
             image: `[batch, H, W, C]` in [0, 1].
-            training: Unused; no layer depends on it.
+            training: Whether this is a training step.
 
         Returns:
             `[batch, dense_units]` for the top group, then
             `[batch, dense_bottleneck]` for each dense group and
             `[batch, h, w, bottleneck]` for each convolutional one.
         """
-        del training
         x = self._to_depth(2.0 * image - 1.0)
         features: list[tf.Tensor] = []
         for scale, layers in enumerate(self._scales):
-            x = run_layers(layers, x)
+            x = run_layers(layers, x, training=training)
             feature, count = self._features[scale], self.num_groups[scale]
             if feature is not None:
                 features = [*tf.split(feature(x), count, axis=-1), *features]
-        top = run_layers(self._top, x)
+        top = run_layers(self._top, x, training=training)
         if self._dense_features is not None:
             dense = self._dense_features(top)
             count = self.dense_groups

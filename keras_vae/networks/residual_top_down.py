@@ -241,22 +241,23 @@ class ResidualTopDown(TopDownDecoder):
     def descend(
         self, rows: tf.Tensor, choose: Choose, training: bool = False
     ) -> tf.Tensor:
-        del training  # No layer depends on it.
-        x = self._run_dense(rows, choose)
+        x = self._run_dense(rows, choose, training)
         index = 1 + self.dense_groups
         for scale in reversed(range(len(self.filters))):
             if scale < len(self.filters) - 1:
-                x = run_layers(self._up[scale], x)
+                x = run_layers(self._up[scale], x, training=training)
             if scale in self._scales_with_bias():
                 position = self._scales_with_bias().index(scale)
                 x += tf.cast(self._bias_maps[position], x.dtype)
             for group in self._groups[scale]:
-                x = group(x, choose=_at(choose, index))
+                x = group(x, choose=_at(choose, index), training=training)
                 index += 1
-            x = run_layers(self._blocks[scale], x)
-        return run_layers(self._output, x)
+            x = run_layers(self._blocks[scale], x, training=training)
+        return run_layers(self._output, x, training=training)
 
-    def _run_dense(self, rows: tf.Tensor, choose: Choose) -> tf.Tensor:
+    def _run_dense(
+        self, rows: tf.Tensor, choose: Choose, training: bool
+    ) -> tf.Tensor:
         prior = standard_normal(tf.zeros([rows, self.top_latent_dim]))
 
         def posterior(feature: tf.Tensor) -> LocScale:
@@ -264,8 +265,8 @@ class ResidualTopDown(TopDownDecoder):
 
         x = self._from_top(choose(0, prior, posterior))
         for index, group in enumerate(self._dense_groups, 1):
-            x = group(x, choose=_at(choose, index))
-        return run_layers(self._to_map, x)
+            x = group(x, choose=_at(choose, index), training=training)
+        return run_layers(self._to_map, x, training=training)
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
