@@ -47,7 +47,7 @@ class Autoencoder(GenerativeModel):
     def encode(self, image: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Returns the codes `[batch, latent_dim]`."""
         del training
-        return self.encoder(image).mean()
+        return self.run_encoder(image).mean()
 
     def infer(
         self,
