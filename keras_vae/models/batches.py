@@ -3,11 +3,12 @@
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_vae.networks.labels import check_label
 
-__all__ = ["Batch", "assert_values", "check_images", "unpack"]
+__all__ = ["Batch", "assert_values", "check_images", "unpack", "with_target"]
 
 # What rounding can add to a level that was divided by the largest one.
 _ROUNDING = 1e-5
@@ -75,6 +76,26 @@ def _parts(data: Any) -> tuple[Any, Any, Any]:
             f"weights). Received: {type(image).__name__} in place of images"
         )
     return image, target, weight
+
+
+def with_target(x: Any, y: Any, weight: Any) -> tuple[Any, Any]:
+    """Returns x and y of arrays so that Keras does not drop their weights.
+
+    Without a y it does, silently. The classes of `x = (images, classes)` become
+    it; images alone get one class for all, which nothing uses.
+
+    Args:
+        x: Images, or (images, classes).
+        y: Targets, or None.
+        weight: Weights of the images, or None.
+    """
+    if weight is None or y is not None:
+        return x, y
+    if isinstance(x, (tuple, list)) and len(x) == 2:
+        return x[0], x[1]
+    if isinstance(x, (np.ndarray, tf.Tensor)):
+        return x, np.zeros(len(x), np.int32)
+    return x, y  # Of a stream Keras refuses them.
 
 
 def check_images(image: Any, image_shape: tuple[int, int, int]) -> tf.Tensor:

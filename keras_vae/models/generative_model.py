@@ -12,6 +12,7 @@ from keras_vae.models.batches import (
     assert_values,
     check_images,
     unpack,
+    with_target,
 )
 from keras_vae.models.training_step import LossMean, skips_steps
 from keras_vae.objectives import Inference
@@ -339,19 +340,24 @@ class GenerativeModel(keras.Model):
         self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any
     ) -> keras.callbacks.History:
         """Does as `keras.Model.fit`, with the data that `unpack` takes."""
-        self._check_arrays(x, y, kwargs.get("sample_weight"))
+        weight = kwargs.get("sample_weight")
+        self._check_arrays(x, y, weight)
         validation = kwargs.get("validation_data")
         if isinstance(validation, (tuple, list)):
             self._check_arrays(*validation)
-        return super().fit(x, y, *args, **kwargs)
+            parts = keras.utils.unpack_x_y_sample_weight(tuple(validation))
+            kwargs["validation_data"] = (*with_target(*parts), parts[2])
+        return super().fit(*with_target(x, y, weight), *args, **kwargs)
 
     def evaluate(
         self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any
     ) -> Any:
         """Does as `keras.Model.evaluate`, with the data that `unpack` takes."""
-        self._check_arrays(x, y, kwargs.get("sample_weight"))
+        weight = kwargs.get("sample_weight")
+        self._check_arrays(x, y, weight)
         self._evaluating = True
         try:
+            x, y = with_target(x, y, weight)
             return super().evaluate(x, y, *args, **kwargs)
         finally:
             self._evaluating = False
