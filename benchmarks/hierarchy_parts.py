@@ -13,8 +13,12 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from keras_vae import seeds
 from keras_vae.model_configs import HierarchicalConfig
+from keras_vae.models.training_step import (
+    apply_gradients,
+    training_gradients,
+    training_loss,
+)
 from keras_vae.training.state import TrainingState, make_state
 
 __all__ = [
@@ -60,7 +64,7 @@ def make(case: dict[str, Any], **changes: Any) -> TrainingState:
 
 
 def make_step(state: TrainingState, stage: str) -> Callable[..., Any]:
-    """Returns a training step without Keras, up to a stage.
+    """Returns a training step without its metrics, up to a stage.
 
     Args:
         state: Model and optimizer.
@@ -73,46 +77,21 @@ def make_step(state: TrainingState, stage: str) -> Callable[..., Any]:
         raise ValueError(
             f"`stage` must be one of {_STAGES}. Received: stage={stage!r}"
         )
-    model, optimizer = state.model, state.optimizer
+    model = state.model
+    # Model and optimizer are one in the step.
+    model.compile(optimizer=state.optimizer, jit_compile=False)
 
     def step(image: tf.Tensor) -> Any:
-        index = optimizer.iterations
-        seed = seeds.fold_in(seeds.from_int(model.seed), index)
-        seed = seeds.replica(seed)
-        variables = model.trainable_variables
-        with tf.GradientTape() as tape:
-            losses = [
-                _losses(model, part, own, index)
-                for part, own in _parts(image, seed, model.batch_parts)
-            ]
-            loss = tf.reduce_mean(tf.concat(losses, axis=0))
+        index = state.optimizer.iterations
         if stage == "forward":
-            return loss
-        gradients = tape.gradient(loss, [v.value for v in variables])
+            return training_loss(model, image, index, index).total
+        loss, gradients = training_gradients(model, image, index, index)
         if stage == "backward":
             return gradients
-        optimizer.apply_gradients(zip(gradients, variables, strict=True))
-        return loss
+        apply_gradients(model, gradients)
+        return loss.total
 
     return step
-
-
-def _parts(
-    image: tf.Tensor, seed: tf.Tensor, count: int
-) -> list[tuple[tf.Tensor, tf.Tensor]]:
-    """Returns images and seed of each part of a batch."""
-    if count == 1:
-        return [(image, seed)]
-    images = tf.split(image, count)
-    return [(part, seeds.fold_in(seed, i)) for i, part in enumerate(images)]
-
-
-def _losses(
-    model: Any, image: tf.Tensor, seed: tf.Tensor, step: tf.Tensor
-) -> tf.Tensor:
-    features = model.encode(image, training=True)
-    inference = model.infer(image, features, seed, training=True)
-    return model.objective(inference, step)
 
 
 def parts(case: dict[str, Any]) -> dict[str, float]:

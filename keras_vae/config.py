@@ -5,6 +5,7 @@ Nothing here imports TensorFlow: the apps read these to answer `--help`.
 
 import dataclasses
 import math
+import numbers
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ __all__ = [
     "check_choice",
     "check_number",
     "differences",
+    "is_whole",
 ]
 
 LIKELIHOODS = (
@@ -41,6 +43,11 @@ def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
         )
 
 
+def is_whole(value: Any) -> bool:
+    """Whether a value is a whole number, Python's or NumPy's, and no bool."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
 def check_number(
     name: str,
     value: Any,
@@ -51,10 +58,9 @@ def check_number(
     high: float = math.inf,
 ) -> None:
     """Raises UserError unless low <= value <= high (low < value if strict)."""
-    types = int if whole else (int, float)
-    is_number = isinstance(value, types) and not isinstance(value, bool)
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if (
-        not is_number
+        not (is_whole(value) if whole else is_number)
         or not math.isfinite(value)
         or value < low
         or (strict and value == low)

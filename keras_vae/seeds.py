@@ -5,14 +5,54 @@ Probability take it. Nothing here holds state, so a run that is killed and
 resumed at step t draws what the uninterrupted run would have drawn.
 """
 
+import numbers
+from typing import Any
+
 import tensorflow as tf
 
-__all__ = ["fold_in", "from_int", "replica", "row_normal", "split"]
+__all__ = [
+    "any_seed",
+    "fold_in",
+    "from_int",
+    "replica",
+    "row_normal",
+    "split",
+]
+
+_LARGEST = 2**31 - 1
 
 
 def from_int(seed: int) -> tf.Tensor:
     """Returns the seed `[seed, 0]`, an int32 tensor of shape `[2]`."""
     return tf.stack([tf.cast(seed, tf.int32), tf.constant(0, tf.int32)])
+
+
+def any_seed(seed: Any = None) -> tf.Tensor:
+    """Returns the seed `[2]` that a caller means.
+
+    Args:
+        seed: A whole number; or a seed `[2]`; or None for one drawn by
+            TensorFlow, another in each call, which `keras.utils.
+            set_random_seed` makes repeatable, as Keras's layers draw theirs.
+
+    Raises:
+        ValueError: If it is none of these.
+    """
+    if seed is None:
+        return tf.random.uniform([2], maxval=_LARGEST, dtype=tf.int32)
+    if isinstance(seed, numbers.Integral) and not isinstance(seed, bool):
+        if -_LARGEST <= seed <= _LARGEST:
+            return from_int(int(seed))
+    else:
+        pair = tf.convert_to_tensor(seed)
+        if pair.dtype.is_integer and pair.shape.is_compatible_with([2]):
+            return tf.cast(pair, tf.int32)
+        if pair.dtype.is_integer and pair.shape.rank == 0:
+            return from_int(pair)
+    raise ValueError(
+        "`seed` must be a whole number of 32 bits, two of them or None. "
+        f"Received: seed={seed!r}"
+    )
 
 
 def fold_in(seed: tf.Tensor, data: tf.Tensor | int) -> tf.Tensor:

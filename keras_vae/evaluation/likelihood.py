@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_vae import seeds
+from keras_vae.config import check_number
 from keras_vae.models import GenerativeModel
 from keras_vae.objectives import Inference
 
@@ -63,13 +64,12 @@ def likelihood_bounds(
         progress: Called with the number of images done so far.
 
     Raises:
-        ValueError: If K is below 1, or the model has no latent variables.
+        ValueError: If K is not a whole number of at least 1, or the model has
+            no latent variables.
     """
-    if num_importance_samples < 1:
-        raise ValueError(
-            "`num_importance_samples` must be at least 1. "
-            f"Received: {num_importance_samples}"
-        )
+    check_number(
+        "num_importance_samples", num_importance_samples, 1, whole=True
+    )
     estimate = _make_estimate(model, num_importance_samples, rows)
     parts, done = [], 0
     for index, batch in enumerate(batches):

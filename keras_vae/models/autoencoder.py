@@ -46,7 +46,7 @@ class Autoencoder(GenerativeModel):
 
     def encode(self, image: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Returns the codes `[batch, latent_dim]`."""
-        return self.encoder(image, training=training).mean()
+        return self.run_encoder(image, training=training).mean()
 
     def infer(
         self,

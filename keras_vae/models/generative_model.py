@@ -4,15 +4,22 @@ import math
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from keras_vae import seeds
+from keras_vae.models import training_step
+from keras_vae.models.batches import (
+    Batch,
+    assert_values,
+    check_images,
+    unpack,
+    with_target,
+)
+from keras_vae.models.training_step import LossMean, skips_steps
 from keras_vae.objectives import Inference
 
 __all__ = ["GenerativeModel"]
 
-# Beyond the end of any run, also of one whose length is not known yet.
-_LAST_STEP = 2**62
 _MAX_BITS = 8
 
 
@@ -22,7 +29,21 @@ class GenerativeModel(keras.Model):
     `fit`, `evaluate`, `predict`, `save` and `export` work as on any Keras
     model; the data are images `[batch, height, width, channels]` in [0, 1],
     alone or as the first element of a tuple. A conditional model, one with
-    `num_classes`, takes their classes, int32 `[batch]`, as the second.
+    `num_classes`, takes their classes, integers `[batch]`, as the second. Any
+    other takes classes too, without using them, or the images themselves once
+    more, and refuses other targets.
+
+    `sample_weight` and `class_weight` weigh each image as in any Keras model:
+    `fit` minimises, and the log `loss` is, `sum_i w_i loss_i / batch`, and the
+    other logs are `sum_i w_i m_i / sum_i w_i`, as `weighted_metrics` are. An
+    objective that looks at a batch as a whole, by its `couples_images`,
+    refuses weights.
+
+    With several replicas the loss is the mean over the images of all, however
+    they are shared out. With an optimizer that skips steps, as those of
+    `keras_vae.training`, the logs leave the skipped ones out and
+    `skipped_steps` says how many these were since the epoch began; with any
+    other NaN is shown.
 
     It is built from its constructor on, with both networks, so that it is
     saved, exported and counted like a functional Keras model. A sub-class that
@@ -40,8 +61,9 @@ class GenerativeModel(keras.Model):
         decoder: Latents to p(x|z).
         objective: `objective(inference, step)` returns the loss of each image,
             `objective.draws(step)` how many draws of the latents it wants, or
-            None for one without an axis of its own; see
-            `keras_vae.objectives`.
+            None for one without an axis of its own, and
+            `objective.couples_images`, if there is one, whether the loss of an
+            image depends on others; see `keras_vae.objectives`.
         seed: Base of all noise in `fit` and `evaluate`.
         dequantized_bits: b, where the images are (level + u) / 2^b with u
             uniform on [0, 1): every log-likelihood and bound is then one of the
@@ -53,6 +75,10 @@ class GenerativeModel(keras.Model):
             `objective.draws(step)`, so that the graph of the step has
             constant shapes; None leaves it to the objective.
         **kwargs: Arguments of `keras.Model`.
+
+    Attributes:
+        trackers: Means over the images, by the name that is logged.
+        skipped_steps: Counts the steps that the optimizer skipped.
     """
 
     METRICS: tuple[str, ...] = ()
@@ -101,10 +127,11 @@ class GenerativeModel(keras.Model):
         self.dequantized_bits = dequantized_bits
         self.batch_parts = batch_parts
         self.training_draws = training_draws
-        self._trackers = {
-            name: keras.metrics.Mean(name=name)
-            for name in ("loss", *self.METRICS)
+        self.trackers = {
+            name: LossMean(name=name) for name in ("loss", *self.METRICS)
         }
+        self.skipped_steps = keras.metrics.Sum(name="skipped_steps")
+        self._evaluating = False
         self._build_networks()
 
     def _build_networks(self) -> None:
@@ -222,6 +249,16 @@ class GenerativeModel(keras.Model):
 
     # What callers need.
 
+    def run_encoder(self, image: Any, *args: Any, **kwargs: Any) -> Any:
+        """Calls the encoder with images, which are checked first.
+
+        Raises:
+            ValueError: If they are not floating-point numbers in [0, 1] of the
+                model's `image_shape`.
+        """
+        image = check_images(image, self.image_shape)
+        return self.encoder(image, *args, **kwargs)
+
     @property
     def num_classes(self) -> int:
         """Classes that a conditional model knows; 0 of any other model."""
@@ -239,26 +276,17 @@ class GenerativeModel(keras.Model):
             model, else nothing: `encode(image, **condition)`.
 
         Raises:
-            ValueError: If a conditional model's batch has no classes, or the
-                images are whole numbers, such as levels of 8 or 16 bits.
+            ValueError: If the images are not floating-point numbers in [0, 1]
+                of the model's `image_shape`, the classes are missing, no
+                integers or not one of the model's for each image, or there is
+                a target that the model would not use.
         """
-        image, label, _ = keras.utils.unpack_x_y_sample_weight(batch)
-        image = tf.convert_to_tensor(image)
-        if image.dtype.is_integer:
-            raise ValueError(
-                "Images must be floating-point numbers in [0, 1]: divide "
-                "levels by the largest, 255 of 8 bits and 65535 of 16. "
-                f"Received: {image.dtype.name} images"
-            )
-        image = tf.cast(image, tf.float32)
-        if not self.num_classes:
-            return image, {}
-        if label is None:
-            raise ValueError(
-                "The model is conditional: a batch must be (images, classes). "
-                "Received: images alone"
-            )
-        return image, {"label": tf.cast(label, tf.int32)}
+        image, condition, _ = self.unpack_weighted(batch)
+        return image, condition
+
+    def unpack_weighted(self, batch: Any) -> Batch:
+        """Does as `unpack`, and returns the weights of the images too."""
+        return unpack(batch, self.image_shape, self.num_classes)
 
     def classes_in_turn(self, count: int) -> dict[str, tf.Tensor]:
         """Returns the keywords of `sample` for images of each class in turn.
@@ -327,82 +355,147 @@ class GenerativeModel(keras.Model):
             lambda batch: self(batch), input_signature=self.input_signature
         )
 
-    def compile(self, optimizer: Any = "rmsprop", **kwargs: Any) -> None:
-        """Does as `keras.Model.compile`, and builds the optimizer.
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Does as `keras.Model.compile`, for a model that has its loss.
 
-        So its state is there to be saved, and to be loaded, before `fit`.
+        The optimizer is built too, so that its state can be saved and loaded
+        before `fit`.
 
         Args:
             optimizer: As in Keras.
+            loss: Must be left out: `objective` is what is minimised.
+            loss_weights: Must be left out.
+            metrics: Must be left out: `METRICS` are those of the model.
+            weighted_metrics: Must be left out.
             **kwargs: As in Keras.
+
+        Raises:
+            ValueError: If one of them is given.
         """
-        super().compile(optimizer, **kwargs)
-        with self.distribute_strategy.scope():
-            self.optimizer.build(self.trainable_variables)
+        refused = {
+            "loss": loss,
+            "loss_weights": loss_weights,
+            "metrics": metrics,
+            "weighted_metrics": weighted_metrics,
+        }
+        for name, value in refused.items():
+            if value is not None and value != []:
+                raise ValueError(
+                    f"`{name}` must be left out: the model minimises its "
+                    f"`objective` and logs {', '.join(self.METRICS)}. "
+                    f"Received: {name}={value}"
+                )
+        super().compile(optimizer=optimizer, **kwargs)
+        if self.optimizer is not None:
+            with self.distribute_strategy.scope():
+                self.optimizer.build(self.trainable_variables)
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         self.compile(**keras.saving.deserialize_keras_object(config))
 
+    def fit(
+        self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any
+    ) -> keras.callbacks.History:
+        """Does as `keras.Model.fit`, with the data that `unpack` takes."""
+        weight = kwargs.get("sample_weight")
+        self._check_arrays(x, y, weight)
+        validation = kwargs.get("validation_data")
+        if isinstance(validation, (tuple, list)):
+            self._check_arrays(*validation)
+            parts = keras.utils.unpack_x_y_sample_weight(tuple(validation))
+            kwargs["validation_data"] = (*with_target(*parts), parts[2])
+        return super().fit(*with_target(x, y, weight), *args, **kwargs)
+
+    def evaluate(
+        self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Does as `keras.Model.evaluate`, with the data that `unpack` takes."""
+        weight = kwargs.get("sample_weight")
+        self._check_arrays(x, y, weight)
+        self._evaluating = True
+        try:
+            x, y = with_target(x, y, weight)
+            return super().evaluate(x, y, *args, **kwargs)
+        finally:
+            self._evaluating = False
+
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> np.ndarray:
+        """Does as `keras.Model.predict`, with the data that `unpack` takes."""
+        self._check_arrays(x)
+        return super().predict(x, *args, **kwargs)
+
+    def _check_arrays(self, *data: Any) -> None:
+        """Refuses arrays as a whole, before anything is done with them."""
+        arrays = (np.ndarray, tf.Tensor)
+        given = [x for x in tf.nest.flatten(data) if x is not None]
+        if given and all(isinstance(x, arrays) for x in given):
+            with tf.device("/cpu:0"):
+                self.unpack_weighted(data)
+
+    def _autoconvert_optionals(self, step_function: Any) -> Any:
+        # Keras's last function that XLA, which drops assertions, does not
+        # compile: batches that come from a stream are checked in it.
+        def checked(data: Any) -> Any:
+            if tf.executing_eagerly():
+                if not _is_distributed(data):
+                    self.unpack_weighted(data)
+                return step_function(data)
+            with tf.control_dependencies(self._assert_values(data)):
+                return step_function(data)
+
+        return super()._autoconvert_optionals(checked)
+
+    def _assert_values(self, data: Any) -> Any:
+        """Returns what there is when a batch in a graph has been checked."""
+
+        def check(data: Any) -> tf.Tensor:
+            batch = self.unpack_weighted(data)
+            return assert_values(data, batch, self.num_classes)
+
+        if not _is_distributed(data):
+            return [check(data)]
+        strategy = self.distribute_strategy
+        passed = strategy.run(check, args=(data,))
+        return strategy.experimental_local_results(passed)
+
+    def _maybe_symbolic_build(self, *args: Any, **kwargs: Any) -> None:
+        # Nothing is left to build, and Keras would average a first batch over
+        # the replicas, which must then have equal shares of it.
+        return
+
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
-        return list(self._trackers.values())
+        """Those of a batch; of training also `skipped_steps`, if any can be."""
+        found = list(self.trackers.values())
+        optimizer = getattr(self, "optimizer", None)
+        if skips_steps(optimizer) and not self._evaluating:
+            found.append(self.skipped_steps)
+        return found
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
-        step = self.optimizer.iterations
-        with tf.GradientTape() as tape:
-            passes = self.training_passes(data, step)
-            means = [tf.reduce_mean(losses) for _, losses in passes]
-            # The optimizer sums gradients over the replicas.
-            loss = tf.add_n(means) / len(means) + self.regularization(step)
-            loss /= self.distribute_strategy.num_replicas_in_sync
-            scaled = self.optimizer.scale_loss(loss)
-        variables = self.trainable_variables
-        gradients = tape.gradient(scaled, [v.value for v in variables])
-        # A loss can be NaN where its gradient is not: the optimizer must see.
-        gradients[0] += 0.0 * scaled
-        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
-        for inference, losses in passes:
-            self._update(losses, inference, skip_non_finite=True)
-        return self.get_metrics_result()
-
-    def training_passes(
-        self, data: Any, step: tf.Tensor
-    ) -> list[tuple[Inference, tf.Tensor]]:
-        """Returns what `infer_losses` does, for each part of a batch.
-
-        Args:
-            data: The batch, as `unpack` takes it.
-            step: Training step; with `seed` and the replica it is the noise.
-        """
-        image, condition = self.unpack(data)
-        seed = seeds.replica(seeds.fold_in(seeds.from_int(self.seed), step))
-        count = self.batch_parts
-        if count == 1:
-            return [self.infer_losses(image, condition, seed, step, True)]
-        images = tf.split(image, count)
-        split = {name: tf.split(v, count) for name, v in condition.items()}
-        return [
-            self.infer_losses(
-                images[index],
-                {name: values[index] for name, values in split.items()},
-                seeds.fold_in(seed, index),
-                step,
-                training=True,
-            )
-            for index in range(count)
-        ]
+        """Takes a training step; see `keras_vae.models.training_step`."""
+        training_step.train_step(self, data)
+        return {metric.name: metric.result() for metric in self.metrics}
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
-        image, condition = self.unpack(data)
-        # Other noise for each batch, the same in every evaluation.
-        position = tf.cast(self._trackers["loss"].count, tf.int32)
-        seed = seeds.fold_in(seeds.from_int(self.seed), position)
-        # A validation loss must not depend on where a warm-up stands.
-        step = tf.constant(_LAST_STEP, tf.int64)
-        inference, losses = self.infer_losses(
-            image, condition, seeds.replica(seed), step
-        )
-        return self._update(losses, inference)
+        """Adds a batch to the metrics; weights as in `fit`."""
+        training_step.test_step(self, data)
+        return {
+            name: tracker.result() for name, tracker in self.trackers.items()
+        }
+
+    def predict_step(self, data: Any) -> tf.Tensor:
+        """Returns the reconstruction; classes may be a part of x, or y."""
+        x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
+        return self((x, y) if self.num_classes and y is not None else x)
 
     def infer_losses(
         self,
@@ -435,34 +528,6 @@ class GenerativeModel(keras.Model):
         )
         return inference, self.objective(inference, step)
 
-    def _update(
-        self,
-        losses: tf.Tensor,
-        inference: Inference,
-        skip_non_finite: bool = False,
-    ) -> dict[str, tf.Tensor]:
-        """Adds a batch to the metrics.
-
-        Args:
-            losses: Loss of each image, `[batch]` or a scalar.
-            inference: The pass.
-            skip_non_finite: Whether values that are not finite are left out,
-                as the optimizer leaves out their step; else one of them would
-                hide the rest of an epoch.
-        """
-        batch = tf.shape(inference.image)[0]
-        values = {"loss": tf.broadcast_to(losses, [batch])}
-        values |= self.metric_values(inference)
-        for name, tracker in self._trackers.items():
-            value, weight = values[name], None
-            if value.shape.rank == 2:  # Several draws for each image.
-                value = tf.reduce_mean(value, axis=0)
-            if skip_non_finite:
-                weight = tf.cast(tf.math.is_finite(value), tf.float32)
-                value = tf.math.multiply_no_nan(value, weight)
-            tracker.update_state(value, sample_weight=weight)
-        return self.get_metrics_result()
-
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
@@ -489,3 +554,11 @@ def _build(network: keras.Model, *inputs: keras.KerasTensor) -> None:
         network.build(inputs[0].shape)
     if not all(layer.built for layer in network._flatten_layers()):
         network(*inputs)
+
+
+def _is_distributed(data: Any) -> bool:
+    """Whether a batch is still that of all replicas."""
+    return any(
+        isinstance(part, tf.distribute.DistributedValues)
+        for part in tf.nest.flatten(data)
+    )

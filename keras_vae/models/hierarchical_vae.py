@@ -59,7 +59,7 @@ class HierarchicalVAE(GenerativeModel):
         self, image: tf.Tensor, training: bool = False
     ) -> list[tf.Tensor]:
         """Returns the feature of each group, the top group first."""
-        return self.encoder(image, training=training)
+        return self.run_encoder(image, training=training)
 
     def infer(
         self,
@@ -177,20 +177,22 @@ class HierarchicalVAE(GenerativeModel):
         return self.decoder(z, training=False).mean()
 
     def sample(
-        self, shape: Any, seed: tf.Tensor, temperature: Any = 1.0
+        self, shape: Any, seed: Any = None, temperature: Any = 1.0
     ) -> tf.Tensor:
         """Draws z from the prior, top down, and returns p(x|z)'s mean.
 
         Args:
             shape: `[num_images]`.
-            seed: int32 `[2]`.
+            seed: A whole number or an int32 `[2]`: the same seed gives the
+                same images. None draws others in each call, as Keras's layers
+                do; `keras.utils.set_random_seed` makes them repeatable.
             temperature: Multiplies the priors' standard deviations: one number,
                 or one for each group, the top group first.
 
         Returns:
             Images `[num_images, height, width, channels]`.
         """
-        noise = self.draw_noise(shape[0], tf.convert_to_tensor(seed))
+        noise = self.draw_noise(shape[0], seeds.any_seed(seed))
         return self._generate(noise, temperature, training=False)
 
     def generate(self, noise: tf.Tensor, temperature: tf.Tensor) -> tf.Tensor:
@@ -214,7 +216,7 @@ class HierarchicalVAE(GenerativeModel):
         self,
         image: tf.Tensor,
         num_kept: int,
-        seed: tf.Tensor,
+        seed: Any = None,
         temperature: Any = 1.0,
     ) -> tf.Tensor:
         """Keeps an image's first groups and draws the rest from their priors.
@@ -225,7 +227,7 @@ class HierarchicalVAE(GenerativeModel):
         Args:
             image: `[batch, height, width, channels]` in [0, 1].
             num_kept: Groups, from the top, that are the posterior's mean.
-            seed: int32 `[2]`.
+            seed: As for `sample`.
             temperature: As for `sample`.
 
         Returns:
@@ -241,7 +243,7 @@ class HierarchicalVAE(GenerativeModel):
             )
         features = self.encode(image)
         rows = tf.shape(image)[0]
-        noise = self.draw_noise(rows, tf.convert_to_tensor(seed))
+        noise = self.draw_noise(rows, seeds.any_seed(seed))
         scales = _per_group(temperature, self.group_shapes)
 
         def choose(index: int, prior: LocScale, posterior: Any) -> tf.Tensor:

@@ -105,7 +105,7 @@ class NVAE(HierarchicalVAE):
         num_passes: int = 500,
         batch_size: int = 32,
         temperature: Any = 1.0,
-        seed: Any = (0, 0),
+        seed: Any = 0,
     ) -> Iterator[int]:
         """Within it the decoder normalises as fits samples at a temperature.
 
@@ -121,7 +121,7 @@ class NVAE(HierarchicalVAE):
                 power.
             batch_size: Samples in each pass.
             temperature: As for `sample`; the one that is to be sampled at.
-            seed: int32 `[2]`.
+            seed: As for `sample`.
 
         Yields:
             The number of passes that were finite.
@@ -140,7 +140,7 @@ class NVAE(HierarchicalVAE):
             for variable in (norm.moving_mean, norm.moving_variance)
         ]
         original = [tf.identity(variable.value) for variable in statistics]
-        base = tf.convert_to_tensor(seed, tf.int32)
+        base = seeds.any_seed(seed)
         try:
             yield self._recalibrate(
                 statistics, num_passes, batch_size, temperature, base

@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from keras_vae import seeds
 from keras_vae.models.generative_model import GenerativeModel
 from keras_vae.objectives import ELBO, Inference, LatentGroup
 
@@ -59,7 +60,7 @@ class VAE(GenerativeModel):
         ... )
         >>> vae.compile(optimizer="adam")
         >>> vae.fit(images, batch_size=128, epochs=10)
-        >>> grid = vae.sample([16], seed=(0, 0))
+        >>> grid = vae.sample([16], seed=0)
 
     References:
         Kingma and Welling (2014), Auto-Encoding Variational Bayes, equations
@@ -117,7 +118,7 @@ class VAE(GenerativeModel):
 
         That of a conditional model has its classes beside it.
         """
-        posterior = self.encoder(image, training=training, **_given(label))
+        posterior = self.run_encoder(image, training=training, **_given(label))
         return posterior if label is None else _Conditional(posterior, label)
 
     def infer(
@@ -154,14 +155,12 @@ class VAE(GenerativeModel):
         posterior, label = _conditional(encoding)
         group = LatentGroup(posterior=posterior, prior=self.prior, sample=z)
         likelihood = self.decoder(z, training=training, **_given(label))
-        return Inference(
-            image, likelihood, (group,), self.dequantization_nats
-        )
+        return Inference(image, likelihood, (group,), self.dequantization_nats)
 
     def latent_moments(
         self, image: tf.Tensor, label: tf.Tensor | None = None
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        posterior = self.encoder(image, training=False, **_given(label))
+        posterior = self.run_encoder(image, training=False, **_given(label))
         return posterior.mean(), posterior.stddev()
 
     def generate(
@@ -179,7 +178,7 @@ class VAE(GenerativeModel):
         label: tf.Tensor | None = None,
     ) -> tf.Tensor:
         condition = _given(label)
-        z = self.encoder(image, training=training, **condition).mean()
+        z = self.run_encoder(image, training=training, **condition).mean()
         return self.decoder(z, training=training, **condition).mean()
 
     def metric_values(self, inference: Inference) -> dict[str, tf.Tensor]:
@@ -192,7 +191,7 @@ class VAE(GenerativeModel):
     def sample(
         self,
         shape: Any,
-        seed: tf.Tensor,
+        seed: Any = None,
         temperature: float = 1.0,
         label: tf.Tensor | None = None,
     ) -> tf.Tensor:
@@ -200,14 +199,16 @@ class VAE(GenerativeModel):
 
         Args:
             shape: `[num_images]`.
-            seed: int32 `[2]`.
+            seed: A whole number or an int32 `[2]`: the same seed gives the
+                same images. None draws others in each call, as Keras's layers
+                do; `keras.utils.set_random_seed` makes them repeatable.
             temperature: Multiplies the prior's standard deviation.
             label: Their classes, int32 `[num_images]`.
 
         Returns:
             Images `[num_images, height, width, channels]`.
         """
-        z = self.prior.sample(shape, seed=tf.convert_to_tensor(seed))
+        z = self.prior.sample(shape, seed=seeds.any_seed(seed))
         return self.decode(temperature * z, label)
 
     def get_config(self) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from keras_vae.distributions import DistributionLayer
+from keras_vae.networks.labels import check_label
 from keras_vae.networks.layer_list import build_layers, run_layers
 
 __all__ = ["Decoder", "Encoder", "check_image_shape"]
@@ -51,20 +52,14 @@ class _Network(keras.Model):
 
         Raises:
             ValueError: If there is a label where the network knows no classes,
-                or none where it does, or not one for each image.
+                or none where it does, or they are no whole numbers, or not one
+                for each image.
         """
         if (label is not None) == bool(self.num_classes):
             if label is None:
                 return None
-            label = tf.convert_to_tensor(label)
-            if not label.shape.is_compatible_with([batch]):
-                size = "batch" if batch is None else batch
-                raise ValueError(
-                    f"`label` must have the shape [{size}], one class for each "
-                    f"image. Received: label of shape {label.shape}"
-                )
             classes = tf.eye(self.num_classes, dtype=self.compute_dtype)
-            return tf.gather(classes, label)
+            return tf.gather(classes, check_label(label, batch))
         if label is None:
             raise ValueError(
                 "`label` must be given: the network is conditional on "

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_vae.config import is_whole
 from keras_vae.objectives.balancing import balancing_weights, group_scales
 from keras_vae.objectives.inference import Inference
 
@@ -87,13 +88,11 @@ class ELBO:
 
     def _kl(self, inference: Inference, beta: tf.Tensor) -> tf.Tensor:
         """Returns the KL as it is weighted, a scalar or `[batch]`."""
-        # Only a beta that changes has a warm-up.
-        balanced = self.balance and isinstance(self.beta, _SCHEDULE)
-        if not inference.groups or not (self.free_bits or balanced):
+        if not inference.groups or not self.couples_images:
             return inference.kl_divergence
         terms = [group.kl_divergence for group in inference.groups]
         weights: Sequence[Any] = [1.0] * len(terms)
-        if balanced:
+        if self._balanced:
             means = tf.stack([tf.reduce_mean(tf.abs(kl)) for kl in terms])
             scales = group_scales(
                 [group.posterior.event_shape for group in inference.groups]
@@ -109,6 +108,16 @@ class ELBO:
     def kl_weight(self, step: tf.Tensor) -> tf.Tensor:
         """Returns beta at `step`, a float32 scalar."""
         return _weight(self.beta, step)
+
+    @property
+    def couples_images(self) -> bool:
+        """Whether the loss of an image depends on those beside it."""
+        return bool(self.free_bits) or self._balanced
+
+    @property
+    def _balanced(self) -> bool:
+        # Only a beta that changes has a warm-up.
+        return self.balance and isinstance(self.beta, _SCHEDULE)
 
     def draws(self, step: tf.Tensor) -> None:
         """Returns None: one draw of the latents, without an axis for it."""
@@ -147,11 +156,14 @@ class ImportanceWeighted:
             effect on larger K.
 
     Raises:
-        ValueError: If `num_samples` is a number below 1.
+        ValueError: If `num_samples` is a number, and not a whole one of at
+            least 1.
     """
 
     def __init__(self, num_samples: Any, elbo: ELBO | None = None):
-        if not isinstance(num_samples, _SCHEDULE) and num_samples < 1:
+        if not isinstance(num_samples, _SCHEDULE) and not (
+            is_whole(num_samples) and num_samples >= 1
+        ):
             raise ValueError(
                 "`num_samples` must be a whole number of at least 1, or a "
                 f"Keras LearningRateSchedule. Received: {num_samples}"
@@ -178,6 +190,13 @@ class ImportanceWeighted:
         if isinstance(self.num_samples, _SCHEDULE) or self.num_samples == 1:
             return tf.where(count == 1, self.elbo(inference, step)[0], -bound)
         return -bound
+
+    @property
+    def couples_images(self) -> bool:
+        """Whether the loss of an image depends on those beside it."""
+        varies = isinstance(self.num_samples, _SCHEDULE)
+        single = varies or self.num_samples == 1
+        return single and getattr(self.elbo, "couples_images", False)
 
     def kl_weight(self, step: tf.Tensor) -> tf.Tensor:
         """Returns beta at `step`, a float32 scalar."""

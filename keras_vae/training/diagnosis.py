@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from keras_vae.models import GenerativeModel
+from keras_vae.models.training_step import training_gradients
 from keras_vae.networks.nvae import BatchNormalization
 from keras_vae.objectives import Inference
 
@@ -111,22 +112,13 @@ def _replay(
 def _replay_replica(
     model: GenerativeModel, batch: Any, step: tf.Tensor
 ) -> _Replica:
-    # As `GenerativeModel.train_step` does it.
-    with tf.GradientTape() as tape:
-        passes = model.training_passes(batch, step)
-        regularization = tf.convert_to_tensor(
-            model.regularization(step), tf.float32
-        )
-        means = [tf.reduce_mean(losses) for _, losses in passes]
-        loss = tf.add_n(means) / len(means) + regularization
-        loss /= model.distribute_strategy.num_replicas_in_sync
-        scaled = model.optimizer.scale_loss(loss)
-    variables = [v.value for v in model.trainable_variables]
-    gradients = [_not_finite(g) for g in tape.gradient(scaled, variables)]
+    loss, found_gradients = training_gradients(model, batch, step, step)
+    gradients = [_not_finite(g) for g in found_gradients]
     found: dict[str, bool] = {}
-    for inference, losses in passes:
+    for inference, losses, _ in loss.passes:
         values = {"the images": inference.image, **_terms(model, inference)}
-        values |= {"the regularisation": regularization, "the loss": losses}
+        values["the regularisation"] = loss.regularization
+        values["the loss"] = losses
         for name, value in values.items():
             found[name] = found.get(name, False) or _not_finite(value)
     return found, gradients

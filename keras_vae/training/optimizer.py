@@ -323,6 +323,16 @@ class LossScale(keras.optimizers.LossScaleOptimizer):
     does, and a resumed run would see batches twice.
     """
 
+    @property
+    def skips_steps(self) -> bool:
+        """Whether the optimizer within says which steps were skipped."""
+        return isinstance(self.inner_optimizer, TrainingOptimizer)
+
+    @property
+    def last_step_skipped(self) -> tf.Tensor:
+        """Whether the last step changed nothing, a scalar bool."""
+        return self.inner_optimizer.last_step_skipped
+
     def _stateful_handle_non_finite_grads(self) -> None:
         super()._stateful_handle_non_finite_grads()
         inner = self.inner_optimizer

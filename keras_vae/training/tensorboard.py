@@ -99,6 +99,8 @@ class TensorBoard(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         step = self.state.step
         values = dict(logs or {})
+        # Those of the epoch; `_optimizer` writes all of the run.
+        values.pop("skipped_steps", None)
         with self._writers["validation"].as_default():
             for name in list(values):
                 if name.startswith("val_"):

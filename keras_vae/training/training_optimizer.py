@@ -103,6 +103,23 @@ class TrainingOptimizer(keras.optimizers.Optimizer, abc.ABC):
             count: Updates so far, with this one, float32.
         """
 
+    # What the training step asks for.
+
+    skips_steps = True
+
+    @property
+    def last_step_skipped(self) -> tf.Tensor:
+        """Whether the last step changed nothing, a scalar bool.
+
+        Of a step that only added its gradient to those of an update to come it
+        is not known yet: False.
+        """
+        skipped = tf.convert_to_tensor(self.consecutive_skips) > 0
+        if not self.gradient_accumulation_steps:
+            return skipped
+        steps = tf.convert_to_tensor(self._iterations)
+        return skipped & (steps % self.gradient_accumulation_steps == 0)
+
     # What Keras calls.
 
     def build(self, variables: list[Any]) -> None:

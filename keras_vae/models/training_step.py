@@ -1,0 +1,322 @@
+"""The training step and the test step that every model of the package takes.
+
+`fit`, the diagnosis of a step that went wrong and the benchmarks take the
+training step from here, whole or up to where they need it.
+"""
+
+import dataclasses
+import operator
+import warnings
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from keras_vae import seeds
+from keras_vae.models.batches import Batch
+from keras_vae.objectives import Inference
+
+__all__ = [
+    "LossMean",
+    "Pass",
+    "TrainingLoss",
+    "apply_gradients",
+    "batches_seen",
+    "skips_steps",
+    "test_step",
+    "train_step",
+    "training_gradients",
+    "training_loss",
+]
+
+# Beyond the end of any run, also of one whose length is not known yet.
+_LAST_STEP = 2**62
+
+
+class LossMean(keras.metrics.Mean):
+    """A mean over images: NaN, where `keras.metrics.Mean` has 0, of none."""
+
+    def result(self) -> tf.Tensor:
+        return self.total / self.count
+
+
+class Pass(NamedTuple):
+    """A batch, or one of its parts, through a model.
+
+    Attributes:
+        inference: The pass.
+        losses: Loss of each image, `[batch]`, without its weight.
+        weight: Weight of each image, `[batch]`, or None.
+    """
+
+    inference: Inference
+    losses: tf.Tensor
+    weight: tf.Tensor | None
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingLoss:
+    """What a replica minimises in a step, and what that is made of.
+
+    Attributes:
+        total: The replica's share of the loss of the step, a scalar. The sum
+            over the replicas is that loss: the mean over all images, of all
+            replicas, of weight times loss, and the regularization.
+        passes: Its images, part by part.
+        regularization: What training adds to the mean, a scalar.
+    """
+
+    total: tf.Tensor
+    passes: list[Pass]
+    regularization: tf.Tensor
+
+
+def training_loss(
+    model: Any, data: Any, step: tf.Tensor, batch_number: tf.Tensor
+) -> TrainingLoss:
+    """Returns the loss of a training step.
+
+    Args:
+        model: The model, a `GenerativeModel`.
+        data: The replica's share of the batch, as `fit` takes it.
+        step: Updates so far, for the schedules of the objective.
+        batch_number: Batches so far; with `model.seed` and the replica it is
+            the noise.
+    """
+    batch = model.unpack_weighted(data)
+    rows = tf.shape(batch.image)[0]
+    seed = seeds.fold_in(seeds.from_int(model.seed), batch_number)
+    passes = [
+        _infer(model, part, key, step, rows, training=True)
+        for part, key in _parts(
+            _filled(batch, model.batch_parts),
+            seeds.replica(seed),
+            model.batch_parts,
+        )
+    ]
+    sums = [tf.reduce_sum(_weighted(one)) for one in passes]
+    mean = tf.add_n(sums) / _global_sum(tf.cast(rows, tf.float32))
+    regularization = tf.cast(model.regularization(step), tf.float32)
+    return TrainingLoss(
+        mean + regularization / _num_replicas(), passes, regularization
+    )
+
+
+def training_gradients(
+    model: Any, data: Any, step: tf.Tensor, batch_number: tf.Tensor
+) -> tuple[TrainingLoss, list[Any]]:
+    """Returns the loss of a step and its gradients, as the optimizer wants it.
+
+    Where the optimizer scales the loss the gradients are scaled too. What is
+    not trained has none.
+
+    Args:
+        model: The compiled model.
+        data: As for `training_loss`.
+        step: As for `training_loss`.
+        batch_number: As for `training_loss`.
+    """
+    variables = [v.value for v in model.trainable_variables]
+    with tf.GradientTape() as tape:
+        loss = training_loss(model, data, step, batch_number)
+        scaled = model.optimizer.scale_loss(loss.total)
+    gradients = tape.gradient(scaled, variables)
+    if skips_steps(model.optimizer):
+        gradients = _none_finite_unless(loss.total, gradients)
+    return loss, gradients
+
+
+def skips_steps(optimizer: Any) -> bool:
+    """Whether an optimizer leaves out steps that are not finite.
+
+    Such an optimizer says so, in `skips_steps`, and after a step whether it
+    did, in `last_step_skipped`.
+    """
+    return getattr(optimizer, "skips_steps", False)
+
+
+def _none_finite_unless(loss: tf.Tensor, gradients: list[Any]) -> list[Any]:
+    """Returns the gradients, the first of them NaN unless the loss is finite.
+
+    A loss can be NaN where its gradient is not. The optimizer judges a step
+    by the sum of the gradients over the replicas, and so hears of the loss of
+    each of them.
+    """
+    gradients = list(gradients)
+    for index, gradient in enumerate(gradients):
+        if gradient is not None:
+            dense = tf.convert_to_tensor(gradient)
+            nan = tf.constant(float("nan"), dense.dtype)
+            finite = tf.math.is_finite(loss)
+            gradients[index] = tf.where(finite, dense, nan)
+            break
+    return gradients
+
+
+def apply_gradients(model: Any, gradients: list[Any]) -> tf.Tensor | None:
+    """Takes the step; returns whether it was skipped, if that can be."""
+    optimizer, variables = model.optimizer, model.trainable_variables
+    if not variables:
+        warnings.warn(
+            "The model does not have any trainable weights.", stacklevel=2
+        )
+        return None
+    optimizer.apply_gradients(zip(gradients, variables, strict=True))
+    return optimizer.last_step_skipped if skips_steps(optimizer) else None
+
+
+def train_step(model: Any, data: Any) -> None:
+    """Takes a training step and adds it to the model's metrics.
+
+    A step that the optimizer skipped is as if its batch had not been: the
+    metrics leave it out and count it. All that was applied counts, NaN too.
+    """
+    optimizer = model.optimizer
+    loss, gradients = training_gradients(
+        model, data, optimizer.iterations, batches_seen(optimizer)
+    )
+    skipped = apply_gradients(model, gradients)
+    for one in loss.passes:
+        _update(model, one, skipped)
+    if skipped is not None:
+        # The metric sums over the replicas, which all skip the step.
+        share = tf.cast(skipped, tf.float32) / _num_replicas()
+        model.skipped_steps.update_state(share)
+
+
+def test_step(model: Any, data: Any) -> None:
+    """Adds a batch to the model's metrics, as it is at the end of a run."""
+    batch = model.unpack_weighted(data)
+    rows = tf.shape(batch.image)[0]
+    # Other noise for each batch, the same in every evaluation.
+    position = tf.cast(model.trackers["loss"].count, tf.int32)
+    seed = seeds.fold_in(seeds.from_int(model.seed), position)
+    # A validation loss must not depend on where a warm-up stands.
+    step = tf.constant(_LAST_STEP, tf.int64)
+    batch = _filled(batch, 1)
+    _update(model, _infer(model, batch, seeds.replica(seed), step, rows))
+
+
+def batches_seen(optimizer: Any) -> tf.Tensor:
+    """Returns how many batches an optimizer has seen, int64.
+
+    `iterations` counts updates, which may be of several batches.
+    """
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    return tf.convert_to_tensor(inner._iterations)
+
+
+def _num_replicas() -> int:
+    context = tf.distribute.get_replica_context()
+    return 1 if context is None else context.num_replicas_in_sync
+
+
+def _global_sum(value: tf.Tensor) -> tf.Tensor:
+    """Returns the sum of a number over the replicas."""
+    if _num_replicas() == 1:
+        return value
+    context = tf.distribute.get_replica_context()
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, value)
+
+
+def _filled(batch: Batch, count: int) -> Batch:
+    """Returns a batch with `count` black images where a replica has none.
+
+    Not all operations take a batch without images; what comes of these is cut
+    off again. There is always a first class and a first weight.
+    """
+    if _num_replicas() == 1:
+        return batch
+    extra = tf.where(tf.shape(batch.image)[0] == 0, count, 0)
+
+    def fill(x: tf.Tensor) -> tf.Tensor:
+        zeros = tf.zeros(tf.concat([[extra], tf.shape(x)[1:]], 0), x.dtype)
+        return tf.ensure_shape(tf.concat([x, zeros], 0), [None, *x.shape[1:]])
+
+    return _map(fill, batch)
+
+
+def _map(function: Callable[[Any], Any], batch: Batch) -> Batch:
+    """Returns a batch with a function of each tensor."""
+    image, condition, weight = batch
+    return Batch(
+        function(image),
+        {name: function(value) for name, value in condition.items()},
+        None if weight is None else function(weight),
+    )
+
+
+def _parts(
+    batch: Batch, seed: tf.Tensor, count: int
+) -> list[tuple[Batch, tf.Tensor]]:
+    """Returns the parts of a batch, each with a seed of its own."""
+    if count == 1:
+        return [(batch, seed)]
+    split = _map(lambda x: tf.split(x, count), batch)
+    return [
+        (_map(operator.itemgetter(i), split), seeds.fold_in(seed, i))
+        for i in range(count)
+    ]
+
+
+def _infer(
+    model: Any,
+    batch: Batch,
+    seed: tf.Tensor,
+    step: tf.Tensor,
+    rows: tf.Tensor,
+    training: bool = False,
+) -> Pass:
+    """Returns the pass of a batch of which the first `rows` images count."""
+    image, condition, weight = batch
+    if weight is not None and getattr(model.objective, "couples_images", False):
+        raise ValueError(
+            "`sample_weight` and `class_weight` weigh the loss of each image, "
+            "and this objective looks at a batch as a whole (free_bits or "
+            "balance): leave them out. "
+            f"Received: weights with {type(model.objective).__name__}"
+        )
+    inference, losses = model.infer_losses(
+        image, condition, seed, step, training
+    )
+    if losses.shape.rank == 0:
+        losses = tf.broadcast_to(losses, [tf.shape(image)[0]])
+    return Pass(inference, _first(losses, rows), _first(weight, rows))
+
+
+def _first(value: tf.Tensor | None, rows: tf.Tensor) -> tf.Tensor | None:
+    """Returns the first `rows` of a tensor `[..., batch]`."""
+    if value is None or _num_replicas() == 1:
+        return value
+    return value[..., :rows]
+
+
+def _weighted(one: Pass) -> tf.Tensor:
+    if one.weight is None:
+        return one.losses
+    return one.weight * one.losses
+
+
+def _update(model: Any, one: Pass, skipped: tf.Tensor | None = None) -> None:
+    """Adds a pass to the metrics, unless its step was skipped.
+
+    Args:
+        model: The model.
+        one: The pass.
+        skipped: Whether it was, a scalar; None of a step that cannot be.
+    """
+    rows = tf.shape(one.losses)[0]
+    values = {"loss": _weighted(one), **model.metric_values(one.inference)}
+    for name, tracker in model.trackers.items():
+        # As in Keras: the loss is a mean over images, also of weights of 0.
+        value, weight = values[name], None if name == "loss" else one.weight
+        if value.shape.rank == 2:  # Several draws for each image.
+            value = tf.reduce_mean(value, axis=0)
+        if name != "loss":
+            value = _first(value, rows)
+        if skipped is not None:
+            kept = tf.fill([rows], tf.cast(~skipped, tf.float32))
+            value = tf.math.multiply_no_nan(value, kept)
+            weight = kept if weight is None else kept * weight
+        tracker.update_state(value, sample_weight=weight)
