@@ -233,7 +233,6 @@ def _compiled_state(
         total_steps=None if timed else epoch * length.epochs,
         seed=length.seed,
         precision=precision,
-        num_epochs=length.epochs,
         num_bits=experiment.data.num_bits,
         class_names=resolve_classes(experiment.model, dataset.class_names),
     )
