@@ -120,7 +120,8 @@ def _define_training_flags() -> None:
     flags.DEFINE_integer(
         "patience",
         default.patience,
-        "Epochs without a better validation loss before stopping; 0: never.",
+        "Epochs without a lower val_loss (what training minimises, with the "
+        "beta and the draws of the end of the run) before stopping; 0: never.",
     )
     flags.DEFINE_integer(
         "keep_checkpoints", default.keep_checkpoints, "Checkpoints kept."

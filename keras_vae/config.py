@@ -270,8 +270,11 @@ class TrainingConfig:
         batch_parts: Parts of a batch that the cores of a CPU work on side by
             side; 0 is as many as suit where TensorFlow's threads are set for
             it, as `apps/train.py` sets them, else 1.
-        patience: Epochs without a better validation ELBO after which the run
-            stops; 0 never stops early.
+        patience: Epochs without a lower `val_loss` after which the run stops
+            and the best epoch is what is loaded; 0 never stops early. That
+            is what training minimises, on the validation images, with `beta`
+            and `importance_samples` as they are at the end of the run: -ELBO
+            where both are 1, the squared error of an autoencoder.
         keep_checkpoints: Number of checkpoints that are kept.
         checkpoint_seconds: Seconds between two checkpoints.
     """

@@ -173,7 +173,7 @@ def load_trained(
 ) -> tuple[GenerativeModel, ExperimentConfig]:
     """Returns the model of a run, in float32, with its averaged weights.
 
-    With `patience` they are those of the best validation loss, else the last.
+    With `patience` they are those of the lowest `val_loss`, else the last.
 
     Raises:
         UserError: If the folder holds no run, no checkpoint yet, or one of

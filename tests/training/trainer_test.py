@@ -246,6 +246,26 @@ def test_best_model_is_loaded_where_there_is_patience(tmp_path, patience):
     assert np.all(model.trainable_variables[0].numpy() == expected)
 
 
+def test_patience_keeps_the_epoch_of_the_lowest_val_loss_that_is_shown(
+    tmp_path, dataset, capsys
+):
+    experiment = experiments.make_experiment(
+        {"patience": 1}, beta=8.0, learning_rate=0.1, learning_rate_final=1.0
+    )
+    train(experiment, tmp_path, dataset=dataset)
+    lines = capsys.readouterr().out.splitlines()
+    losses = [float(line.split("val_loss ")[1].split()[0]) for line in lines]
+    assert losses[-1] > min(losses)
+    model, _ = load_trained(tmp_path)
+    model.compile()
+    batches = evaluation_batches(
+        dataset.splits["validation"], batch_size=500, binarization="dynamic"
+    )
+    found = model.evaluate(batches, return_dict=True, verbose=0)
+    # As it was rounded.
+    assert found["loss"] == pytest.approx(min(losses), abs=0.006)
+
+
 def test_no_checkpoint_yet(tmp_path):
     RunFolder(tmp_path).start(experiments.make_experiment(), (6, 6, 1))
     with pytest.raises(UserError, match=r"no checkpoint yet.*--workdir="):
