@@ -139,6 +139,12 @@ def _define_training_flags() -> None:
     flags.DEFINE_string(
         "export_dir", None, "saved_models/<dataset>_<model> unless given."
     )
+    flags.DEFINE_string(
+        "pixels",
+        "mean",
+        "What samples show of p(x|z), in the pictures at the end and in the "
+        "export: mean (smooth) or draw (with the noise of its pixels).",
+    )
     flags.DEFINE_integer(
         "keep_versions",
         None,
@@ -180,6 +186,7 @@ def main(arguments: Sequence[str]) -> int:
             evaluation=evaluation if values.evaluate else None,
             export_dir=export_dir if values.export else None,
             keep_versions=values.keep_versions,
+            pixels=values.pixels,
         )
     except DivergedError as error:
         # A diagnosis for people: a traceback adds nothing to it.

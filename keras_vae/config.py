@@ -29,6 +29,8 @@ LIKELIHOODS = (
 )
 OPTIMIZERS = ("adam", "adamax", "muon")
 DISTRIBUTIONS = ("auto", "one_device", "mirrored")
+# What a sample shows of p(x|z).
+PIXELS = ("mean", "draw")
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 
 

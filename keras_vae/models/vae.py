@@ -8,6 +8,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from keras_vae.models.generative_model import GenerativeModel
+from keras_vae.models.pixels import image_of, pixel_seed
 from keras_vae.objectives import ELBO, Inference, LatentGroup
 
 __all__ = ["VAE"]
@@ -153,9 +154,11 @@ class VAE(GenerativeModel):
         self,
         noise: tf.Tensor,
         temperature: tf.Tensor,
+        pixel_seed: tf.Tensor | None = None,
         label: tf.Tensor | None = None,
     ) -> tf.Tensor:
-        return self.decode(temperature[:, tf.newaxis] * noise, label)
+        z = temperature[:, tf.newaxis] * noise
+        return image_of(self.decoder(z, label), pixel_seed)
 
     def reconstruct(
         self, image: tf.Tensor, label: tf.Tensor | None = None
@@ -175,20 +178,23 @@ class VAE(GenerativeModel):
         seed: tf.Tensor,
         temperature: float = 1.0,
         label: tf.Tensor | None = None,
+        pixels: str = "mean",
     ) -> tf.Tensor:
-        """Draws z from the prior and returns the likelihood's mean.
+        """Draws z from the prior and returns an image of p(x|z).
 
         Args:
             shape: `[num_images]`.
             seed: int32 `[2]`.
             temperature: Multiplies the prior's standard deviation.
             label: Their classes, int32 `[num_images]`.
+            pixels: `mean` returns the mean of p(x|z), `draw` a draw from it.
 
         Returns:
             Images `[num_images, height, width, channels]`.
         """
         z = self.prior.sample(shape, seed=tf.convert_to_tensor(seed))
-        return self.decode(temperature * z, label)
+        likelihood = self.decoder(temperature * z, label)
+        return image_of(likelihood, pixel_seed(pixels, seed))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "class_names": self.class_names}
