@@ -85,6 +85,9 @@ class ModelConfig:
         likelihood_scale: Standard deviation of a Gaussian likelihood (its
             first value where it is learned), in units of the [0, 1] range.
         num_mixtures: Components of a discretized logistic mixture.
+        output_mean_bias: Whether training starts at p(x|z) = the mean training
+            image: a bias of each value of the likelihood's parameters, which
+            NVAE keeps as it is and the others train. NVAE's authors have none.
         beta: Weight of the KL after its warm-up.
         beta_initial: Weight of the KL at the first step, as a share of `beta`.
         beta_warmup: Share of the run in which the weight rises.
@@ -113,6 +116,7 @@ class ModelConfig:
     likelihood: str = "auto"
     likelihood_scale: float = 0.1
     num_mixtures: int = 10
+    output_mean_bias: bool = True
     beta: float = 1.0
     beta_initial: float = 0.1
     beta_warmup: float = 0.08

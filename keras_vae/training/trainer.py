@@ -147,7 +147,7 @@ def train(
         length.keep_checkpoints,
         length.checkpoint_seconds,
     )
-    if not checkpoints.restore():
+    if not checkpoints.restore() and config.output_mean_bias:
         mean = _mean_image(dataset.splits["train"], experiment.data.num_bits)
         state.model.decoder.set_output_mean(mean)
     run = Run(experiment, resolved, dataset, state, folder, epoch)

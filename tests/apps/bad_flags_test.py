@@ -44,7 +44,6 @@ from tests.apps import app
         (["--config.architecture=dens"], ["'dense'"]),
         (["--config.posterior=diag"], ["'diagonal'"]),
         (["--config.likelihood=bernouli"], ["'bernoulli'"]),
-        (["--pixels=median"], ["Unknown pixels", "Received: pixels=median"]),
     ],
     ids=lambda value: value[0] if value[0].startswith("-") else "",
 )
