@@ -29,6 +29,12 @@ def _define_flags() -> None:
         "Versions that stay, the new one among them; all unless given.",
     )
     flags.DEFINE_string(
+        "pixels",
+        "mean",
+        "What the signature sample answers: mean (of p(x|z), smooth) or draw "
+        "(from it, with the noise of its pixels).",
+    )
+    flags.DEFINE_string(
         "serving_files",
         None,
         "Folder for files that start TF Serving: its configuration, a compose "
@@ -55,6 +61,7 @@ def main(arguments: Sequence[str]) -> None:
             values.workdir,
             values.export_dir,
             keep_versions=values.keep_versions,
+            pixels=values.pixels,
         )
         print(f"exported {path}")
     if values.serving_files is not None:

@@ -127,6 +127,7 @@ _VERBS = {
             "temperature",
             "label",
             "recalibrate_batch_norm",
+            "pixels",
         ),
     ),
     "reconstruct": _Verb(_reconstruct, reads_images=True),
@@ -220,6 +221,11 @@ _FLAGS: dict[str, tuple[Callable[..., Any], str]] = {
         flags.DEFINE_string,
         "The class, for a conditional model: a number or a name; of sample and "
         "interpolate also several with commas between them.",
+    ),
+    "pixels": (
+        flags.DEFINE_string,
+        "What a sample shows of p(x|z): mean (the default, smooth) or draw "
+        "(with the noise of its pixels, as NVAE's colour images are shown).",
     ),
     "method": (
         flags.DEFINE_string,

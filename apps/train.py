@@ -120,7 +120,8 @@ def _define_training_flags() -> None:
     flags.DEFINE_integer(
         "patience",
         default.patience,
-        "Epochs without a better validation loss before stopping; 0: never.",
+        "Epochs without a lower val_loss (what training minimises, with the "
+        "beta and the draws of the end of the run) before stopping; 0: never.",
     )
     flags.DEFINE_integer(
         "keep_checkpoints", default.keep_checkpoints, "Checkpoints kept."
@@ -137,6 +138,12 @@ def _define_training_flags() -> None:
     flags.DEFINE_boolean("export", True, "Export at the end.")
     flags.DEFINE_string(
         "export_dir", None, "saved_models/<dataset>_<model> unless given."
+    )
+    flags.DEFINE_string(
+        "pixels",
+        "mean",
+        "What samples show of p(x|z), in the pictures at the end and in the "
+        "export: mean (smooth) or draw (with the noise of its pixels).",
     )
     flags.DEFINE_integer(
         "keep_versions",
@@ -179,6 +186,7 @@ def main(arguments: Sequence[str]) -> int:
             evaluation=evaluation if values.evaluate else None,
             export_dir=export_dir if values.export else None,
             keep_versions=values.keep_versions,
+            pixels=values.pixels,
         )
     except DivergedError as error:
         # A diagnosis for people: a traceback adds nothing to it.

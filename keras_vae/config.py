@@ -31,6 +31,8 @@ LIKELIHOODS = (
 )
 OPTIMIZERS = ("adam", "adamax", "muon")
 DISTRIBUTIONS = ("auto", "one_device", "mirrored")
+# What a sample shows of p(x|z).
+PIXELS = ("mean", "draw")
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 
 
@@ -89,6 +91,9 @@ class ModelConfig:
         likelihood_scale: Standard deviation of a Gaussian likelihood (its
             first value where it is learned), in units of the [0, 1] range.
         num_mixtures: Components of a discretized logistic mixture.
+        output_mean_bias: Whether training starts at p(x|z) = the mean training
+            image: a bias of each value of the likelihood's parameters, which
+            NVAE keeps as it is and the others train. NVAE's authors have none.
         beta: Weight of the KL after its warm-up.
         beta_initial: Weight of the KL at the first step, as a share of `beta`.
         beta_warmup: Share of the run in which the weight rises.
@@ -117,6 +122,7 @@ class ModelConfig:
     likelihood: str = "auto"
     likelihood_scale: float = 0.1
     num_mixtures: int = 10
+    output_mean_bias: bool = True
     beta: float = 1.0
     beta_initial: float = 0.1
     beta_warmup: float = 0.08
@@ -276,8 +282,11 @@ class TrainingConfig:
         batch_parts: Parts of a batch that the cores of a CPU work on side by
             side; 0 is as many as suit where TensorFlow's threads are set for
             it, as `apps/train.py` sets them, else 1.
-        patience: Epochs without a better validation ELBO after which the run
-            stops; 0 never stops early.
+        patience: Epochs without a lower `val_loss` after which the run stops
+            and the best epoch is what is loaded; 0 never stops early. That
+            is what training minimises, on the validation images, with `beta`
+            and `importance_samples` as they are at the end of the run: -ELBO
+            where both are 1, the squared error of an autoencoder.
         keep_checkpoints: Number of checkpoints that are kept.
         checkpoint_seconds: Seconds between two checkpoints.
     """

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_vae import plotting, seeds
+from keras_vae.config import PIXELS, check_choice
 from keras_vae.data import ImageDataset, evaluation_batches, load
 from keras_vae.evaluation import EvaluationConfig, evaluate, format_table
 from keras_vae.models import (
@@ -48,6 +49,7 @@ def run(
     evaluation: EvaluationConfig | None = None,
     export_dir: str | os.PathLike[str] | None = None,
     keep_versions: int | None = None,
+    pixels: str = "mean",
 ) -> TrainResult:
     """Trains, and at the end draws pictures, evaluates and exports.
 
@@ -58,6 +60,8 @@ def run(
         evaluation: What is evaluated on the test split; None for nothing.
         export_dir: The exported model's folder; None exports nothing.
         keep_versions: How many of its newest versions stay; None for all.
+        pixels: What samples show, in pictures and in the export: the `mean` of
+            p(x|z), or a `draw` from it.
 
     Returns:
         What `train` returned. After an interruption nothing else is done.
@@ -66,6 +70,7 @@ def run(
         UserError: If the experiment cannot be run as asked.
         DivergedError: If the loss is not finite.
     """
+    check_choice("pixels", pixels, PIXELS)
     if export_dir is not None:
         check_keep_versions(keep_versions)
         check_writable(export_dir)
@@ -73,19 +78,23 @@ def run(
     if result.interrupted:
         return result
     dataset = result.dataset
-    for path in draw_pictures(workdir, dataset):
+    for path in draw_pictures(workdir, dataset, pixels):
         print(f"wrote {path}")
     if evaluation is not None:
         print(format_table(evaluate(workdir, evaluation, dataset=dataset)))
         print(f"wrote {RunFolder(workdir).results}")
     if export_dir is not None:
-        path = export(workdir, export_dir, keep_versions=keep_versions)
+        path = export(
+            workdir, export_dir, keep_versions=keep_versions, pixels=pixels
+        )
         print(f"exported {path}")
     return result
 
 
 def draw_pictures(
-    workdir: str | os.PathLike[str], dataset: ImageDataset | None = None
+    workdir: str | os.PathLike[str],
+    dataset: ImageDataset | None = None,
+    pixels: str = "mean",
 ) -> list[pathlib.Path]:
     """Draws what a trained model does into the run's `pictures` folder.
 
@@ -98,6 +107,8 @@ def draw_pictures(
     Args:
         workdir: The run folder.
         dataset: The run's images, where they are loaded already.
+        pixels: What samples show of p(x|z), `mean` or `draw`; all else shows
+            its mean.
 
     Returns:
         The paths of the PNG files.
@@ -121,11 +132,11 @@ def draw_pictures(
         plotting.save_png(path, image.numpy())
     paths = [_reconstructions(model, images, condition, folder)]
     if model.group_shapes:
-        paths.append(_samples(model, folder))
+        paths.append(_samples(model, folder, pixels))
     if isinstance(model, VAE):
         paths.append(_traversals(model, images, condition, folder))
     if isinstance(model, HierarchicalVAE):
-        paths += _hierarchy(model, images, folder)
+        paths += _hierarchy(model, images, folder, pixels)
     return paths
 
 
@@ -149,11 +160,15 @@ def _reconstructions(
     return _save(folder / "reconstructions.png", pairs, 2 * _COLUMNS)
 
 
-def _samples(model: GenerativeModel, folder: pathlib.Path) -> pathlib.Path:
+def _samples(
+    model: GenerativeModel, folder: pathlib.Path, pixels: str
+) -> pathlib.Path:
     seed = seeds.from_int(model.seed)
     columns = plotting.sample_columns(model.num_classes)
     count = columns * _COLUMNS
-    samples = model.sample([count], seed, **model.classes_in_turn(count))
+    samples = model.sample(
+        [count], seed, pixels=pixels, **model.classes_in_turn(count)
+    )
     return _save(folder / "samples.png", samples, columns)
 
 
@@ -173,7 +188,10 @@ def _traversals(
 
 
 def _hierarchy(
-    model: HierarchicalVAE, images: tf.Tensor, folder: pathlib.Path
+    model: HierarchicalVAE,
+    images: tf.Tensor,
+    folder: pathlib.Path,
+    pixels: str,
 ) -> list[pathlib.Path]:
     decided = resampled(model, images[:_RESAMPLED], _RESAMPLED_DRAWS)
     columns = decided.shape[1]
@@ -196,12 +214,14 @@ def _hierarchy(
         _save(folder / "resampled_from_group.png", decided, columns),
         _save(
             folder / "samples_by_temperature.png",
-            _by_temperature(model, [[t] for t in _TEMPERATURES]),
+            _by_temperature(model, [[t] for t in _TEMPERATURES], pixels),
             _COLUMNS,
         ),
         _save(
             folder / "samples_one_group_colder.png",
-            _by_temperature(model, _one_colder(len(model.group_shapes))),
+            _by_temperature(
+                model, _one_colder(len(model.group_shapes)), pixels
+            ),
             _COLUMNS,
         ),
         chart,
@@ -217,12 +237,14 @@ def _one_colder(num_groups: int) -> list[list[float]]:
 
 
 def _by_temperature(
-    model: HierarchicalVAE, temperatures: list[list[float]]
+    model: HierarchicalVAE, temperatures: list[list[float]], pixels: str
 ) -> np.ndarray:
     """Returns a row of the same draws for each entry."""
     seed = seeds.from_int(model.seed)
     rows = [
-        model.sample([_COLUMNS], seed, t if len(t) > 1 else t[0]).numpy()
+        model.sample(
+            [_COLUMNS], seed, t if len(t) > 1 else t[0], pixels=pixels
+        ).numpy()
         for t in temperatures
     ]
     return np.concatenate(rows)

@@ -1,11 +1,15 @@
 """Tests of the configurations of the models, and of NVAE's presets."""
 
+import dataclasses
 import math
+import pathlib
+import re
 
 import pytest
 
 from keras_vae.config import TrainingConfig
 from keras_vae.data import DataConfig
+from keras_vae.data.splitting import plan_splits
 from keras_vae.errors import UserError
 from keras_vae.model_configs import (
     MODEL_CONFIGS,
@@ -17,6 +21,9 @@ from keras_vae.model_configs import (
 from keras_vae.networks.nvae import NVAEArchitecture
 from keras_vae.nvae_presets import PRESETS
 from keras_vae.training import ExperimentConfig
+
+_ROOT = pathlib.Path(__file__).resolve().parents[1]
+_DOCUMENT = (_ROOT / "docs" / "hierarchical.md").read_text()
 
 
 def test_defaults_are_those_of_their_model():
@@ -193,6 +200,62 @@ def test_published_presets_have_the_published_training():
         assert not (config.smooth_scale or config.residual_prior)
         assert not (config.depth_scaled_init or config.recompute)
     assert NVAEConfig.from_preset("ffhq256").regularization_initial == 1.0
+
+
+_IMAGES = {
+    "mnist": {"train": 60_000, "test": 10_000},
+    "cifar10": {"train": 50_000, "test": 10_000},
+}
+
+
+@pytest.mark.parametrize(
+    ("preset", "published"), [("mnist", 60_000), ("cifar10", 78_000)]
+)
+def test_documented_commands_have_nearly_the_published_steps(preset, published):
+    [(flags, steps, said)] = re.findall(
+        rf"^\| `{preset}` \|.*\| `(--dataset.*)` \| ([\d,]+) \(([\d,]+)\) \|$",
+        _DOCUMENT,
+        re.M,
+    )
+    values = dict(re.findall(r"--(\w+)=(\w+)", flags))
+    data = DataConfig(
+        values["dataset"], validation_size=int(values["validation_size"])
+    )
+    train = plan_splits(_IMAGES[preset], data)["train"][1]
+    batch_size = NVAEConfig.from_preset(preset).batch_size
+    found = len(train) // batch_size * int(values["epochs"])
+    assert found == int(steps.replace(",", ""))
+    assert int(said.replace(",", "")) == published
+    assert published * 0.99 < found <= published
+    # As many as with a single image for validation: less cannot be.
+    most = (sum(_IMAGES[preset].values()) - 10_000 - 1) // batch_size
+    assert len(train) // batch_size == most
+
+
+def test_documented_steps_of_the_default_validation():
+    """54,800 and 70,000 of 400 epochs."""
+    for preset, steps in (("mnist", 54_800), ("cifar10", 70_000)):
+        train = plan_splits(_IMAGES[preset], DataConfig(preset))["train"][1]
+        batch_size = NVAEConfig.from_preset(preset).batch_size
+        assert len(train) // batch_size * 400 == steps
+        assert f"{steps:,}" in _DOCUMENT
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_only_what_is_not_published_starts_at_the_mean_image(preset):
+    config = NVAEConfig.from_preset(preset)
+    published = ("mnist", "cifar10", "celeba64", "ffhq256")
+    assert config.output_mean_bias is (preset not in published)
+
+
+@pytest.mark.parametrize("name", MODEL_CONFIGS)
+def test_a_configuration_without_the_setting_started_at_the_mean_image(name):
+    """As all models did before there was a choice, whatever the preset."""
+    values = dataclasses.asdict(MODEL_CONFIGS[name](model=name))
+    if name == "nvae":
+        values = dataclasses.asdict(NVAEConfig.from_preset("mnist"))
+    del values["output_mean_bias"]
+    assert model_config_from_dict(values).output_mean_bias is True
 
 
 def test_default_preset_is_the_default():

@@ -118,7 +118,7 @@ def draw(tmp_path, monkeypatch):
     It returns name -> (width, height) of the pictures.
     """
 
-    def draw(model, config):
+    def draw(model, config, **options):
         experiment = ExperimentConfig(
             DataConfig("mnist_5k"), config, TrainingConfig()
         )
@@ -128,7 +128,7 @@ def draw(tmp_path, monkeypatch):
         levels = np.random.default_rng(0).integers(256, size=(12, *IMAGE))
         split = ArraySplit(levels.astype(np.uint8))
         dataset = ImageDataset("grey", IMAGE, None, {"test": split})
-        paths = pipeline.draw_pictures(tmp_path, dataset)
+        paths = pipeline.draw_pictures(tmp_path, dataset, **options)
         assert {path.parent for path in paths} == {tmp_path / "pictures"}
         sizes = {}
         for path in paths:
@@ -165,6 +165,39 @@ def test_pictures_of_nvae(draw):
     sizes = draw(make_nvae(), NVAEConfig())
     assert sizes["resampled_from_group.png"] == _grid(15, 3)
     assert sizes["samples_one_group_colder.png"] == _grid(8, 2)
+
+
+def test_pictures_show_what_they_are_asked_to(draw, tmp_path):
+    model = make_hierarchical("discretized_logistic_mixture")
+    names = ["samples", "samples_by_temperature", "resampled_from_group"]
+    pictures = {}
+    for pixels in ("mean", "draw"):
+        draw(model, HierarchicalConfig(), pixels=pixels)
+        pictures[pixels] = [
+            (tmp_path / "pictures" / f"{name}.png").read_bytes()
+            for name in names
+        ]
+    pairs = zip(pictures["mean"], pictures["draw"], strict=True)
+    assert [a == b for a, b in pairs] == [False, False, True]
+
+
+def test_run_hands_on_what_samples_show(images, tmp_path, monkeypatch):
+    seen = []
+
+    def record(*arguments, **options):
+        seen.append((*arguments, *options.values())[-1])
+        return []
+
+    result = TrainResult(None, {}, None)
+    monkeypatch.setattr(pipeline, "train", lambda *_, **__: result)
+    monkeypatch.setattr(pipeline, "draw_pictures", record)
+    monkeypatch.setattr(pipeline, "export", record)
+    folders = {"workdir": tmp_path / "run", "export_dir": tmp_path / "model"}
+    pipeline.run(_experiment(images), **folders, pixels="draw")
+    assert seen == ["draw", "draw"]
+    monkeypatch.setattr(pipeline, "train", pytest.fail)
+    with pytest.raises(UserError, match="Unknown pixels"):
+        pipeline.run(_experiment(images), **folders, pixels="median")
 
 
 def test_nothing_more_is_done_after_an_interruption(

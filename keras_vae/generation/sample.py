@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_vae import outputs, plotting, seeds
+from keras_vae.config import PIXELS, check_choice
 from keras_vae.errors import UserError
 from keras_vae.generation.labels import (
     Label,
@@ -22,7 +23,7 @@ from keras_vae.generation.source import (
     check_prior,
     load_model,
 )
-from keras_vae.models import NVAE, GenerativeModel
+from keras_vae.models import NVAE, GenerativeModel, pixel_seed
 
 __all__ = ["sample", "sample_batches"]
 
@@ -41,6 +42,7 @@ def sample(
     temperature: float | Sequence[float] = 1.0,
     label: Label | Sequence[int] | None = None,
     recalibrate_batch_norm: int = 0,
+    pixels: str = "mean",
 ) -> outputs.Written:
     """Draws new images from the model of a run.
 
@@ -61,6 +63,8 @@ def sample(
             in turn, all of them unless it is given.
         recalibrate_batch_norm: Passes by which NVAE's batch normalisation is
             fitted to samples at this temperature first; 0 leaves it alone.
+        pixels: What an image shows of p(x|z): `mean`, or `draw`, a draw that
+            is made from the image's seed too.
 
     Returns:
         What was written.
@@ -73,6 +77,7 @@ def sample(
     if not path.suffix:
         outputs.check_free_folder(path)
     _check_counts(num_images, seed, recalibrate_batch_norm)
+    check_choice("pixels", pixels, PIXELS)
     trained = load_model(workdir)
     model = trained.model
     check_prior(model)
@@ -82,7 +87,9 @@ def sample(
     if classes is not None:
         labels = np.resize(np.array(classes, np.int32), num_images)
     with _recalibrated(model, recalibrate_batch_norm, scales, seed):
-        batches = sample_batches(model, num_images, seed, scales, labels)
+        batches = sample_batches(
+            model, num_images, seed, scales, labels, pixels
+        )
         if not path.suffix:
             names = _file_names(num_images, labels, model.class_names)
             outputs.write_folder(
@@ -110,6 +117,7 @@ def sample_batches(
     seed: int,
     temperature: Sequence[float] = (1.0,),
     labels: np.ndarray | None = None,
+    pixels: str = "mean",
 ) -> Iterator[np.ndarray]:
     """Yields samples in batches, float32 `[batch, H, W, C]` in [0, 1].
 
@@ -120,6 +128,7 @@ def sample_batches(
         temperature: One number, or one for each latent group.
         labels: Class of each image, int32 `[num_images]`, of a conditional
             model.
+        pixels: As for `sample`.
     """
 
     @tf.function(autograph=False, reduce_retracing=True)
@@ -128,7 +137,9 @@ def sample_batches(
         scale: Any = list(temperature)
         if len(temperature) == 1:
             scale = tf.fill([tf.shape(seed)[0]], temperature[0])
-        return model.generate(noise, scale, **condition)
+        return model.generate(
+            noise, scale, pixel_seed(pixels, seed), **condition
+        )
 
     for start in range(0, num_images, _BATCH_SIZE):
         end = min(start + _BATCH_SIZE, num_images)

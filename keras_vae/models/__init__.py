@@ -13,6 +13,7 @@ from keras_vae.models.latent_statistics import (
     latent_statistics,
 )
 from keras_vae.models.nvae import NVAE
+from keras_vae.models.pixels import image_of, pixel_seed
 from keras_vae.models.traversal import resampled, traverse
 from keras_vae.models.vae import VAE
 
@@ -24,7 +25,9 @@ __all__ = [
     "HierarchicalVAE",
     "LatentStatistics",
     "build_model",
+    "image_of",
     "latent_statistics",
+    "pixel_seed",
     "resampled",
     "resolve_classes",
     "resolve_likelihood",

@@ -197,12 +197,19 @@ class GenerativeModel(keras.Model):
         """Returns mean and standard deviation of q(z|x), `[batch, D]` each."""
         raise NotImplementedError
 
-    def generate(self, noise: tf.Tensor, temperature: tf.Tensor) -> tf.Tensor:
+    def generate(
+        self,
+        noise: tf.Tensor,
+        temperature: tf.Tensor,
+        pixel_seed: tf.Tensor | None = None,
+    ) -> tf.Tensor:
         """Returns p(x|z)'s mean for a draw from the prior made of noise.
 
         Args:
             noise: Standard normal, `[batch, D]`.
             temperature: Multiplies the prior's standard deviation, `[batch]`.
+            pixel_seed: int32 `[batch, 2]`: draws from p(x|z) instead of its
+                mean, each from its row's seed. They are at temperature 1.
         """
         raise NotImplementedError
 

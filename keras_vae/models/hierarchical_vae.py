@@ -9,6 +9,7 @@ from tensorflow_probability import distributions as tfd
 
 from keras_vae import seeds
 from keras_vae.models.generative_model import GenerativeModel
+from keras_vae.models.pixels import image_of, pixel_seed
 from keras_vae.networks.hierarchy import LocScale, TopDownDecoder
 from keras_vae.objectives import ELBO, Inference, LatentGroup
 
@@ -177,9 +178,13 @@ class HierarchicalVAE(GenerativeModel):
         return self.decoder(z, training=False).mean()
 
     def sample(
-        self, shape: Any, seed: Any = None, temperature: Any = 1.0
+        self,
+        shape: Any,
+        seed: Any = None,
+        temperature: Any = 1.0,
+        pixels: str = "mean",
     ) -> tf.Tensor:
-        """Draws z from the prior, top down, and returns p(x|z)'s mean.
+        """Draws z from the prior, top down, and returns an image of p(x|z).
 
         Args:
             shape: `[num_images]`.
@@ -188,20 +193,33 @@ class HierarchicalVAE(GenerativeModel):
                 do; `keras.utils.set_random_seed` makes them repeatable.
             temperature: Multiplies the priors' standard deviations: one number,
                 or one for each group, the top group first.
+            pixels: `mean` returns the mean of p(x|z), `draw` a draw from it.
 
         Returns:
             Images `[num_images, height, width, channels]`.
         """
-        noise = self.draw_noise(shape[0], seeds.any_seed(seed))
-        return self._generate(noise, temperature, training=False)
-
-    def generate(self, noise: tf.Tensor, temperature: tf.Tensor) -> tf.Tensor:
+        seed = seeds.any_seed(seed)
+        noise = self.draw_noise(shape[0], seed)
         return self._generate(
-            self.decoder.split(noise), temperature, training=False
+            noise, temperature, False, pixel_seed(pixels, seed)
+        )
+
+    def generate(
+        self,
+        noise: tf.Tensor,
+        temperature: tf.Tensor,
+        pixel_seed: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        return self._generate(
+            self.decoder.split(noise), temperature, False, pixel_seed
         )
 
     def _generate(
-        self, noise: list[tf.Tensor], temperature: Any, training: bool
+        self,
+        noise: list[tf.Tensor],
+        temperature: Any,
+        training: bool,
+        pixel_seed: tf.Tensor | None = None,
     ) -> tf.Tensor:
         scales = _per_group(temperature, self.group_shapes)
 
@@ -210,7 +228,7 @@ class HierarchicalVAE(GenerativeModel):
             return loc + scales[index] * scale * noise[index]
 
         params = self.decoder.descend(tf.shape(noise[0])[0], choose, training)
-        return self.decoder.likelihood(params).mean()
+        return image_of(self.decoder.likelihood(params), pixel_seed)
 
     def resample(
         self,

@@ -17,6 +17,7 @@ from keras_vae.networks.nvae import (
     batch_norm_scale_penalty,
     collect,
 )
+from keras_vae.objectives import LAST_STEP
 
 __all__ = ["NVAE"]
 
@@ -41,7 +42,8 @@ class NVAE(HierarchicalVAE):
             the regularizers off.
         initial_regularization_weight: Where lambda starts. It goes on a
             logarithmic scale to `regularization_weight` while the weight of
-            the KL goes from 0 to 1. Constant unless given.
+            the KL goes from 0 to its last value, whatever that is, and is
+            there from the start where that value is 0. Constant unless given.
 
     Raises:
         ValueError: If a weight is negative, or lambda starts or ends at 0 where
@@ -84,10 +86,17 @@ class NVAE(HierarchicalVAE):
         if self.initial_regularization_weight is None:
             return last
         first = tf.constant(self.initial_regularization_weight, tf.float32)
-        beta = self.objective.kl_weight(step)
+        share = self._warmup_done(step)
         return tf.exp(
-            (1 - beta) * tf.math.log(first) + beta * tf.math.log(last)
+            (1 - share) * tf.math.log(first) + share * tf.math.log(last)
         )
+
+    def _warmup_done(self, step: tf.Tensor) -> tf.Tensor:
+        """Returns the weight of the KL as a share of its last, in [0, 1]."""
+        weight = self.objective.kl_weight(step)
+        last = self.objective.kl_weight(tf.constant(LAST_STEP, tf.int64))
+        share = tf.where(last > 0, tf.math.divide_no_nan(weight, last), 1.0)
+        return tf.clip_by_value(share, 0.0, 1.0)
 
     def regularization(self, step: tf.Tensor) -> Any:
         other = super().regularization(step)

@@ -9,6 +9,7 @@ from tensorflow_probability import distributions as tfd
 
 from keras_vae import seeds
 from keras_vae.models.generative_model import GenerativeModel
+from keras_vae.models.pixels import image_of, pixel_seed
 from keras_vae.objectives import ELBO, Inference, LatentGroup
 
 __all__ = ["VAE"]
@@ -167,9 +168,13 @@ class VAE(GenerativeModel):
         self,
         noise: tf.Tensor,
         temperature: tf.Tensor,
+        pixel_seed: tf.Tensor | None = None,
         label: tf.Tensor | None = None,
     ) -> tf.Tensor:
-        return self.decode(temperature[:, tf.newaxis] * noise, label)
+        z = temperature[:, tf.newaxis] * noise
+        return image_of(
+            self.decoder(z, training=False, **_given(label)), pixel_seed
+        )
 
     def reconstruct(
         self,
@@ -194,8 +199,9 @@ class VAE(GenerativeModel):
         seed: Any = None,
         temperature: float = 1.0,
         label: tf.Tensor | None = None,
+        pixels: str = "mean",
     ) -> tf.Tensor:
-        """Draws z from the prior and returns the likelihood's mean.
+        """Draws z from the prior and returns an image of p(x|z).
 
         Args:
             shape: `[num_images]`.
@@ -204,12 +210,17 @@ class VAE(GenerativeModel):
                 do; `keras.utils.set_random_seed` makes them repeatable.
             temperature: Multiplies the prior's standard deviation.
             label: Their classes, int32 `[num_images]`.
+            pixels: `mean` returns the mean of p(x|z), `draw` a draw from it.
 
         Returns:
             Images `[num_images, height, width, channels]`.
         """
-        z = self.prior.sample(shape, seed=seeds.any_seed(seed))
-        return self.decode(temperature * z, label)
+        seed = seeds.any_seed(seed)
+        z = self.prior.sample(shape, seed=seed)
+        likelihood = self.decoder(
+            temperature * z, training=False, **_given(label)
+        )
+        return image_of(likelihood, pixel_seed(pixels, seed))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "class_names": self.class_names}

@@ -8,7 +8,7 @@ from keras_vae.objectives.objective import (
     SquaredError,
 )
 from keras_vae.objectives.schedules import (
-    EpochCosine,
+    LAST_STEP,
     KLWarmup,
     LinearWarmup,
     OneStep,
@@ -17,7 +17,7 @@ from keras_vae.objectives.schedules import (
 
 __all__ = [
     "ELBO",
-    "EpochCosine",
+    "LAST_STEP",
     "ImportanceWeighted",
     "Inference",
     "KLWarmup",

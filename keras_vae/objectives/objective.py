@@ -9,12 +9,11 @@ import tensorflow as tf
 from keras_vae.config import is_whole
 from keras_vae.objectives.balancing import balancing_weights, group_scales
 from keras_vae.objectives.inference import Inference
+from keras_vae.objectives.schedules import LAST_STEP
 
 __all__ = ["ELBO", "ImportanceWeighted", "SquaredError"]
 
 _SCHEDULE = keras.optimizers.schedules.LearningRateSchedule
-# Beyond the end of any run, also of one whose length is not known yet.
-_LAST_STEP = 2**62
 
 
 def _weight(value: Any, step: tf.Tensor) -> tf.Tensor:
@@ -97,7 +96,7 @@ class ELBO:
             scales = group_scales(
                 [group.posterior.event_shape for group in inference.groups]
             )
-            warming = beta < self.kl_weight(tf.constant(_LAST_STEP, tf.int64))
+            warming = beta < self.kl_weight(tf.constant(LAST_STEP, tf.int64))
             gamma = tf.where(warming, balancing_weights(means, scales), 1.0)
             weights = tf.unstack(gamma)
         if self.free_bits:

@@ -12,12 +12,15 @@ import keras
 import tensorflow as tf
 
 __all__ = [
-    "EpochCosine",
+    "LAST_STEP",
     "KLWarmup",
     "LinearWarmup",
     "OneStep",
     "WarmupCosine",
 ]
+
+# Beyond the end of any run, also of one whose length is not known yet.
+LAST_STEP = 2**62
 
 
 def _progress(step: tf.Tensor, total_steps: Any) -> tf.Tensor:
@@ -145,6 +148,12 @@ class OneStep(keras.optimizers.schedules.LearningRateSchedule):
 class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
     """Linear rise from 0 to `peak`, then a half cosine to the final value.
 
+    With w the share of the run that the rise takes and r the final value as a
+    share of `peak`, it is at step t of T, with p = t / T,
+
+        peak p / w                                             p < w
+        peak (r + (1 - r) (1 + cos(pi (p - w) / (1 - w))) / 2)  from then on
+
     Args:
         peak: The highest learning rate.
         warmup_fraction: Share of the run that the rise takes, in [0, 1).
@@ -260,77 +269,4 @@ class KLWarmup(keras.optimizers.schedules.LearningRateSchedule):
             "total_steps": _as_int(self.total_steps),
             "delay": self.delay,
             "floor": self.floor,
-        }
-
-
-@keras.saving.register_keras_serializable(package="keras_vae")
-class EpochCosine(keras.optimizers.schedules.LearningRateSchedule):
-    """NVAE's learning rate: a rise by steps, then a half cosine by epochs.
-
-    In the first `warmup_epochs` it rises from 0 to `peak` with each step; in
-    epoch e after them it is `final + (peak - final) (1 + cos(pi (e - w) /
-    (E - w - 1))) / 2`, which is the final value in the last epoch, E - 1. An
-    epoch is the E-th part of the run, whatever the length of the run.
-
-    Args:
-        peak: The highest learning rate.
-        warmup_epochs: Epochs w of the rise, at least 0 and below `epochs`.
-        final_fraction: Value in the last epoch, as a share of `peak`.
-        epochs: Epochs E of the run.
-        total_steps: Length of the run in steps, a number or a `tf.Variable`.
-
-    Raises:
-        ValueError: If an argument is not as said above.
-
-    References:
-        Vahdat and Kautz (2020), NVAE, appendix A.
-    """
-
-    def __init__(
-        self,
-        peak: float,
-        warmup_epochs: int,
-        final_fraction: float,
-        epochs: int,
-        total_steps: int | tf.Variable,
-    ):
-        _check("epochs", epochs, epochs >= 1, "at least 1")
-        _check(
-            "warmup_epochs",
-            warmup_epochs,
-            0 <= warmup_epochs < epochs,
-            "at least 0 and below `epochs`",
-        )
-        _check_length(total_steps)
-        super().__init__()
-        self.peak = peak
-        self.warmup_epochs = warmup_epochs
-        self.final_fraction = final_fraction
-        self.epochs = epochs
-        self.total_steps = total_steps
-
-    def __call__(self, step: tf.Tensor) -> tf.Tensor:
-        """Returns the learning rate at `step`, a float32 scalar."""
-        total = tf.cast(self.total_steps, tf.int64)
-        # Integers: a step of float32 may fall short of the epoch it begins.
-        done = tf.minimum(tf.cast(step, tf.int64), total) * self.epochs
-        epoch = tf.minimum(done // total, self.epochs - 1)
-        fallen = tf.maximum(epoch - self.warmup_epochs, 0)
-        length = max(self.epochs - self.warmup_epochs - 1, 1)
-        angle = math.pi * tf.cast(fallen, tf.float32) / length
-        cosine = 0.5 * (1.0 + tf.cos(angle))
-        fall = self.final_fraction + (1.0 - self.final_fraction) * cosine
-        if self.warmup_epochs == 0:
-            return self.peak * fall
-        passed = tf.cast(done, tf.float32) / tf.cast(total, tf.float32)
-        rise = tf.minimum(passed / self.warmup_epochs, 1.0)
-        return self.peak * rise * fall
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            "peak": self.peak,
-            "warmup_epochs": self.warmup_epochs,
-            "final_fraction": self.final_fraction,
-            "epochs": self.epochs,
-            "total_steps": _as_int(self.total_steps),
         }

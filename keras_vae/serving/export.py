@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from keras_vae.config import PIXELS, check_choice
 from keras_vae.models import GenerativeModel
 from keras_vae.serving.metadata import METADATA, describe, read_signatures
 from keras_vae.serving.signatures import make_endpoints
@@ -26,6 +27,7 @@ def export(
     export_dir: str | os.PathLike[str],
     *,
     keep_versions: int | None = None,
+    pixels: str = "mean",
 ) -> pathlib.Path:
     """Exports the model of a run as the next version in `export_dir`.
 
@@ -34,6 +36,8 @@ def export(
         export_dir: The model's folder; TF Serving's `base_path`.
         keep_versions: How many of the newest versions stay, the new one
             among them; None for all.
+        pixels: What the signature `sample` answers: the `mean` of p(x|z), or
+            a `draw` from it.
 
     Returns:
         The version folder, `<export_dir>/<version>`.
@@ -42,10 +46,15 @@ def export(
         UserError: If the run is not trained, or the folder cannot be written.
     """
     check_keep_versions(keep_versions)
+    check_choice("pixels", pixels, PIXELS)
     check_writable(export_dir)
     model, experiment = load_trained(workdir)
     return export_model(
-        model, experiment, export_dir, keep_versions=keep_versions
+        model,
+        experiment,
+        export_dir,
+        keep_versions=keep_versions,
+        pixels=pixels,
     )
 
 
@@ -55,6 +64,7 @@ def export_model(
     export_dir: str | os.PathLike[str],
     *,
     keep_versions: int | None = None,
+    pixels: str = "mean",
 ) -> pathlib.Path:
     """Writes a model with its signatures as the next version.
 
@@ -67,11 +77,15 @@ def export_model(
         experiment: What it was trained on, for the metadata.
         export_dir: As for `export`.
         keep_versions: As for `export`.
+        pixels: As for `export`.
 
     Raises:
         UserError: If the folder cannot be written.
     """
+    check_choice("pixels", pixels, PIXELS)
     resolved = resolve_data(experiment.data, experiment.model)
+    if model.group_shapes:
+        resolved["pixels"] = pixels
 
     def write(folder: pathlib.Path) -> None:
         signatures = _write(model, resolved, experiment.data.num_bits, folder)

@@ -30,14 +30,15 @@ def describe(
     Args:
         model: The model.
         experiment: What it was trained on and how.
-        resolved: What `auto` stands for in it.
+        resolved: What `auto` stands for in it, and `pixels`.
         signatures: What `read_signatures` returned.
 
     Returns:
         `image_shape` (height, width, channels) and `image_range`;
         `latent_dim`, and in `latent_layout` where each group lies in a flat
         latent vector; how images are prepared (`binarization`,
-        `dequantization`, `num_bits`); the classes of a conditional model; the
+        `dequantization`, `num_bits`); what `sample` answers (`pixels`: the
+        `mean` of p(x|z), or a `draw`); the classes of a conditional model; the
         signatures; the whole experiment; versions of what wrote it.
     """
     return {

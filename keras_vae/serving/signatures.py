@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from keras_vae import seeds
 from keras_vae.data import MAX_BITS, to_unit_interval
-from keras_vae.models import GenerativeModel
+from keras_vae.models import GenerativeModel, pixel_seed
 
 __all__ = ["Endpoint", "make_endpoints"]
 
@@ -24,7 +24,9 @@ def make_endpoints(
 
     Args:
         model: The model, in float32.
-        resolved: How its images were prepared, from `resolve_data`.
+        resolved: How its images were prepared, from `resolve_data`, and in
+            `pixels` what `sample` answers: the `mean` of p(x|z), unless given,
+            or a `draw` from it.
         num_bits: Bits of their levels.
 
     Returns:
@@ -52,7 +54,8 @@ def make_endpoints(
     seed = tf.TensorSpec([None, 2], tf.int32, name="seed")
     temperature = tf.TensorSpec([None], tf.float32, name="temperature")
     endpoints["encode"] = (_encode(model), [image, *label])
-    endpoints["sample"] = (_sample(model), [seed, temperature, *label])
+    sample = _sample(model, resolved.get("pixels", "mean"))
+    endpoints["sample"] = (sample, [seed, temperature, *label])
     score = _score(model, resolved, num_bits)
     endpoints["score"] = (score, [image, seed, *label])
     return endpoints
@@ -92,14 +95,19 @@ def _decode(model: GenerativeModel) -> Callable[..., dict[str, tf.Tensor]]:
     return decode
 
 
-def _sample(model: GenerativeModel) -> Callable[..., dict[str, tf.Tensor]]:
+def _sample(
+    model: GenerativeModel, pixels: str
+) -> Callable[..., dict[str, tf.Tensor]]:
     def sample(
         seed: tf.Tensor,
         temperature: tf.Tensor,
         label: tf.Tensor | None = None,
     ) -> dict[str, tf.Tensor]:
         noise = seeds.row_normal(seed, model.latent_dim)
-        return {"image": model.generate(noise, temperature, **_given(label))}
+        image = model.generate(
+            noise, temperature, pixel_seed(pixels, seed), **_given(label)
+        )
+        return {"image": image}
 
     return sample
 

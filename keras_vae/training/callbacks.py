@@ -210,13 +210,17 @@ class Checkpoints(keras.callbacks.Callback):
 class EarlyStopping(keras.callbacks.Callback):
     """Keeps the best run so far, and stops when it gets no better.
 
+    Better is a lower `val_loss`, the objective that is trained, whatever it
+    is: late in a run with importance-weighted draws, or with a beta that is
+    not 1, the ELBO may fall where the model does what it is asked.
+
     An epoch that a signal cut off does not count: it is counted when the
     resumed run has finished it.
 
     Args:
         state: The run.
-        folder: Where the checkpoint of the best validation loss goes.
-        patience: Epochs without a better validation loss.
+        folder: Where the checkpoint of the lowest `val_loss` goes.
+        patience: Epochs without a lower `val_loss`.
         interruption: Knows of signals.
     """
 

@@ -114,10 +114,17 @@ class Muon(Adam):
         W <- W - 0.2 learning_rate sqrt(max(m, n)) U V^T
 
     with U V^T approximated by five Newton-Schulz iterations: all directions of
-    the kernel learn, not the strongest alone. The factor makes the step as
-    long as Adam's, so that both share a learning rate. A matrix whose shorter
-    side is above `block_size` is cut across it, and each block has its own U
-    and V: much cheaper, and the step is as long.
+    the kernel learn, not the strongest alone. With U V^T itself the root mean
+    square of an entry of the step would be 0.2 learning rates, as of Adam's
+    steps. The iterations give singular values of 0.68 to 1.14 in place of 1,
+    whose root mean square, and so the share of that length, is about 0.9 where
+    those of N spread, as over two powers of ten.
+
+    A matrix whose shorter side is above `block_size` is cut across it, and
+    each block has its own U and V, which is much cheaper. The singular values
+    of a long block lie nearer to each other, where the iterations may give
+    less: of white noise `[256, 784]` in blocks of 64 the share is 0.77, and as
+    a whole 0.96. The default learning rates were chosen with it as it is.
 
     With `block_size=0`, `keras.optimizers.Muon` takes the same steps, but
     leaves the kernels of convolutions to Adam.

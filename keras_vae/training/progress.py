@@ -26,6 +26,8 @@ def duration(seconds: float) -> str:
 class Progress(keras.callbacks.Callback):
     """Prints a line an epoch; on a terminal also a bar that moves.
 
+    `val_loss` is there beside the ELBO: it is what `patience` looks at.
+
     Args:
         state: The run.
         steps_per_epoch: Steps of one pass through the training images.
@@ -87,7 +89,7 @@ class Progress(keras.callbacks.Callback):
         parts += [f"{k} {float(logs[k]):.2f}" for k in _SHOWN if k in logs]
         parts += [
             f"val_{k} {float(logs['val_' + k]):.2f}"
-            for k in ("elbo", "squared_error")
+            for k in ("elbo", "squared_error", "loss")
             if f"val_{k}" in logs
         ]
         parts.append(self.unit.replace(" per ", "/"))

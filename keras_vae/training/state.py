@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from keras_vae.config import ModelConfig
 from keras_vae.models import GenerativeModel, build_model
-from keras_vae.objectives import EpochCosine, WarmupCosine
+from keras_vae.objectives import WarmupCosine
 from keras_vae.training.average_statistics import AverageStatistics
 from keras_vae.training.optimizer import Adam, Adamax, LossScale, Muon
 
@@ -98,7 +98,6 @@ def make_state(
     total_steps: int | None,
     seed: int,
     precision: str,
-    num_epochs: int = 1,
     num_bits: int = 8,
     dequantization: str = "none",
     class_names: Sequence[str] = (),
@@ -112,7 +111,6 @@ def make_state(
         total_steps: Length of the run, or None where only the clock knows.
         seed: Base of initial weights and noise.
         precision: Keras dtype policy of the networks.
-        num_epochs: Epochs of the run, where `total_steps` is known.
         num_bits: As in `build_model`.
         dequantization: As in `build_model`.
         class_names: As in `build_model`.
@@ -129,7 +127,12 @@ def make_state(
         dequantization=dequantization,
         class_names=class_names,
     )
-    rate = _learning_rate(config, total, num_epochs if total_steps else None)
+    rate = WarmupCosine(
+        config.learning_rate,
+        config.learning_rate_warmup,
+        config.learning_rate_final,
+        total,
+    )
     optimizer = _optimizer(config, rate)
     if precision == "mixed_float16":
         optimizer = LossScale(optimizer)
@@ -145,24 +148,6 @@ def make_state(
         best_loss=_counter(math.inf, tf.float64),
         epochs_waited=_counter(0, tf.int64),
         average_statistics=statistics,
-    )
-
-
-def _learning_rate(
-    config: ModelConfig, total_steps: tf.Variable, num_epochs: int | None
-) -> Any:
-    """Returns the schedule; NVAE's goes by epochs where they are known."""
-    warmup = config.learning_rate_warmup
-    if config.model == "nvae" and num_epochs is not None:
-        return EpochCosine(
-            config.learning_rate,
-            round(warmup * num_epochs),
-            config.learning_rate_final,
-            num_epochs,
-            total_steps,
-        )
-    return WarmupCosine(
-        config.learning_rate, warmup, config.learning_rate_final, total_steps
     )
 
 

@@ -1,8 +1,10 @@
 """Where the model is trained: strategies, and what the devices can do."""
 
 import functools
+import json
 import os
 import pathlib
+from typing import Any
 
 import tensorflow as tf
 
@@ -40,7 +42,12 @@ def make_strategy(distribution: str = "auto") -> tf.distribute.Strategy:
             the same, but feeds data through an iterator over devices, which
             cost a fifth of the speed of a dense model); `auto` is `mirrored`
             where there are several GPUs, else `one_device`.
+
+    Raises:
+        UserError: If `TF_CONFIG` describes several processes: each of them
+            would train the whole run.
     """
+    _check_alone()
     devices = tf.config.list_logical_devices("GPU")
     several_gpus = len(devices) > 1
     devices = devices or tf.config.list_logical_devices("CPU")
@@ -48,6 +55,46 @@ def make_strategy(distribution: str = "auto") -> tf.distribute.Strategy:
     if distribution == "mirrored" or (distribution == "auto" and several_gpus):
         return _mirrored(tuple(names))
     return tf.distribute.get_strategy()
+
+
+def _check_alone() -> None:
+    """Raises UserError if `TF_CONFIG` has more tasks than this process."""
+    text = os.environ.get("TF_CONFIG", "")
+    if not text.strip():
+        return
+    try:
+        tasks = _tasks(json.loads(text))
+    except (AttributeError, TypeError, ValueError) as error:
+        raise UserError(
+            "TF_CONFIG must be JSON such as "
+            '{"cluster": {"worker": ["localhost:2222"]}, '
+            '"task": {"type": "worker", "index": 0}}: mend it, or unset it. '
+            f"Received: TF_CONFIG={text} ({error})"
+        ) from error
+    if len(tasks) > 1:
+        raise UserError(
+            "TF_CONFIG describes several processes, and each of them would "
+            "train the whole run: unset it and start one process, which uses "
+            "all accelerators of its machine with --distribution=mirrored. "
+            f"Received: TF_CONFIG={text}"
+        )
+
+
+def _tasks(config: dict[str, Any]) -> set[tuple[str, int]]:
+    """Returns the tasks of a cluster, and this process where it is one more.
+
+    As an evaluator is, which no cluster lists.
+    """
+    cluster = tf.train.ClusterSpec(config.get("cluster", {}))
+    tasks = {
+        (job, index)
+        for job in cluster.jobs
+        for index in cluster.task_indices(job)
+    }
+    task = config.get("task", {})
+    if tasks and "type" in task:
+        tasks.add((task["type"], int(task.get("index", 0))))
+    return tasks
 
 
 def check_batch_size(strategy: tf.distribute.Strategy, batch_size: int) -> None:

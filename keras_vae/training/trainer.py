@@ -160,7 +160,7 @@ def train(
         length.keep_checkpoints,
         length.checkpoint_seconds,
     )
-    if not checkpoints.restore():
+    if not checkpoints.restore() and config.output_mean_bias:
         mean = _mean_image(dataset.splits["train"], experiment.data.num_bits)
         state.model.decoder.set_output_mean(mean)
     run = Run(experiment, resolved, dataset, state, folder, epoch)
@@ -186,7 +186,7 @@ def load_trained(
 ) -> tuple[GenerativeModel, ExperimentConfig]:
     """Returns the model of a run, in float32, with its averaged weights.
 
-    With `patience` they are those of the best validation loss, else the last.
+    With `patience` they are those of the lowest `val_loss`, else the last.
 
     Raises:
         UserError: If the folder holds no run, no checkpoint yet, or one of
@@ -246,7 +246,6 @@ def _compiled_state(
         total_steps=None if timed else epoch * length.epochs,
         seed=length.seed,
         precision=precision,
-        num_epochs=length.epochs,
         num_bits=experiment.data.num_bits,
         dequantization=resolved["dequantization"],
         class_names=resolve_classes(experiment.model, dataset.class_names),

@@ -43,6 +43,7 @@ def test_export_adds_a_version_of_the_same_model(
     [
         ([], "--workdir"),
         (["--workdir=run", "--keep_versions=0"], "keep_versions must be"),
+        (["--workdir=run", "--pixels=median"], "Unknown pixels"),
         (["--serving_files=deploy"], "No export of this package found"),
     ],
 )

@@ -13,7 +13,7 @@ from keras_vae.generation import sample
 from keras_vae.generation.source import TrainedModel
 from keras_vae.model_configs import HierarchicalConfig
 from keras_vae.networks.nvae import collect
-from keras_vae.serving import ExportedModel
+from keras_vae.serving import ExportedModel, make_endpoints
 from keras_vae.training import ExperimentConfig
 from tests.models.cases import make_hierarchical, make_nvae
 
@@ -90,6 +90,21 @@ def test_each_group_of_a_hierarchy_may_have_its_temperature(draw, tmp_path):
     with pytest.raises(UserError, match=r"at least 0\. Received: .*-1"):
         draw(model, temperature=-1.0)
     assert [p.name for p in tmp_path.iterdir()] == ["samples.npz"]
+
+
+def test_draws_of_pixels_are_those_that_an_export_serves(draw):
+    model = make_hierarchical("discretized_logistic_mixture")
+    drawn = draw(model, temperature=0.5, pixels="draw")
+    resolved = {"binarization": "none", "dequantization": "none"}
+    function, _ = make_endpoints(model, {**resolved, "pixels": "draw"})[
+        "sample"
+    ]
+    rows = tf.constant([[7, 0], [7, 1], [7, 2]])
+    served = function(rows, tf.fill([3], 0.5))["image"]
+    np.testing.assert_allclose(drawn, served, atol=1e-6)
+    assert np.abs(drawn - draw(model, temperature=0.5)).max() > 0.05
+    with pytest.raises(UserError, match=r"Unknown pixels.*pixels=median"):
+        draw(model, pixels="median")
 
 
 def test_samples_of_nvae_with_recalibrated_batch_norm(draw):

@@ -12,6 +12,7 @@ from keras_vae.networks.nvae import collect
 from keras_vae.objectives import (
     ELBO,
     ImportanceWeighted,
+    KLWarmup,
     LinearWarmup,
     OneStep,
 )
@@ -168,16 +169,44 @@ def test_without_a_weight_nothing_is_added():
     assert model.regularization(tf.constant(0)) == 0
 
 
-def test_weight_of_the_regularizers_falls_with_the_warmup():
-    beta = LinearWarmup(0.0, 1.0, 0.5, total_steps=100)
+_LAST_BETAS = [1e-3, 0.5, 1.0, 4.0]
+
+
+@pytest.mark.parametrize(
+    ("objective", "expected"),
+    [
+        # A warm-up, at 0, 25, 50 and 80 steps of 100, whatever it ends at.
+        *(
+            (ELBO(LinearWarmup(0.0, beta, 0.5, 100)), [1.0, 0.1, 0.01, 0.01])
+            for beta in _LAST_BETAS
+        ),
+        *(
+            (ELBO(KLWarmup(beta, 0.5, 100, 0.0, 0.0)), [1.0, 0.1, 0.01, 0.01])
+            for beta in _LAST_BETAS
+        ),
+        (
+            ImportanceWeighted(5, ELBO(LinearWarmup(0.0, 2.0, 0.5, 100))),
+            [1.0, 0.1, 0.01, 0.01],
+        ),
+        # It begins at half of the last value.
+        (ELBO(LinearWarmup(1.0, 2.0, 0.5, 100)), [0.1, 10**-1.5, 0.01, 0.01]),
+        # Never below the last value, or without any: there is no warm-up.
+        *((ELBO(beta), [0.01] * 4) for beta in (0.0, *_LAST_BETAS)),
+        (ELBO(LinearWarmup(3.0, 1.0, 0.5, 100)), [0.01] * 4),
+        (ELBO(KLWarmup(0.0, 0.5, 100)), [0.01] * 4),
+    ],
+)
+def test_weight_of_the_regularizers_falls_with_the_warmup(objective, expected):
     model = make_model(
-        objective=ELBO(beta),
+        objective=objective,
         regularization_weight=0.01,
         initial_regularization_weight=1.0,
     )
-    for step, expected in ((0, 1.0), (25, 0.1), (50, 0.01), (80, 0.01)):
-        weight = model.regularization_weight_at(tf.constant(step))
-        np.testing.assert_allclose(weight, expected, rtol=1e-5)
+    found = [
+        float(model.regularization_weight_at(tf.constant(step, tf.int64)))
+        for step in (0, 25, 50, 80)
+    ]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize(

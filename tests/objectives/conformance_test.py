@@ -22,7 +22,6 @@ CASES = {
         objectives.OneStep(1, 3, 0.5, 10)
     ),
     "one_step": objectives.OneStep(1.0, 3.0, 0.5, 10),
-    "epoch_cosine": objectives.EpochCosine(0.1, 1, 0.3, 5, 10),
     "kl_warmup": objectives.KLWarmup(2.0, 0.5, 10, 0.1, 0.01),
     "squared_error": objectives.SquaredError(),
     "linear_warmup": SCHEDULE,

@@ -123,6 +123,10 @@ def test_bad_weights_are_named(name, value):
         ),
         ([(16, 16, 20)] * 30, [1] * 30),
         ([(3,), (3,)], [1, 1]),
+        # Channels are no positions, of a vector as of a map.
+        ([(32,), (4, 4, 8)], [1, 16]),
+        ([(32,), (16,), (16,), (4, 4, 1), (4, 4, 1)], [2, 1, 1, 16, 16]),
+        ([(2, 2, 3), (4, 4, 20)], [1, 4]),
     ],
 )
 def test_group_scales(shapes, expected):

@@ -137,10 +137,26 @@ def test_metadata_says_what_the_model_is(model, tmp_path, monkeypatch):
     assert metadata["binarization"] == "dynamic"
     assert metadata["dequantization"] == "none"
     assert metadata["likelihood"] == "bernoulli"
+    assert metadata["pixels"] == "mean"
     assert metadata["package"].startswith("keras_vae ")
     # The whole experiment can be had back from it.
     again = ExperimentConfig.from_dict(metadata["experiment"])
     assert again == _EXPERIMENT
+
+
+def test_metadata_says_what_samples_are(model, tmp_path, monkeypatch):
+    written = []
+
+    def write(model, resolved, num_bits, folder):
+        written.append(resolved["pixels"])
+        return _fake_write(model, resolved, num_bits, folder)
+
+    monkeypatch.setattr(exporting, "_write", write)
+    path = export_model(model, _EXPERIMENT, tmp_path, pixels="draw")
+    metadata = json.loads((path / "assets.extra/metadata.json").read_text())
+    assert [metadata["pixels"]] == written == ["draw"]
+    with pytest.raises(UserError, match="Unknown pixels"):
+        export_model(model, _EXPERIMENT, tmp_path, pixels="median")
 
 
 def test_metadata_has_the_signatures_that_a_server_sees(model, tmp_path):

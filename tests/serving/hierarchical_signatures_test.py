@@ -217,5 +217,27 @@ def test_export_answers_as_the_model(hierarchy, tmp_path):
         exported("decode", z=np.zeros([2, 26], np.float32))
 
 
+def test_exported_draws_are_functions_of_their_own_rows(tmp_path):
+    config = HierarchicalConfig(likelihood=_LEVELS["likelihood"])
+    experiment = ExperimentConfig(
+        DataConfig("mnist_5k"), config, TrainingConfig()
+    )
+    model = make_hierarchical(_LEVELS["likelihood"])
+    export_model(model, experiment, tmp_path, pixels="draw")
+    exported = ExportedModel(tmp_path)
+    assert exported.metadata["pixels"] == "draw"
+    rows = _seeds(5).numpy()
+    ones = np.ones([5], np.float32)
+    whole = exported("sample", seed=rows, temperature=ones)["image"]
+    noise = seeds.row_normal(rows, model.latent_dim)
+    expected = model.generate(noise, tf.constant(ones), pixel_seed=rows)
+    # Draws are levels: what rounding moves, it moves by one of 255.
+    assert np.mean(np.abs(whole - expected) > 1e-6) < 0.05
+    np.testing.assert_allclose(whole, expected, atol=1.1 / 255)
+    order = [3, 0, 3]
+    some = exported("sample", seed=rows[order], temperature=ones[:3])["image"]
+    np.testing.assert_allclose(some, whole[order], atol=1.1 / 255)
+
+
 if __name__ == "__main__":
     raise SystemExit(pytest.main([__file__]))

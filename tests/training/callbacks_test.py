@@ -270,6 +270,18 @@ def test_early_stopping_counts_anew_after_a_better_epoch(state, tmp_path):
     assert not stopping.model.stop_training
 
 
+def test_early_stopping_looks_at_what_is_trained(state, tmp_path):
+    """Not at the ELBO, which orders these epochs the other way round."""
+    stopping = _early_stopping(state, tmp_path)
+    for loss, elbo in ((3.0, -5.0), (2.0, -6.0), (1.0, -7.0), (1.5, -4.0)):
+        _step(state, state.step + _STEPS)
+        stopping.on_train_batch_end(_STEPS - 1)
+        stopping.on_epoch_end(0, {"val_loss": loss, "val_elbo": elbo})
+    assert not stopping.model.stop_training
+    assert float(state.best_loss) == 1.0
+    assert [path.name for path in tmp_path.glob("*.index")] == ["ckpt-12.index"]
+
+
 def test_early_stopping_goes_on_counting(state, tmp_path):
     _epochs(_early_stopping(state, tmp_path), state, [2.0, 3.0])
     resumed = _early_stopping(state, tmp_path)

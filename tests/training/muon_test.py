@@ -120,14 +120,50 @@ def test_a_block_has_a_whole_size(size):
         Muon(0.1, block_size=size)
 
 
-# A matrix in one block, and one that is cut into four.
-@pytest.mark.parametrize("shape", [(64, 32), (300, 256)])
-def test_the_step_is_as_long_as_adams(shape):
-    starts, gradients = _draw(shape, steps=1)
-    [[after]] = _run(Muon(0.1), starts, gradients)
-    length = np.sqrt(np.mean((after - starts[0]) ** 2))
-    # Root mean square 0.2 of the learning rate for singular values of 1.
-    assert 0.67 < length / (0.2 * 0.1) < 1.15
+def _share_of_the_length(shape, block_size, spread=None):
+    """Returns the step's length as a share of that with U V^T, and SVD's.
+
+    The latter is the quintic's effect on the singular values of each block,
+    whose root mean square it is.
+    """
+    [start], [[gradient]] = _draw(shape, steps=1)
+    if spread is not None:
+        u, _, v = np.linalg.svd(gradient, full_matrices=False)
+        gradient = u * np.geomspace(1.0, spread, min(shape)) @ v
+    [[after]] = _run(Muon(0.1, block_size=block_size), [start], [[gradient]])
+    length = np.sqrt(np.mean((after - start.astype(np.float32)) ** 2))
+    rows = min(shape)
+    blocks = np.array_split(
+        gradient if rows == shape[0] else gradient.T,
+        -(-rows // block_size) if block_size else 1,
+    )
+    squares = 0.0
+    for block in blocks:
+        values = np.linalg.svd(block, compute_uv=False)
+        values /= np.linalg.norm(values)
+        for _ in range(5):
+            values = 3.4445 * values - 4.775 * values**3 + 2.0315 * values**5
+        squares += np.sum(values**2)
+    return length / (0.2 * 0.1), np.sqrt(squares / rows)
+
+
+@pytest.mark.parametrize(
+    ("shape", "block_size", "spread", "share"),
+    [
+        ((64, 32), 64, None, 0.83),
+        ((256, 300), 64, None, 0.84),
+        ((784, 256), 0, None, 0.96),
+        # Nearly equal singular values, where the quintic gives less than 1.
+        ((784, 256), 64, None, 0.77),
+        ((784, 256), 0, 0.01, 0.94),
+        ((784, 256), 64, 0.01, 0.88),
+    ],
+)
+def test_the_length_of_the_step(shape, block_size, spread, share):
+    found, expected = _share_of_the_length(shape, block_size, spread)
+    assert found == pytest.approx(expected, rel=2e-3)
+    assert found == pytest.approx(share, abs=0.02)
+    assert 0.68 < found < 1.14
 
 
 def test_a_zero_gradient_is_no_division_by_zero():

@@ -306,6 +306,12 @@ def _apply_norms(optimizer, step, norms):
     return skipped
 
 
+def _moment_norm(optimizer):
+    """Returns the norm of the last step's gradient; beta_1 must be 0."""
+    moments = [moment.numpy() for moment in optimizer._momentums]
+    return np.sqrt(sum(np.sum(moment**2) for moment in moments))
+
+
 def _norms(optimizer):
     return optimizer.accepted_norms.numpy()
 
@@ -328,6 +334,25 @@ def test_a_norm_far_above_the_running_median_is_skipped():
     assert list(optimizer.nonfinite_counts.numpy()) == [1, 1]
 
 
+def test_gradients_are_clipped_where_the_limit_of_a_skip_is_known_too():
+    variables = _variables()
+    optimizer = _build(
+        Adam(0.1, beta_1=0.0, max_norm=0.5, skip_factor=4.0), variables
+    )
+    step = _stepper(optimizer, variables)
+    # From 32 norms on there is a limit, 4 here. The last one is above
+    # `max_norm` and below that.
+    for norm in [1.0] * 40 + [3.0]:
+        assert _apply_norms(optimizer, step, [norm]) == [False]
+        assert _moment_norm(optimizer) == pytest.approx(0.5)
+    # Where every step was skipped, one is applied, and is clipped too.
+    assert _apply_norms(optimizer, step, [50.0] * 11) == [True] * 10 + [False]
+    assert _moment_norm(optimizer) == pytest.approx(0.5)
+    # What is smaller is left as it is.
+    _apply_norms(optimizer, step, [0.25])
+    assert _moment_norm(optimizer) == pytest.approx(0.25)
+
+
 def test_a_norm_that_has_grown_for_good_does_not_deadlock():
     variables = _variables()
     optimizer = _build(
@@ -339,8 +364,7 @@ def test_a_norm_that_has_grown_for_good_does_not_deadlock():
     skipped = _apply_norms(optimizer, step, [50.0] * 4)
     assert skipped == [True, True, True, False]
     # It was clipped to the threshold, and remembered as it was.
-    moment = [m.numpy() for m in optimizer._momentums]
-    assert np.sqrt(sum(np.sum(m**2) for m in moment)) == pytest.approx(8.0)
+    assert _moment_norm(optimizer) == pytest.approx(8.0)
     assert _norms(optimizer)[-1] == pytest.approx(50.0)
     # From when half of the window holds the new norms, none is skipped.
     skipped = _apply_norms(optimizer, step, [50.0] * 4 * 33)

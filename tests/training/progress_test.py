@@ -76,16 +76,17 @@ def test_line_of_an_epoch(clock):
     assert stream.getvalue() == (
         "epoch   2.50 [=====...............]  elbo -100.13  "
         "log_likelihood -80.00  kl_divergence 20.13  val_elbo -99.00  "
-        "nats/image  80 images/s  4:30 left\n"
+        "val_loss 99.00  nats/image  80 images/s  4:30 left\n"
     )
 
 
 def test_line_of_an_autoencoder(clock):
     stream = io.StringIO()
-    logs = {"loss": 3.0, "squared_error": 3.0, "val_squared_error": 4.0}
+    logs = {"loss": 3.0, "squared_error": 3.0}
+    logs |= {"val_squared_error": 4.0, "val_loss": 4.0}
     _epoch(clock, stream, _state(0, 100, 60.0), logs=logs)
     text = stream.getvalue()
-    assert "squared_error 3.00  val_squared_error 4.00" in text
+    assert "squared_error 3.00  val_squared_error 4.00  val_loss 4.00" in text
     assert "elbo" not in text
 
 

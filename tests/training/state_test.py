@@ -11,7 +11,7 @@ from keras_vae.training.state import make_state
 from tests.training import experiments
 
 
-def _make_state(kind, **model):
+def _make_state(kind, total_steps=100, **model):
     make = {
         "vae": experiments.make_experiment,
         "hierarchical": experiments.make_hierarchical_experiment,
@@ -21,7 +21,7 @@ def _make_state(kind, **model):
         make(**model).model,
         (6, 6, 1),
         likelihood="bernoulli",
-        total_steps=100,
+        total_steps=total_steps,
         seed=0,
         precision="float32",
     )
@@ -56,6 +56,41 @@ def test_checkpoint_holds_every_variable(kind, model, tmp_path):
     assert missing == []
 
 
+def _rates(state, steps):
+    """Returns the learning rate at each of these steps."""
+    rates = []
+    for step in steps:
+        state.optimizer.iterations.assign(step)
+        rates.append(float(state.optimizer.learning_rate))
+    return rates
+
+
+def _warmup_cosine(step, total, warmup, peak, final):
+    angle = np.pi * (step - warmup) / (total - warmup)
+    fall = final + 0.5 * (peak - final) * (1 + np.cos(angle))
+    return np.where(step < warmup, peak * step / warmup, fall)
+
+
+@pytest.mark.parametrize("kind", ["vae", "hierarchical", "nvae"])
+@pytest.mark.parametrize("epochs", [1, 3, 400])
+def test_learning_rate_rises_and_falls_by_steps(kind, epochs):
+    """However few the epochs are: 40 steps each, of which 5 % warm up."""
+    total = 40 * epochs
+    state = _make_state(
+        kind,
+        total_steps=total,
+        learning_rate=0.02,
+        learning_rate_warmup=0.05,
+        learning_rate_final=0.1,
+    )
+    steps = np.unique(np.linspace(0, total, 60).astype(int))
+    np.testing.assert_allclose(
+        _rates(state, steps),
+        _warmup_cosine(steps, total, 2 * epochs, 0.02, 0.002),
+        rtol=1e-4,
+    )
+
+
 def test_nvae_of_the_paper_trains_as_published():
     """On MNIST: 400 epochs of 150 steps; small networks stand for them."""
     config = dataclasses.replace(
@@ -72,7 +107,6 @@ def test_nvae_of_the_paper_trains_as_published():
         (6, 6, 1),
         likelihood="bernoulli",
         total_steps=60_000,
-        num_epochs=400,
         seed=0,
         precision="float32",
     )
@@ -83,11 +117,13 @@ def test_nvae_of_the_paper_trains_as_published():
         assert found == pytest.approx(beta, rel=1e-5)
         weight = float(model.regularization_weight_at(step))
         assert weight == pytest.approx(0.01**beta, rel=1e-4)
-    for epoch, rate in [(5, 0.01), (102, 0.00859179), (399, 1e-4)]:
-        optimizer.iterations.assign(150 * epoch)
-        assert float(optimizer.learning_rate) == pytest.approx(rate, rel=1e-5)
-    optimizer.iterations.assign(375)
-    assert float(optimizer.learning_rate) == pytest.approx(0.005)
+    np.testing.assert_allclose(
+        _rates(state, [0, 375, 750, 15_300, 60_000]),
+        _warmup_cosine(
+            np.array([0, 375, 750, 15_300, 60_000]), 60_000, 750, 0.01, 1e-4
+        ),
+        rtol=1e-5,
+    )
     assert isinstance(optimizer, Adamax)
     assert (optimizer.beta_1, optimizer.beta_2) == (0.9, 0.999)
     assert (optimizer.epsilon, optimizer.weight_decay) == (1e-3, 3e-4)

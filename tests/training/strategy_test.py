@@ -1,5 +1,6 @@
 """Tests of what is chosen for the devices at hand (two logical CPUs)."""
 
+import json
 import pathlib
 
 import pytest
@@ -8,7 +9,8 @@ import tensorflow as tf
 from keras_vae.config import TrainingConfig
 from keras_vae.errors import UserError
 from keras_vae.model_configs import HierarchicalConfig, NVAEConfig, VAEConfig
-from keras_vae.training import make_strategy, share_cores, strategy
+from keras_vae.training import make_strategy, share_cores, strategy, train
+from tests.training import experiments
 
 
 @pytest.mark.parametrize(
@@ -23,6 +25,89 @@ def test_name_stands_for_strategy(name, kind, replicas):
     made = make_strategy(name)
     assert isinstance(made, kind)
     assert made.num_replicas_in_sync == replicas
+
+
+_ALONE = {"worker": ["localhost:2222"]}
+
+
+def _set_cluster(monkeypatch, cluster, kind="worker", index=0):
+    task = {"type": kind, "index": index}
+    value = json.dumps({"cluster": cluster, "task": task})
+    monkeypatch.setenv("TF_CONFIG", value)
+
+
+@pytest.mark.parametrize(
+    ("cluster", "kind", "index"),
+    [
+        ({"worker": ["a:1", "b:1"]}, "worker", 0),
+        ({"worker": ["a:1", "b:1"]}, "worker", 1),
+        ({"worker": {"0": "a:1", "3": "b:1"}}, "worker", 3),
+        ({"chief": ["a:1"], "worker": ["b:1"]}, "chief", 0),
+        ({"worker": ["a:1"], "ps": ["b:1"]}, "ps", 0),
+        (_ALONE, "evaluator", 0),
+        (_ALONE, "worker", 1),
+    ],
+)
+@pytest.mark.parametrize("name", ["auto", "one_device", "mirrored"])
+def test_several_processes_are_refused(monkeypatch, cluster, kind, index, name):
+    _set_cluster(monkeypatch, cluster, kind, index)
+    message = r"several processes.*unset it.*Received: TF_CONFIG=\{\"cluster"
+    with pytest.raises(UserError, match=message):
+        make_strategy(name)
+
+
+def test_several_processes_leave_no_run_folder(monkeypatch, tmp_path):
+    _set_cluster(monkeypatch, {"worker": ["a:1", "b:1"]})
+    with pytest.raises(UserError, match="several processes"):
+        train(experiments.make_experiment(), tmp_path / "run")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        "{}",
+        '{"task": {"type": "worker", "index": 0}}',
+        '{"cluster": {}, "task": {"type": "worker", "index": 1}}',
+        json.dumps({"cluster": _ALONE}),
+        json.dumps({"cluster": _ALONE, "task": {"type": "worker"}}),
+        json.dumps({"cluster": {"chief": ["a:1"]}, "task": {"type": "chief"}}),
+    ],
+)
+@pytest.mark.parametrize(
+    ("name", "replicas"), [("one_device", 1), ("mirrored", 2)]
+)
+def test_one_process_of_a_cluster_trains(monkeypatch, text, name, replicas):
+    monkeypatch.setenv("TF_CONFIG", text)
+    assert make_strategy(name).num_replicas_in_sync == replicas
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "worker",
+        "{",
+        "[]",
+        "null",
+        '"worker"',
+        '{"cluster": null}',
+        '{"cluster": ["a:1"]}',
+        '{"cluster": {"worker": "a:1"}}',
+        '{"cluster": {"worker": [1, 2]}}',
+        '{"cluster": {"worker": {"first": "a:1"}}}',
+        '{"cluster": {"worker": ["a:1"]}, "task": 3}',
+        '{"cluster": {"worker": ["a:1"]}, "task": {"type": [], "index": 0}}',
+        '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", '
+        '"index": "first"}}',
+    ],
+)
+def test_malformed_cluster_is_named(monkeypatch, text):
+    monkeypatch.setenv("TF_CONFIG", text)
+    message = "TF_CONFIG must be JSON such as .*Received: TF_CONFIG="
+    with pytest.raises(UserError, match=message):
+        make_strategy("auto")
 
 
 def test_process_has_one_mirrored_strategy():

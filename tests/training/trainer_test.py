@@ -6,6 +6,7 @@ import shutil
 import keras
 import numpy as np
 import pytest
+import scipy.special
 import tensorflow as tf
 
 from keras_vae.data import DataConfig, evaluation_batches
@@ -259,6 +260,26 @@ def test_best_model_is_loaded_where_there_is_patience(tmp_path, patience):
     assert np.all(model.trainable_variables[0].numpy() == expected)
 
 
+def test_patience_keeps_the_epoch_of_the_lowest_val_loss_that_is_shown(
+    tmp_path, dataset, capsys
+):
+    experiment = experiments.make_experiment(
+        {"patience": 1}, beta=8.0, learning_rate=0.1, learning_rate_final=1.0
+    )
+    train(experiment, tmp_path, dataset=dataset)
+    lines = capsys.readouterr().out.splitlines()
+    losses = [float(line.split("val_loss ")[1].split()[0]) for line in lines]
+    assert losses[-1] > min(losses)
+    model, _ = load_trained(tmp_path)
+    model.compile()
+    batches = evaluation_batches(
+        dataset.splits["validation"], batch_size=500, binarization="dynamic"
+    )
+    found = model.evaluate(batches, return_dict=True, verbose=0)
+    # As it was rounded.
+    assert found["loss"] == pytest.approx(min(losses), abs=0.006)
+
+
 def test_no_checkpoint_yet(tmp_path):
     RunFolder(tmp_path).start(experiments.make_experiment(), (6, 6, 1))
     with pytest.raises(UserError, match=r"no checkpoint yet.*--workdir="):
@@ -276,6 +297,32 @@ def test_a_checkpoint_of_another_model_is_refused(
     shutil.copytree(old, folder.checkpoints, dirs_exist_ok=True)
     with pytest.raises(UserError, match=r"does not fit.*Received: .*ckpt-"):
         load_trained(tmp_path)
+
+
+class _Begun(keras.callbacks.Callback):
+    """Keeps the bias of the output as the run begins, and ends it there."""
+
+    def on_train_begin(self, logs=None):
+        self.bias = self.model.decoder.output_bias.numpy()
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("at_mean", [True, False])
+@pytest.mark.parametrize(
+    "make",
+    [experiments.make_experiment, experiments.make_nvae_experiment],
+)
+def test_run_begins_at_the_mean_image_where_it_is_asked_to(
+    make, at_mean, tmp_path, dataset
+):
+    experiment = make(output_mean_bias=at_mean)
+    begun = _Begun()
+    with pytest.raises(KeyboardInterrupt):
+        train(experiment, tmp_path, dataset=dataset, callbacks=[begun])
+    images = dataset.splits["train"].images / 255.0
+    logits = scipy.special.logit(images.mean(axis=0))
+    expected = logits if at_mean else np.zeros_like(logits)
+    np.testing.assert_allclose(begun.bias, expected, rtol=1e-3, atol=1e-5)
 
 
 class _Poison(keras.callbacks.Callback):

@@ -46,7 +46,8 @@ class NVAEDecoder(TopDownDecoder):
     With a single group there is no state before it: s = conv(z).
 
     The parameters of p(x|z) have no trainable bias of their own; the constant
-    one is zero unless `set_output_mean` is called.
+    one is zero unless `set_output_mean` is called, as training does where
+    the configuration has `output_mean_bias`. The paper has none.
 
     Args:
         distribution: Turns the last output into p(x|z).

@@ -1,0 +1,175 @@
+"""Tests that a run hands the settings of its experiment on."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from keras_vae.data import DataConfig
+from keras_vae.training import RunFolder, run, train, trainer
+from keras_vae.training.run import EVALUATION_BATCH_SIZE
+from tests.training import experiments
+
+_TRAINING = {
+    "seed": 11,
+    "jit_compile": "false",
+    "keep_checkpoints": 7,
+    "checkpoint_seconds": 12.5,
+    "patience": 9,
+    "max_minutes": 0.75,
+}
+_DATA = {"num_bits": 3, "horizontal_flip": True, "mutation_rate": 0.125}
+
+
+class _ReachedError(Exception):
+    pass
+
+
+@pytest.fixture
+def recorded(monkeypatch):
+    """Returns the arguments of each call that is recorded, by its name."""
+    calls = {}
+
+    def record(module, name, result=None):
+        real = getattr(module, name)
+
+        def replacement(*arguments, **options):
+            calls[name] = (arguments, options)
+            if result is not None:
+                raise result
+            return real(*arguments, **options)
+
+        monkeypatch.setattr(module, name, replacement)
+
+    record(run, "training_batches", _ReachedError())
+    record(run, "evaluation_batches")
+    record(run, "EarlyStopping")
+    record(run, "Clock")
+    record(run, "Progress")
+    record(trainer, "make_state")
+    record(trainer, "Checkpoints")
+    record(trainer, "resolve_jit")
+    return calls
+
+
+def _run(path, dataset, calls, **training):
+    experiment = experiments.make_experiment(
+        {**_TRAINING, **training}, _DATA, batch_size=4
+    )
+    with pytest.raises(_ReachedError):
+        train(experiment, path, dataset=dataset)
+    return calls
+
+
+def test_settings_of_the_data_reach_the_batches(recorded, tmp_path, dataset):
+    calls = _run(tmp_path, dataset, recorded)
+    (split,), options = calls["training_batches"]
+    assert split is dataset.splits["train"]
+    assert options == {
+        "batch_size": 4,
+        "seed": 11,
+        "start_step": 0,
+        "num_steps": None,
+        "binarization": "none",
+        "dequantization": "uniform",
+        "num_bits": 3,
+        "horizontal_flip": True,
+        "mutation_rate": 0.125,
+        "with_labels": False,
+    }
+    (split,), options = calls["evaluation_batches"]
+    assert split is dataset.splits["validation"]
+    assert options == {
+        "batch_size": EVALUATION_BATCH_SIZE,
+        "binarization": "none",
+        "dequantization": "uniform",
+        "seed": 11,
+        "num_bits": 3,
+        "with_labels": False,
+    }
+
+
+def test_a_run_of_epochs_ends_its_batches(recorded, tmp_path, dataset):
+    _run(tmp_path, dataset, recorded, max_minutes=None, epochs=3)
+    _, options = recorded["training_batches"]
+    epoch = dataset.splits["train"].num_images // 4
+    assert options["num_steps"] == 3 * epoch
+    _, options = recorded["make_state"]
+    assert options["total_steps"] == 3 * epoch
+
+
+def test_settings_of_the_training_reach_the_run(recorded, tmp_path, dataset):
+    calls = _run(tmp_path, dataset, recorded)
+    _, options = calls["make_state"]
+    assert options == {
+        "likelihood": "normal_shared",
+        "total_steps": None,
+        "seed": 11,
+        "precision": "float32",
+        "num_bits": 3,
+        "class_names": (),
+    }
+    (_, folder, keep, seconds), _ = calls["Checkpoints"]
+    assert (folder, keep, seconds) == (
+        RunFolder(tmp_path).checkpoints,
+        7,
+        12.5,
+    )
+    (_, best, patience, _), _ = calls["EarlyStopping"]
+    assert (best, patience) == (RunFolder(tmp_path).checkpoints / "best", 9)
+    (_, minutes), _ = calls["Clock"]
+    (_, epoch, batch_size, shown), _ = calls["Progress"]
+    assert minutes == shown == 0.75
+    assert batch_size == 4
+    assert epoch == dataset.splits["train"].num_images // 4
+    assert calls["resolve_jit"] == (("false",), {})
+
+
+def test_mean_image_is_that_of_the_levels_that_are_kept(dataset):
+    split = dataset.splits["train"]
+    levels = (split.images // 2**5) / 7.0
+    found = trainer._mean_image(split, num_bits=3)
+    np.testing.assert_allclose(found, levels.mean(axis=0), atol=1e-5)
+
+
+def test_a_loaded_model_has_the_settings_of_its_run(tmp_path, recorded):
+    experiment = experiments.make_experiment(
+        {"seed": 11}, {"num_bits": 3}, num_classes="2"
+    )
+    folder = RunFolder(tmp_path)
+    folder.start(experiment, (6, 5, 1), ["dark", "bright"])
+    with pytest.raises(ValueError, match="no checkpoint yet"):
+        trainer.load_trained(tmp_path)
+    (config, shape), options = recorded["make_state"]
+    assert (config, shape) == (experiment.model, (6, 5, 1))
+    assert options == {
+        "likelihood": "normal_shared",
+        "total_steps": None,
+        "seed": 11,
+        "precision": "float32",
+        "num_bits": 3,
+        "class_names": ("dark", "bright"),
+    }
+
+
+def test_every_setting_of_the_data_is_looked_at():
+    """A new one must be added above, or here if it is read elsewhere."""
+    read_elsewhere = {
+        # By `load`, of images, splits and archives.
+        "dataset",
+        "data_dir",
+        "manual_dir",
+        "resize",
+        "pad",
+        "validation_size",
+        "seed",
+        # By `resolve_data`.
+        "binarization",
+        "dequantization",
+    }
+    names = {field.name for field in dataclasses.fields(DataConfig)}
+    assert names == read_elsewhere | _DATA.keys()
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))
