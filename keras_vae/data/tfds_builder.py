@@ -8,20 +8,29 @@ import os
 import pathlib
 import re
 import shutil
+import tarfile
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Iterator
 
 import filelock
+import tensorflow as tf
 import tensorflow_datasets as tfds
 from absl import logging as absl_logging
 from tensorflow_datasets.core.download import downloader
 from tensorflow_datasets.core.download.download_manager import (
     NonMatchingChecksumError,
 )
+from tensorflow_datasets.core.download.extractor import (
+    ExtractError,
+    UnsafeArchiveError,
+)
 from tensorflow_datasets.core.utils import tqdm_utils
 
 from keras_vae.data.config import IMAGE_FOLDER, DataConfig
 from keras_vae.data.mnist_5k import Mnist5k
+from keras_vae.data.provenance import proven
 from keras_vae.errors import UserError, did_you_mean
 
 __all__ = ["find_builder", "prepare", "prepared_builder", "quiet_tfds"]
@@ -29,6 +38,22 @@ __all__ = ["find_builder", "prepare", "prepared_builder", "quiet_tfds"]
 # TFDS retries ten times with growing waits: without a network it takes more
 # than three minutes to say so. Three retries take about two seconds.
 _MAX_RETRIES = 3
+
+# What a preparation raises where it cannot download, extract, read or write.
+_FAILURES = (
+    AssertionError,
+    EOFError,
+    ExtractError,
+    ImportError,
+    OSError,
+    UnsafeArchiveError,
+    ValueError,
+    tarfile.TarError,
+    tf.errors.OpError,
+    tfds.download.DownloadError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 _OFFLINE_HELP = (
     "Without a network, put the prepared dataset into --data_dir or its "
@@ -169,26 +194,24 @@ def _prepare(
     config: DataConfig,
     manual_dir: str | None,
 ) -> None:
-    download_config = tfds.download.DownloadConfig(
-        manual_dir=manual_dir, try_download_gcs=False
-    )
     received = (
         f"Received: dataset={config.dataset!r}, data_dir={config.data_dir!r}, "
         f"manual_dir={config.manual_dir!r}"
     )
     try:
-        builder.download_and_prepare(download_config=download_config)
+        with proven(builder) as extract_dir:
+            builder.download_and_prepare(
+                download_config=tfds.download.DownloadConfig(
+                    extract_dir=extract_dir,
+                    manual_dir=manual_dir,
+                    try_download_gcs=False,
+                )
+            )
     except NonMatchingChecksumError as error:
         raise UserError(f"{_checksum_message(error)} {received}") from error
     except UserError:
         raise
-    except (
-        AssertionError,
-        ImportError,
-        OSError,
-        ValueError,
-        tfds.download.DownloadError,
-    ) as error:
+    except _FAILURES as error:
         raise UserError(
             f"dataset {config.dataset} could not be downloaded and prepared: "
             f"{_reason(error)} {_OFFLINE_HELP} {received}"
@@ -258,7 +281,7 @@ def _tidy_after_failure(builder: tfds.core.DatasetBuilder) -> Iterator[None]:
     """Removes what a failed preparation leaves in `data_dir`.
 
     Archives that were downloaded in full stay, so that the next attempt need
-    not fetch them again; what was extracted from them does not.
+    not fetch them again.
     """
     root = pathlib.Path(builder.data_dir_root)
     root_existed = root.exists()
@@ -268,8 +291,7 @@ def _tidy_after_failure(builder: tfds.core.DatasetBuilder) -> Iterator[None]:
     except BaseException:
         new = sorted(_paths(root, builder.name) - before, reverse=True)
         for path in new:
-            partial = ".tmp." in path.name or ".incomplete" in path.name
-            if partial or path.parent.name == "extracted":
+            if ".tmp." in path.name or ".incomplete" in path.name:
                 _remove(path)
         for path in new:
             _remove_if_empty(path)
@@ -281,11 +303,9 @@ def _tidy_after_failure(builder: tfds.core.DatasetBuilder) -> Iterator[None]:
 def _paths(root: pathlib.Path, name: str) -> set[pathlib.Path]:
     """Returns the paths in which preparing dataset `name` writes."""
     downloads = root / "downloads"
-    paths = {downloads, root / name}
+    paths = {downloads, downloads / name, root / name}
     for pattern in (f"{name}/*", f"{name}/*/*", f"downloads/{name}/*"):
         paths.update(root.glob(pattern))
-    paths.update(downloads.glob("*"))
-    paths.update(downloads.glob("extracted/*"))
     return {path for path in paths if path.exists()}
 
 

@@ -1,12 +1,19 @@
 """Image datasets of TFDS."""
 
+import os
+import pathlib
+import sys
+
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from keras_vae.data.config import DataConfig
+from keras_vae.data.contents import Contents, describe_changes, file_digests
 from keras_vae.data.image_dataset import NO_LABEL, ImageDataset, Split
-from keras_vae.data.record_split import RecordFiles, RecordSplit
+from keras_vae.data.provenance import read_provenance
+from keras_vae.data.record_files import RecordFiles
+from keras_vae.data.record_split import RecordSplit
 from keras_vae.data.splitting import plan_splits
 from keras_vae.data.tfds_builder import find_builder, prepare
 from keras_vae.data.transforms import final_shape, make_transform
@@ -43,22 +50,66 @@ def open_tfds(config: DataConfig) -> ImageDataset:
     image_key = _image_key(info.features, config)
     label_key = _label_key(info)
     image_shape = _image_shape(info.features[image_key], config)
-    splits: dict[str, Split] = {}
+    decode = _decoder(info, image_key, label_key, image_shape, config)
     sizes = {name: split.num_examples for name, split in info.splits.items()}
-    for name, (source, positions) in plan_splits(sizes, config).items():
-        files = RecordFiles(
-            [str(path) for path in info.splits[source].filepaths],
+    plan = plan_splits(sizes, config)
+    files = {
+        source: RecordFiles(
+            [os.fspath(path) for path in info.splits[source].filepaths],
             info.splits[source].shard_lengths,
             info.splits[source].num_bytes,
-            _decoder(info, image_key, label_key, image_shape, config),
+            decode,
         )
-        splits[name] = RecordSplit(
-            files, np.asarray(positions), image_shape, label_key is not None
+        for source, _ in plan.values()
+    }
+    splits: dict[str, Split] = {
+        name: RecordSplit(
+            files[source], positions, image_shape, label_key is not None
         )
+        for name, (source, positions) in plan.items()
+    }
     names = info.features[label_key].names if label_key else None
     return ImageDataset(
-        config.dataset, image_shape, list(names) if names else None, splits
+        config.dataset,
+        image_shape,
+        list(names) if names else None,
+        splits,
+        _verified(files, builder.data_dir, config),
     )
+
+
+def _verified(
+    files: dict[str, RecordFiles], folder: str, config: DataConfig
+) -> Contents:
+    """Returns what the record files are, after checking that they are whole."""
+    names = [
+        pathlib.Path(path).name
+        for some in files.values()
+        for path in some.paths
+    ]
+    provenance = read_provenance(folder)
+    if provenance is None:
+        for some in files.values():
+            some.check()
+        print(
+            f"note: {folder} does not say which archives it was prepared from, "
+            "so its images are not verified; prepared anew in another "
+            "--data_dir they are",
+            file=sys.stderr,
+        )
+        return Contents(file_digests(folder, names))
+    present = [name for name in names if pathlib.Path(folder, name).exists()]
+    digests = file_digests(folder, present)
+    changes = describe_changes(
+        {name: provenance.files.get(name, "") for name in names}, digests
+    )
+    if changes:
+        raise UserError(
+            "The record files are not those that were prepared: "
+            f"{changes}. Remove the folder, and the dataset is prepared again. "
+            f"Received: dataset={config.dataset!r} in {folder}"
+        )
+    return Contents(digests, archives=provenance.archives)
 
 
 def _image_key(features: tfds.features.FeaturesDict, config: DataConfig) -> str:
@@ -128,10 +179,15 @@ def _decoder(info, image_key, label_key, image_shape, config):
         {key: info.features[key] for key in keys}
     )
     transform = make_transform(image_shape, config)
+    num_classes = info.features[label_key].num_classes if label_key else None
 
     def decode(record):
         example = features.deserialize_example(record)
-        label = example[label_key] if label_key else NO_LABEL
-        return transform(example[image_key]), tf.cast(label, tf.int64)
+        label = tf.cast(example[label_key] if label_key else NO_LABEL, tf.int64)
+        if num_classes is not None:
+            tf.debugging.assert_less(
+                label, tf.constant(num_classes, tf.int64), "label of no class"
+            )
+        return transform(example[image_key]), label
 
     return decode

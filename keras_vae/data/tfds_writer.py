@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
+from keras_vae.data.provenance import write_provenance
 from keras_vae.data.tfds_builder import quiet_tfds
 
 __all__ = ["write_tfds"]
@@ -61,6 +62,7 @@ def write_tfds(
                 try_download_gcs=False
             ),
         )
+    write_provenance(builder.data_dir, archives={})
     return str(builder.data_dir)
 
 

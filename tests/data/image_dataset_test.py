@@ -6,19 +6,116 @@ import tensorflow as tf
 
 from keras_vae.data.image_dataset import (
     ArraySplit,
+    ImageDataset,
     empty_images,
     load_in_memory,
 )
+from keras_vae.errors import UserError
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1, 1), (3, 5, 7, 3)])
 def test_memory_is_shared_with_the_tensor(shape):
     images = empty_images(shape)
     images[...] = 0
-    split = ArraySplit(images)
+    split = ArraySplit.sharing(images, None)
     images[0, 0, 0, 0] = 77
     (_, image, _), *_ = split.elements().as_numpy_iterator()
     assert image[0, 0, 0] == 77
+
+
+@pytest.mark.parametrize("make", [np.empty, empty_images])
+def test_array_of_the_caller_is_copied(make):
+    images = make((3, 4, 4, 1)).astype(np.uint8, copy=False)
+    images[...] = 7
+    labels = np.array([1, 2, 3])
+    split = ArraySplit(images, labels)
+    images[...], labels[...] = 0, 0
+    _, read, found = zip(*split.elements().as_numpy_iterator(), strict=True)
+    assert np.all(np.array(read) == 7)
+    assert found == (1, 2, 3)
+    assert split.labels.tolist() == [1, 2, 3]
+
+
+def _aligned(dtype):
+    """Returns images that begin on a 64-byte boundary: memory to be shared."""
+    dtype = np.dtype(dtype)
+    memory = empty_images((6, 4, 5, dtype.itemsize))
+    memory[...] = 1
+    return memory.view(dtype)
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        _aligned(np.float32),
+        np.full((6, 4, 5, 1), 0.5),
+        _aligned(np.int8),
+        np.ones((6, 4, 5, 1), bool),
+        np.ones((6, 4, 5, 1), np.int64),
+        np.ones((6, 4, 5), np.uint8),
+        np.ones((20,), np.uint8),
+        np.ones((2, 6, 4, 5, 1), np.uint8),
+        np.ones((0, 4, 5, 1), np.uint8),
+        np.ones((6, 0, 5, 1), np.uint8),
+        [[[[1]]]],
+        tf.ones((6, 4, 5, 1), tf.uint8),
+    ],
+    ids=str,
+)
+def test_images_that_are_no_grey_levels_are_refused(images):
+    with pytest.raises(UserError, match=r"uint8 and shape \[N.*Received: "):
+        ArraySplit(images)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        np.ones(5, np.int64),
+        np.ones(7, np.int64),
+        np.ones((6, 1), np.int64),
+        np.ones(6),
+        np.full(6, np.nan),
+        np.ones(6, bool),
+        np.full(6, -2),
+        np.full(6, 2**40),
+        [1] * 6,
+        np.array(["a"] * 6),
+    ],
+    ids=str,
+)
+def test_labels_that_are_none_are_refused(labels):
+    with pytest.raises(UserError, match=r"^labels must be .*Received: "):
+        ArraySplit(np.ones((6, 4, 5, 1), np.uint8), labels)
+
+
+def test_labels_of_any_integer_type_become_int64():
+    split = ArraySplit(
+        np.ones((3, 2, 2, 1), np.uint8), np.array([0, 9, 3], np.uint8)
+    )
+    assert split.labels.dtype == np.int64
+    assert split.labels.tolist() == [0, 9, 3]
+
+
+def test_dataset_has_images_of_one_shape_and_labels_of_its_classes():
+    split = ArraySplit(np.ones((2, 4, 4, 1), np.uint8), np.array([0, 3]))
+    ImageDataset("mnist", (4, 4, 1), list("abcd"), {"test": split})
+    with pytest.raises(UserError, match=r"test split .*\(5, 4, 1\)"):
+        ImageDataset("mnist", (5, 4, 1), None, {"test": split})
+    with pytest.raises(UserError, match="below 3, .*Received: 3"):
+        ImageDataset("mnist", (4, 4, 1), list("abc"), {"test": split})
+
+
+@pytest.mark.parametrize("change", [-1, 1])
+def test_split_that_gives_more_or_fewer_images_is_refused(
+    numbered_split, change
+):
+    class Other(ArraySplit):
+        def elements(self):
+            return super().elements().repeat(2).take(self.num_images + change)
+
+    other = Other(numbered_split.images)
+    with pytest.raises(UserError, match=f"103. Received: {103 + change}"):
+        load_in_memory(other)
 
 
 @pytest.mark.parametrize("step", [1, 2, -1])
