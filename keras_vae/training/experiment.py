@@ -8,13 +8,13 @@ import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from keras_vae import local_files
+from keras_vae import local_files, locks
 from keras_vae.config import ModelConfig, TrainingConfig, differences
 from keras_vae.data import DataConfig
 from keras_vae.errors import UserError
 from keras_vae.failures import not_writable, writing
 from keras_vae.model_configs import model_config_class
-from keras_vae.training import config_values, run_lock
+from keras_vae.training import config_values
 
 __all__ = ["ExperimentConfig", "RunFolder"]
 
@@ -130,14 +130,14 @@ class RunFolder:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Holds the folder for this process; see `run_lock.hold`.
+        """Holds the folder for this process; see `locks.hold`.
 
         Raises:
             UserError: If another process holds it, or it cannot be written.
         """
         with contextlib.ExitStack() as stack:
             try:
-                stack.enter_context(run_lock.hold(self.path))
+                stack.enter_context(locks.hold(self.path))
             except OSError as error:
                 raise self._not_writable(error) from error
             yield
@@ -240,7 +240,7 @@ class RunFolder:
             UserError: If the file that is there is damaged.
             StorageError: If it cannot be written.
         """
-        with writing(self.results), run_lock.hold_briefly(self.results):
+        with writing(self.results), locks.hold_briefly(self.results):
             write_json(self.results, {**self.load_results(), **results})
 
     def _is_taken(self) -> bool:

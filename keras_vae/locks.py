@@ -1,4 +1,4 @@
-"""The lock of a run folder: one run at a time."""
+"""Locks: one run in a folder at a time, one writer of a file."""
 
 import contextlib
 import datetime
