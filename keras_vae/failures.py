@@ -43,7 +43,6 @@ _TAKEN_AWAY = frozenset(
 )
 # In the messages of TensorFlow's file systems, after the path.
 _REASONS = {os.strerror(n): n for n in _STORAGE | _TAKEN_AWAY}
-_EVENTS_GONE = "events file"
 
 
 def not_writable(
@@ -154,8 +153,8 @@ def _failed_file(error: BaseException) -> tuple[int | None, str]:
     for reason, number in _REASONS.items():
         if f"; {reason}" in message:
             return number, reason
-    if _EVENTS_GONE in message:
-        return errno.ENOENT, os.strerror(errno.ENOENT)
+    if "is not a directory" in message:
+        return errno.ENOTDIR, os.strerror(errno.ENOTDIR)
     return None, ""
 
 

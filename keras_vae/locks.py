@@ -97,6 +97,8 @@ def hold_briefly(path: pathlib.Path) -> Iterator[None]:
         StorageError: If others hold it for a minute.
         OSError: If the folder cannot be written.
     """
+    # The lock would make the folder anew.
+    path.parent.stat()
     name = path.with_name(f".{path.name}.lock")
     lock = filelock.FileLock(name, timeout=_PATIENCE, poll_interval=0.01)
     try:
