@@ -24,7 +24,7 @@ setup(
     # The ranges are what the test suite was run with; see requirements.lock.
     install_requires=[
         "absl-py>=2.3",
-        "filelock>=3.16",
+        "filelock>=4.2",
         "grpcio>=1.70",
         "importlib_resources>=6",  # tensorflow-datasets imports it undeclared.
         "keras>=3.15,<3.16",

@@ -39,7 +39,12 @@ def main(arguments: Sequence[str]) -> None:
     )
     experiment = RunFolder(values.workdir).load_experiment()
     share_cores(experiment.model, experiment.training)
-    print(format_table(evaluate(values.workdir, config)))
+    # Shown before they are written: a disk may be full.
+    evaluate(
+        values.workdir,
+        config,
+        show=lambda found: print(format_table(found), flush=True),
+    )
     print(f"wrote {values.workdir}/results.json")
 
 

@@ -15,6 +15,7 @@ from absl import app, flags, logging
 from keras_vae import environment
 from keras_vae.config import ModelConfig
 from keras_vae.errors import UserError, did_you_mean
+from keras_vae.failures import failure_of_machine
 from keras_vae.model_configs import (
     MODEL_CONFIGS,
     NVAEConfig,
@@ -34,7 +35,7 @@ __all__ = [
     "split_cpu",
 ]
 
-USAGE_ERROR = 2
+USAGE_ERROR = UserError.exit_code
 _INTERRUPTED = {"SIGINT": 130, "SIGTERM": 143}
 
 
@@ -42,7 +43,9 @@ def run(main: Callable[[Sequence[str]], int | None]) -> None:
     """Runs an app: parses flags, calls `main`, and exits.
 
     A `UserError`, or a flag that is wrong, is printed as one short message
-    without a traceback, and the exit code is 2.
+    without a traceback, and the exit code is the error's. So is a failure of
+    the machine, wherever it arose; a mistake of the code has its traceback,
+    and the exit code is 1.
 
     Args:
         main: Takes the arguments that are no flags; returns an exit code.
@@ -56,13 +59,18 @@ def run(main: Callable[[Sequence[str]], int | None]) -> None:
             sys.stdout.flush()
             sys.exit(code)
         except UserError as error:
-            _fail(str(error))
+            _fail_with(error)
         except KeyboardInterrupt:
             # Where nothing has taken it over, as training does.
             print("stopped by SIGINT", file=sys.stderr)
             sys.exit(interruption_code("SIGINT"))
         except BrokenPipeError:
             _end_unread()
+        except Exception as error:
+            failure = failure_of_machine(error)
+            if failure is None:
+                raise
+            _fail_with(failure)
 
     app.run(guarded, flags_parser=_parse)
 
@@ -82,13 +90,29 @@ def _parse(arguments: Sequence[str]) -> list[str]:
 
 def _end_unread() -> NoReturn:
     # Who read our output has gone, as `| head` does.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _forget_stdout()
     sys.exit(0)
 
 
-def _fail(message: str) -> NoReturn:
+def _forget_stdout() -> None:
+    """Keeps Python from flushing at its end what cannot be written."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _fail_with(error: UserError) -> NoReturn:
+    try:
+        if error.report:
+            print(error.report)
+        sys.stdout.flush()
+    except OSError:
+        # It is full, or its reader has gone; the message matters more.
+        _forget_stdout()
+    _fail(str(error), error.exit_code)
+
+
+def _fail(message: str, code: int = USAGE_ERROR) -> NoReturn:
     print(f"error: {message}", file=sys.stderr)
-    sys.exit(USAGE_ERROR)
+    sys.exit(code)
 
 
 def load_tensorflow() -> None:

@@ -6,6 +6,7 @@ Nothing here imports TensorFlow: the apps read these to answer `--help`.
 import dataclasses
 import math
 import numbers
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,6 +35,7 @@ DISTRIBUTIONS = ("auto", "one_device", "mirrored")
 # What a sample shows of p(x|z).
 PIXELS = ("mean", "draw")
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
+_MAX_WHOLE = 2**31 - 1
 
 
 def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
@@ -61,17 +63,19 @@ def check_number(
 ) -> None:
     """Raises UserError unless low <= value <= high (low < value if strict)."""
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    # What TensorFlow's shapes and counters hold, and what a float does.
+    largest = _MAX_WHOLE if whole else sys.float_info.max
     if (
         not (is_whole(value) if whole else is_number)
-        or not math.isfinite(value)
-        or value < low
+        or not low <= value <= min(high, largest)
         or (strict and value == low)
-        or value > high
     ):
         kind = "whole" if whole else "finite"
         bound = f"above {low:g}" if strict else f"at least {low:g}"
         if high < math.inf:
             bound += f" and at most {high:g}"
+        elif is_number and value > largest:
+            bound += f" and at most {largest:g}"
         raise UserError(
             f"{name} must be a {kind} number {bound}. Received: {name}={value}"
         )

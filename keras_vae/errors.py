@@ -3,15 +3,43 @@
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["UserError", "did_you_mean"]
+__all__ = [
+    "OutOfMemoryError",
+    "StorageError",
+    "UserError",
+    "did_you_mean",
+]
 
 
 class UserError(ValueError):
     """Something that the user asked for cannot be done, and why.
 
-    The apps print the message without a traceback and exit with code 2, so
-    the message names what is wrong, what was received and what to do.
+    The apps print the message without a traceback and exit with `exit_code`,
+    so the message names what is wrong, what was received and what to do.
+
+    Attributes:
+        exit_code: Of an app that ends by it.
+        report: Figures that were computed and could not be written; an app
+            prints them first.
     """
+
+    exit_code = 2
+    report = ""
+
+
+class StorageError(UserError):
+    """What was asked for is right, but files cannot be written or read.
+
+    The disk is full or read-only, or a folder was removed under way.
+    """
+
+    exit_code = 3
+
+
+class OutOfMemoryError(UserError):
+    """What was asked for is right, but there is not enough memory for it."""
+
+    exit_code = 4
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

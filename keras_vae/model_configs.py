@@ -15,6 +15,7 @@ __all__ = [
     "HierarchicalConfig",
     "NVAEConfig",
     "VAEConfig",
+    "model_config_class",
     "model_config_from_dict",
 ]
 
@@ -295,14 +296,22 @@ MODEL_CONFIGS: dict[str, type[ModelConfig]] = {
 }
 
 
+def model_config_class(name: object) -> type[ModelConfig]:
+    """Returns the class of the configuration of a model.
+
+    Raises:
+        UserError: If there is no such model.
+    """
+    if not isinstance(name, str) or name not in MODEL_CONFIGS:
+        near = did_you_mean(str(name), MODEL_CONFIGS)
+        raise UserError(f"Unknown model. {near} Received: model={name}")
+    return MODEL_CONFIGS[name]
+
+
 def model_config_from_dict(values: dict[str, Any]) -> ModelConfig:
     """Returns the configuration of the model that `values["model"]` names.
 
     Raises:
         UserError: If there is no such model.
     """
-    name = values.get("model", "vae")
-    if name not in MODEL_CONFIGS:
-        near = did_you_mean(str(name), MODEL_CONFIGS)
-        raise UserError(f"Unknown model. {near} Received: model={name}")
-    return MODEL_CONFIGS[name](**values)
+    return model_config_class(values.get("model", "vae"))(**values)

@@ -1,17 +1,18 @@
 """Files and folders that appear whole or not at all."""
 
-import contextlib
 import dataclasses
 import os
 import pathlib
+import secrets
 import shutil
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from keras_vae import plotting
+from keras_vae import local_files, plotting
 from keras_vae.errors import UserError
+from keras_vae.failures import not_writable
 
 __all__ = [
     "Written",
@@ -49,9 +50,9 @@ def check_suffix(
         what: Who writes it, for the message.
 
     Raises:
-        UserError: If it has another suffix.
+        UserError: If it has another suffix, or is no local path.
     """
-    path = pathlib.Path(output)
+    path = local_files.check_local("output", output)
     if path.suffix.lower() not in suffixes or not path.name:
         names = " or ".join(
             f"a {suffix} file" if suffix else "a folder (no suffix)"
@@ -72,40 +73,42 @@ def replace_file(
 
     Raises:
         UserError: If it cannot be written.
+        StorageError: If the disk is full, or fails.
     """
-    partial = path.with_name(f".partial-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write(partial)
-        partial.replace(path)
+        local_files.replace(path, write)
     except OSError as error:
         raise _not_writable(path, error) from error
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink()
 
 
 def write_folder(
-    path: pathlib.Path, write: Callable[[pathlib.Path], None]
+    path: pathlib.Path,
+    write: Callable[[pathlib.Path], None],
+    report: str = "",
 ) -> None:
     """Calls `write` on a new folder beside `path`, then renames it.
 
     Args:
         path: The folder. It may exist if it is empty.
         write: Fills the folder whose path it is given.
+        report: Figures that took long: an error that they cannot be written
+            has them.
 
     Raises:
         UserError: If it holds something, or cannot be written.
+        StorageError: If the disk is full, or fails.
     """
     check_free_folder(path)
-    partial = path.with_name(f".partial-{path.name}")
+    # A name of its own, so that nobody else writes to it meanwhile.
+    name = f".partial-{secrets.token_hex(4)}-{path.name}"
+    partial = path.with_name(name)
     try:
-        shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         write(partial)
         partial.replace(path)
     except OSError as error:
-        raise _not_writable(path, error) from error
+        raise _not_writable(path, error, report) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -142,8 +145,9 @@ def save_grid(
     replace_file(path, lambda partial: plotting.save_png(partial, grid, zoom))
 
 
-def _not_writable(path: pathlib.Path, error: OSError) -> UserError:
-    return UserError(
-        f"The output cannot be written. Received: --output={path} "
-        f"({error.strerror})"
+def _not_writable(
+    path: pathlib.Path, error: OSError, report: str = ""
+) -> UserError:
+    return not_writable(
+        "The output cannot be written.", f"--output={path}", error, report
     )

@@ -11,6 +11,7 @@ from keras_vae import plotting, seeds
 from keras_vae.config import PIXELS, check_choice
 from keras_vae.data import ImageDataset, evaluation_batches, load
 from keras_vae.evaluation import EvaluationConfig, evaluate, format_table
+from keras_vae.failures import translated, writing
 from keras_vae.models import (
     VAE,
     GenerativeModel,
@@ -53,6 +54,8 @@ def run(
 ) -> TrainResult:
     """Trains, and at the end draws pictures, evaluates and exports.
 
+    No other process can do so in the run folder meanwhile.
+
     Args:
         experiment: Data, model and training.
         workdir: The run folder.
@@ -74,20 +77,26 @@ def run(
     if export_dir is not None:
         check_keep_versions(keep_versions)
         check_writable(export_dir)
-    result = train(experiment, workdir, resume=resume)
-    if result.interrupted:
-        return result
-    dataset = result.dataset
-    for path in draw_pictures(workdir, dataset, pixels):
-        print(f"wrote {path}")
-    if evaluation is not None:
-        print(format_table(evaluate(workdir, evaluation, dataset=dataset)))
-        print(f"wrote {RunFolder(workdir).results}")
-    if export_dir is not None:
-        path = export(
-            workdir, export_dir, keep_versions=keep_versions, pixels=pixels
-        )
-        print(f"exported {path}")
+    with translated(), RunFolder(workdir).lock():
+        result = train(experiment, workdir, resume=resume)
+        if result.interrupted:
+            return result
+        dataset = result.dataset
+        for path in draw_pictures(workdir, dataset, pixels):
+            print(f"wrote {path}")
+        if evaluation is not None:
+            evaluate(
+                workdir,
+                evaluation,
+                dataset=dataset,
+                show=lambda found: print(format_table(found), flush=True),
+            )
+            print(f"wrote {RunFolder(workdir).results}")
+        if export_dir is not None:
+            path = export(
+                workdir, export_dir, keep_versions=keep_versions, pixels=pixels
+            )
+            print(f"exported {path}")
     return result
 
 
@@ -117,6 +126,17 @@ def draw_pictures(
     dataset = dataset or load(experiment.data)
     resolved = resolve_data(experiment.data, experiment.model)
     folder = RunFolder(workdir).pictures
+    with writing(folder):
+        return _draw(model, experiment, resolved, dataset, folder)
+
+
+def _draw(
+    model: GenerativeModel,
+    experiment: ExperimentConfig,
+    resolved: dict[str, str],
+    dataset: ImageDataset,
+    folder: pathlib.Path,
+) -> list[pathlib.Path]:
     batches = evaluation_batches(
         dataset.splits["test"],
         batch_size=500,

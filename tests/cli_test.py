@@ -178,6 +178,10 @@ def _run(code: str, tmp_path: pathlib.Path):
         ("raise cli.UserError('Bad. Received: x')", 2, "", "error: Bad. R"),
         ("raise KeyboardInterrupt", 130, "", "stopped by SIGINT"),
         ("print(arguments)", 0, "[]\n", ""),
+        ("raise OSError(28, 'No space', '/x')", 3, "", "error: Files cannot"),
+        ("raise OSError(30, 'Read-only', '/x')", 3, "", "error: Files canno"),
+        ("raise MemoryError", 4, "", "error: There is not enough memory"),
+        ("return bytearray(2**62)", 4, "", "error: There is not enough me"),
     ],
 )
 def test_exit_codes(body, code, stdout, stderr, tmp_path):
@@ -188,8 +192,49 @@ def test_exit_codes(body, code, stdout, stderr, tmp_path):
     assert "Traceback" not in result.stderr
 
 
-def test_defects_keep_their_traceback(tmp_path):
-    code = "def main(arguments):\n  raise ValueError('a defect')"
+def test_failures_are_told_in_two_lines(tmp_path):
+    body = "print('done'); raise OSError(28, 'No space left', '/runs/x')"
+    result = _run(f"def main(arguments):\n  {body}", tmp_path)
+    assert result.stdout == "done\n"
+    assert result.stderr == (
+        "error: Files cannot be written or read: No space left.\n"
+        "Make room there, then repeat the command. Received: /runs/x\n"
+    )
+
+
+def test_figures_that_cannot_be_written_are_printed(tmp_path):
+    body = (
+        "error = cli.UserError('Full.'); error.report = 'NLL 80'; raise error"
+    )
+    result = _run(f"def main(arguments):\n  {body}", tmp_path)
+    assert result.stdout == "NLL 80\n"
+    assert result.stderr == "error: Full.\n"
+
+
+def test_output_that_is_full(tmp_path):
+    path = tmp_path / "small_app.py"
+    code = "def main(arguments):\n  print('figures')"
+    path.write_text(f"from keras_vae import cli\n{code}\ncli.run(main)\n")
+    with open("/dev/full", "w") as full:
+        result = subprocess.run(
+            [sys.executable, str(path)],
+            check=False,
+            env=app.environment(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+        )
+    assert result.returncode == 3
+    assert len(result.stderr.splitlines()) == 2
+    assert "No space left on device" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "defect", ["ValueError('a defect')", "FileNotFoundError(2, 'a defect')"]
+)
+def test_defects_keep_their_traceback(defect, tmp_path):
+    code = f"def main(arguments):\n  raise {defect}"
     result = _run(code, tmp_path)
     assert result.returncode == 1
     assert "Traceback" in result.stderr

@@ -3,6 +3,7 @@
 import dataclasses
 
 from keras_vae.errors import UserError, did_you_mean
+from keras_vae.local_files import check_local
 
 __all__ = [
     "BINARIZATIONS",
@@ -158,6 +159,8 @@ def _check_text(name: str, value: object, required: bool = False) -> None:
         raise UserError(
             f"{name} must be a non-empty string. Received: {name}={value!r}"
         )
+    if name != "dataset":
+        check_local(name, value)
 
 
 def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from keras_vae.errors import UserError
+from keras_vae.local_files import check_local
 
 __all__ = [
     "SUFFIXES",
@@ -66,7 +67,7 @@ def find_image_files(inputs: Sequence[str]) -> list[pathlib.Path]:
     """
     paths: list[pathlib.Path] = []
     for name in inputs:
-        path = pathlib.Path(name)
+        path = check_local("an image", name)
         if path.is_dir():
             paths += sorted(
                 p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES

@@ -32,6 +32,7 @@ from keras_vae.data.config import IMAGE_FOLDER, DataConfig
 from keras_vae.data.mnist_5k import Mnist5k
 from keras_vae.data.provenance import proven
 from keras_vae.errors import UserError, did_you_mean
+from keras_vae.failures import failure_of_machine
 
 __all__ = ["find_builder", "prepare", "prepared_builder", "quiet_tfds"]
 
@@ -212,6 +213,9 @@ def _prepare(
     except UserError:
         raise
     except _FAILURES as error:
+        failure = failure_of_machine(error)
+        if failure is not None:
+            raise failure from error
         raise UserError(
             f"dataset {config.dataset} could not be downloaded and prepared: "
             f"{_reason(error)} {_OFFLINE_HELP} {received}"

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import os
+from collections.abc import Callable
 from typing import Any, TextIO
 
 import numpy as np
@@ -65,6 +66,7 @@ def evaluate(
     *,
     dataset: ImageDataset | None = None,
     stream: TextIO | None = None,
+    show: Callable[[dict[str, Any]], None] | None = None,
 ) -> dict[str, Any]:
     """Evaluates the model of a run and writes `results.json`.
 
@@ -73,6 +75,7 @@ def evaluate(
         config: What is evaluated.
         dataset: The run's images, where they are loaded already.
         stream: Where progress is shown; standard error unless given.
+        show: Is given what is returned, before it is written.
 
     Returns:
         `{split: {name: figure}}`. The figures of a VAE are `elbo` and `nll`,
@@ -81,6 +84,7 @@ def evaluate(
 
     Raises:
         UserError: If the folder holds no trained run.
+        StorageError: If the results cannot be written.
     """
     config = config or EvaluationConfig()
     model, experiment = load_trained(workdir)
@@ -108,6 +112,8 @@ def evaluate(
     else:
         figures = {"squared_error": _squared_error(model, batches, protocol)}
     results = {config.split: figures}
+    if show is not None:
+        show(results)
     RunFolder(workdir).update_results(results)
     return results
 

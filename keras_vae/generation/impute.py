@@ -274,12 +274,11 @@ class _Task:
             },
             protocol=self._protocol(trained, len(images)) | protocol,
         )
+        report = format_report(result)
         outputs.write_folder(
-            self.path, lambda f: write_report(f, result, self.num_shown)
+            self.path, lambda f: write_report(f, result, self.num_shown), report
         )
-        return outputs.Written(
-            (self.path,), format_report(result), result.figures()
-        )
+        return outputs.Written((self.path,), report, result.figures())
 
     def _protocol(self, trained: TrainedModel, num: int) -> dict[str, Any]:
         source = self.source

@@ -2,13 +2,13 @@
 
 import dataclasses
 import os
-import pathlib
 
 import numpy as np
 
 from keras_vae.config import check_choice, check_number
 from keras_vae.data import inspect_image, read_image
 from keras_vae.errors import UserError
+from keras_vae.local_files import check_local
 
 __all__ = ["KINDS", "SIDES", "MaskConfig", "read_mask"]
 
@@ -110,7 +110,7 @@ def read_mask(
         UserError: If it cannot be read, has another size, or says that nothing
             is missing.
     """
-    path = pathlib.Path(path)
+    path = check_local("mask", path)
     if not path.is_file():
         raise UserError(f"There is no such mask file. Received: {path}")
     file = inspect_image(path)

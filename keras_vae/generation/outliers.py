@@ -11,6 +11,7 @@ from keras_vae.generation.source import (
     SourceImages,
     TrainedModel,
 )
+from keras_vae.local_files import check_local
 
 __all__ = ["check_background", "load_outliers"]
 
@@ -37,7 +38,7 @@ def load_outliers(
     Raises:
         UserError: If there are no such images, or the model cannot take them.
     """
-    if pathlib.Path(outliers).expanduser().exists():
+    if check_local("outliers", outliers).expanduser().exists():
         if manual_dir is not None:
             raise UserError(
                 "--outliers_manual_dir is of a dataset, and --outliers is a "

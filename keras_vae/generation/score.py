@@ -125,8 +125,11 @@ def score(
         detections=_detections(figures, names, images.is_outlier),
         protocol=protocol,
     )
-    outputs.write_folder(path, lambda f: write_report(f, table, num_shown))
-    return outputs.Written((path,), format_report(table), table.figures())
+    report = format_report(table)
+    outputs.write_folder(
+        path, lambda f: write_report(f, table, num_shown), report
+    )
+    return outputs.Written((path,), report, table.figures())
 
 
 def _figures(scores: list[ImageScores]) -> dict[str, np.ndarray]:

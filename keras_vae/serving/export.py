@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from keras_vae.config import PIXELS, check_choice
+from keras_vae.local_files import check_local
 from keras_vae.models import GenerativeModel
 from keras_vae.serving.metadata import METADATA, describe, read_signatures
 from keras_vae.serving.signatures import make_endpoints
@@ -94,7 +95,8 @@ def export_model(
         (folder / METADATA).write_text(json.dumps(metadata, indent=2) + "\n")
         write_warmup(folder / WARMUP, metadata)
 
-    return add_version(pathlib.Path(export_dir), write, keep_versions)
+    base = check_local("export_dir", export_dir)
+    return add_version(base, write, keep_versions)
 
 
 def _write(

@@ -1,6 +1,5 @@
 """A SavedModel of this package, loaded and asked."""
 
-import json
 import os
 import pathlib
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_vae.errors import UserError, did_you_mean
+from keras_vae.local_files import check_local, read_json
 from keras_vae.serving.backend import SignatureInfo, TensorInfo, one_line
 from keras_vae.serving.metadata import METADATA
 from keras_vae.serving.version_folders import versions
@@ -41,11 +41,9 @@ class ExportedModel:
     """
 
     def __init__(self, path: str | os.PathLike[str]):
-        self.path = _version_folder(pathlib.Path(path))
+        self.path = _version_folder(check_local("saved_model", path))
         try:
-            self.metadata: dict[str, Any] = json.loads(
-                (self.path / METADATA).read_text()
-            )
+            self.metadata: dict[str, Any] = read_json(self.path / METADATA)
             self._module = tf.saved_model.load(str(self.path))
         except _LOAD_ERRORS as error:
             raise UserError(

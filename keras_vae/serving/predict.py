@@ -4,7 +4,6 @@ import dataclasses
 import math
 import os
 import pathlib
-import zipfile
 from collections.abc import Callable, Sequence
 from typing import TextIO
 
@@ -22,6 +21,7 @@ from keras_vae.serving.answer_files import (
 from keras_vae.serving.client import Client, row_seeds
 from keras_vae.serving.image_inputs import find_images, load_images
 from keras_vae.serving.labels import Labels, labels_of_rows
+from keras_vae.serving.latent_files import read_latents
 
 __all__ = ["VERBS", "predict"]
 
@@ -41,15 +41,6 @@ _PICTURE = {
 }
 # Of all images of one grid together: it is made in memory.
 _MAX_GRID_PIXELS = 1 << 24
-# What NumPy raises for a file that is no .npz, is cut off, or lacks the array.
-_NPZ_ERRORS = (
-    EOFError,
-    KeyError,
-    OSError,
-    TypeError,
-    ValueError,
-    zipfile.BadZipFile,
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -184,30 +175,9 @@ def _latent_rows(client: Client, inputs: Sequence[str], label: Labels) -> _Rows:
             "decode takes one .npz file with an array `mean` or `z`. "
             f"Received: {' '.join(inputs) or 'nothing'}"
         )
-    try:
-        # Opened here: NumPy leaves a file that is cut off open.
-        with open(inputs[0], "rb") as file, np.load(file) as arrays:
-            name = "mean" if "mean" in arrays else "z"
-            # No complex numbers, and no text; infinity is refused below.
-            with np.errstate(over="ignore"):
-                z = arrays[name].astype(np.float32, casting="same_kind")
-            written = arrays["label"].tolist() if "label" in arrays else None
-    except _NPZ_ERRORS as error:
-        raise UserError(
-            "decode takes one .npz file with an array `mean` or `z`. "
-            f"Received: {inputs[0]}"
-        ) from error
-    if z.ndim != 2 or not len(z) or z.shape[1] != client.latent_dim:
-        raise UserError(
-            f"The latents must have the shape [num, {client.latent_dim}]. "
-            f"Received: {list(z.shape)} in {inputs[0]}"
-        )
-    if not np.isfinite(z).all():
-        raise UserError(
-            "The latents must be finite. Received: NaN or infinity in "
-            f"{inputs[0]}"
-        )
-    if label is None and client.is_conditional:
+    with_labels = label is None and client.is_conditional
+    z, written = read_latents(inputs[0], client.latent_dim, with_labels)
+    if with_labels:
         label = written
     return _Rows(
         len(z),

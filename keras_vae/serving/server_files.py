@@ -4,14 +4,14 @@ References:
     https://www.tensorflow.org/tfx/serving/serving_config: the first three
 """
 
-import contextlib
 import dataclasses
-import json
 import os
 import pathlib
 import re
 
+from keras_vae import local_files
 from keras_vae.errors import UserError
+from keras_vae.failures import not_writable
 from keras_vae.serving import manifests
 from keras_vae.serving.metadata import METADATA
 from keras_vae.serving.version_folders import versions
@@ -98,9 +98,9 @@ def write_server_files(
     Raises:
         UserError: If there is no export, or the files cannot be written.
     """
-    base = pathlib.Path(export_dir).resolve()
+    base = local_files.check_local("export_dir", export_dir).resolve()
     _check_export(base)
-    target = pathlib.Path(folder).resolve()
+    target = local_files.check_local("serving_files", folder).resolve()
     files = server_files(
         base.name, os.path.relpath(base, target), options or ServerOptions()
     )
@@ -197,8 +197,8 @@ prometheus_config {{
 def _check_export(base: pathlib.Path) -> None:
     found = versions(base) if base.is_dir() else []
     try:
-        json.loads((base / str(found[-1]) / METADATA).read_text())
-    except (IndexError, OSError, ValueError) as error:
+        local_files.read_json(base / str(found[-1]) / METADATA)
+    except (IndexError, UserError) as error:
         raise UserError(
             "No export of this package found: apps/export.py makes one. "
             f"Received: --export_dir={base}"
@@ -207,15 +207,12 @@ def _check_export(base: pathlib.Path) -> None:
 
 def _replace(path: pathlib.Path, text: str) -> None:
     """Writes a file beside its place and renames it."""
-    partial = path.with_name(f".partial-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text)
-        partial.replace(path)
+        local_files.write_text(path, text)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()
-        raise UserError(
-            "The files of the server cannot be written. "
-            f"Received: --serving_files={path.parent} ({error.strerror})"
+        raise not_writable(
+            "The files of the server cannot be written.",
+            f"--serving_files={path.parent}",
+            error,
         ) from error

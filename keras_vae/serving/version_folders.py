@@ -18,6 +18,8 @@ import time
 from collections.abc import Callable, Iterator
 
 from keras_vae.errors import UserError
+from keras_vae.failures import not_writable, writing
+from keras_vae.local_files import check_local
 
 __all__ = [
     "add_version",
@@ -60,7 +62,8 @@ def add_version(
     with _partial_folder(base) as partial:
         _remove_leftovers(base, partial)
         try:
-            write(partial)
+            with writing(base):
+                write(partial)
             partial.chmod(0o755)
             _sync_tree(partial)
             target = _publish(partial, base)
@@ -82,7 +85,7 @@ def check_keep_versions(keep_versions: int | None) -> None:
 
 def check_writable(export_dir: str | os.PathLike[str]) -> None:
     """Raises UserError if nothing can be written there; leaves no trace."""
-    with _partial_folder(pathlib.Path(export_dir)):
+    with _partial_folder(check_local("export_dir", export_dir)):
         pass
 
 
@@ -238,8 +241,8 @@ def _is_abandoned(path: pathlib.Path) -> bool:
 
 
 def _not_writable(base: pathlib.Path, error: OSError) -> UserError:
-    return UserError(
-        "The export folder cannot be written: choose another "
-        f"--export_dir. Received: --export_dir={base} "
-        f"({error.strerror or error})"
+    return not_writable(
+        "The export folder cannot be written: choose another --export_dir.",
+        f"--export_dir={base}",
+        error,
     )

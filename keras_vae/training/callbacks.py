@@ -1,5 +1,6 @@
 """Callbacks that steer a run: its clock, its safety, its checkpoints."""
 
+import dataclasses
 import pathlib
 import signal
 import threading
@@ -11,6 +12,7 @@ import keras
 import tensorflow as tf
 
 from keras_vae.errors import UserError
+from keras_vae.training import checkpoint_files
 from keras_vae.training.divergence import (
     DivergedError,
     StopOnDivergence,
@@ -31,6 +33,8 @@ __all__ = [
     "StopOnDivergence",
     "StopOnNonFinite",
 ]
+
+_BEST_KEPT = 2
 
 
 class Clock(keras.callbacks.Callback):
@@ -146,10 +150,10 @@ class Checkpoints(keras.callbacks.Callback):
     """Saves the run every so many seconds, and at its end.
 
     A checkpoint is written beside the old ones and then named as the last; a
-    kill at any moment leaves the one before. Weights that are not finite are
-    never saved. At the end of an epoch, and of the run, the validation comes
-    first, so that a checkpoint holds its outcome; `Interruption` does not wait
-    for it.
+    kill at any moment leaves the one before, which is also used where the last
+    is damaged. Weights that are not finite are never saved. At the end of an
+    epoch, and of the run, the validation comes first, so that a checkpoint
+    holds its outcome; `Interruption` does not wait for it.
 
     Args:
         state: The run.
@@ -167,6 +171,7 @@ class Checkpoints(keras.callbacks.Callback):
     ):
         super().__init__()
         self.state = state
+        self.saved = checkpoint_files.recover(folder)
         self.manager = tf.train.CheckpointManager(
             state.checkpoint(), str(folder), max_to_keep=keep
         )
@@ -175,12 +180,15 @@ class Checkpoints(keras.callbacks.Callback):
 
     def restore(self) -> bool:
         """Restores the last checkpoint; returns whether there was one."""
-        path = self.manager.latest_checkpoint
-        if path is None:
+        if self.saved is None:
             return False
+        checkpoint, path = self.manager.checkpoint, self.saved.path
+        if self.saved.record is None:  # Of a version that named none.
+            unnamed = dataclasses.replace(self.state, record=None)
+            checkpoint = unnamed.checkpoint()
         try:
-            self.manager.checkpoint.restore(path).assert_consumed()
-        except AssertionError as error:
+            checkpoint.restore(path).assert_consumed()
+        except (AssertionError, ValueError) as error:
             raise UserError(
                 "The checkpoint was written by another version of the package "
                 "and cannot be gone on with: choose another --workdir, or move "
@@ -203,7 +211,7 @@ class Checkpoints(keras.callbacks.Callback):
         bad = bad_variables(self.state)
         if bad:
             raise diverged(self.state, bad, path or None)
-        self.manager.save(checkpoint_number=self.state.step)
+        checkpoint_files.save(self.manager, self.state.step)
         self._last = time.monotonic()
 
 
@@ -215,7 +223,8 @@ class EarlyStopping(keras.callbacks.Callback):
     not 1, the ELBO may fall where the model does what it is asked.
 
     An epoch that a signal cut off does not count: it is counted when the
-    resumed run has finished it.
+    resumed run has finished it. The best checkpoint before is kept too, in case
+    the best is damaged; then the best loss is that of the one before.
 
     Args:
         state: The run.
@@ -236,8 +245,9 @@ class EarlyStopping(keras.callbacks.Callback):
         self.patience = patience
         self.interruption = interruption
         self._within_epoch = False
+        self._recover(folder)
         self.manager = tf.train.CheckpointManager(
-            state.checkpoint(), str(folder), max_to_keep=1
+            state.checkpoint(), str(folder), max_to_keep=_BEST_KEPT
         )
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
@@ -250,11 +260,20 @@ class EarlyStopping(keras.callbacks.Callback):
         if loss < float(self.state.best_loss.numpy()):
             self.state.best_loss.assign(loss)
             self.state.epochs_waited.assign(0)
-            self.manager.save(checkpoint_number=self.state.step)
+            checkpoint_files.save(self.manager, self.state.step)
             return
         self.state.epochs_waited.assign_add(1)
         if int(self.state.epochs_waited.numpy()) >= self.patience:
             self.model.stop_training = True
+
+    def _recover(self, folder: pathlib.Path) -> None:
+        saved = checkpoint_files.recover(folder)
+        if saved is None:
+            known = float(self.state.best_loss.numpy())
+            checkpoint_files.check_best(known, folder)
+        elif saved.damaged:
+            loss = checkpoint_files.best_loss(saved.path)
+            self.state.best_loss.assign(loss)
 
 
 class Interruption(keras.callbacks.Callback):

@@ -1,16 +1,20 @@
 """One experiment: data, model and training, and its run folder."""
 
+import contextlib
 import dataclasses
 import json
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from keras_vae import local_files, locks
 from keras_vae.config import ModelConfig, TrainingConfig, differences
 from keras_vae.data import DataConfig
 from keras_vae.errors import UserError
-from keras_vae.model_configs import model_config_from_dict
+from keras_vae.failures import not_writable, writing
+from keras_vae.model_configs import model_config_class
+from keras_vae.training import config_values
 
 __all__ = ["ExperimentConfig", "RunFolder"]
 
@@ -39,16 +43,39 @@ class ExperimentConfig:
         """Returns nested dicts that JSON can hold."""
         return json.loads(json.dumps(dataclasses.asdict(self)))
 
+    def identity(self) -> dict[str, Any]:
+        """Returns what a run cannot change and still be the same run.
+
+        It is `to_dict` without what is kept of a run, and without where its
+        data lie, unless they have no other name.
+        """
+        config = self.to_dict()
+        if self.data.dataset != "image_folder":
+            for name in _LOCATIONS:
+                del config["data"][name]
+        for name in _KEEPING:
+            del config["training"][name]
+        return config
+
     @classmethod
-    def from_dict(cls, config: dict[str, Any]) -> "ExperimentConfig":
-        """Returns the experiment that `to_dict` described."""
-        data = dict(config["data"])
-        if data.get("resize") is not None:
-            data["resize"] = tuple(data["resize"])
+    def from_dict(cls, config: Any) -> "ExperimentConfig":
+        """Returns the experiment that `to_dict` described.
+
+        Settings that are missing, as in one of an older version, stand at
+        their defaults.
+
+        Raises:
+            UserError: If it describes none.
+        """
+        data, model, training = (
+            config_values.section(config, name)
+            for name in ("data", "model", "training")
+        )
+        model_class = model_config_class(model.get("model", "vae"))
         return cls(
-            DataConfig(**data),
-            model_config_from_dict(config["model"]),
-            TrainingConfig(**config["training"]),
+            config_values.build(DataConfig, "data", data),
+            config_values.build(model_class, "model", model),
+            config_values.build(TrainingConfig, "training", training),
         )
 
 
@@ -58,16 +85,18 @@ class RunFolder:
     Attributes:
         path: The folder.
         config: `config.json`, what was asked for.
-        checkpoints: The last checkpoints; `best/` holds the best one.
+        checkpoints: The last checkpoints.
+        best: `checkpoints/best`, those of the best validation loss.
         tensorboard: Event files.
         results: `results.json`, what was measured.
         pictures: PNG files.
     """
 
     def __init__(self, path: str | os.PathLike[str]):
-        self.path = pathlib.Path(path)
+        self.path = local_files.check_local("workdir", path)
         self.config = self.path / "config.json"
         self.checkpoints = self.path / "checkpoints"
+        self.best = self.checkpoints / "best"
         self.tensorboard = self.path / "tensorboard"
         self.results = self.path / "results.json"
         self.pictures = self.path / "pictures"
@@ -97,7 +126,21 @@ class RunFolder:
             }
             write_json(self.config, content)
         except OSError as error:
-            raise self._not_writable(str(error.strerror)) from error
+            raise self._not_writable(error) from error
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Holds the folder for this process; see `locks.hold`.
+
+        Raises:
+            UserError: If another process holds it, or it cannot be written.
+        """
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(locks.hold(self.path))
+            except OSError as error:
+                raise self._not_writable(error) from error
+            yield
 
     def _check_writable(self) -> None:
         """Raises UserError where `start` could not make the folder."""
@@ -105,27 +148,34 @@ class RunFolder:
         while not nearest.exists() and nearest != nearest.parent:
             nearest = nearest.parent
         if not nearest.is_dir():
-            raise self._not_writable(f"{nearest} is a file")
+            raise self._not_writable(OSError(f"{nearest} is a file"))
         if not os.access(nearest, os.W_OK | os.X_OK):
-            raise self._not_writable(f"no permission in {nearest}")
+            raise self._not_writable(OSError(f"no permission in {nearest}"))
 
-    def _not_writable(self, why: str) -> UserError:
-        return UserError(
-            "The run folder cannot be written: choose another --workdir. "
-            f"Received: --workdir={self.path} ({why})"
+    def _not_writable(self, error: OSError) -> UserError:
+        return not_writable(
+            "The run folder cannot be written: choose another --workdir.",
+            f"--workdir={self.path}",
+            error,
         )
 
     def load_image_shape(self) -> tuple[int, int, int]:
-        """Returns (height, width, channels) of the images of the run."""
-        height, width, channels = json.loads(self.config.read_text())[
-            "image_shape"
-        ]
-        return height, width, channels
+        """Returns (height, width, channels) of the images of the run.
+
+        Raises:
+            UserError: If there is no run in the folder, or no such shape.
+        """
+        with self._naming_the_file():
+            return config_values.image_shape(self._load_config())
 
     def load_class_names(self) -> tuple[str, ...]:
-        """Returns the classes of a conditional model; none of another."""
-        content = json.loads(self.config.read_text())
-        return tuple(content.get("class_names", ()))
+        """Returns the classes of a conditional model; none of another.
+
+        Raises:
+            UserError: If there is no run in the folder, or they are no names.
+        """
+        with self._naming_the_file():
+            return config_values.class_names(self._load_config())
 
     def load_experiment(self) -> ExperimentConfig:
         """Reads `config.json`.
@@ -133,38 +183,69 @@ class RunFolder:
         Raises:
             UserError: If there is no run in the folder.
         """
+        with self._naming_the_file():
+            return ExperimentConfig.from_dict(self._load_config())
+
+    def _load_config(self) -> Any:
         if not self.config.exists():
             raise UserError(
                 "No run found: a run folder holds config.json, and "
                 "apps/train.py makes one. "
                 f"Received: --workdir={self.path}"
             )
+        return local_files.read_json(self.config)
+
+    @contextlib.contextmanager
+    def _naming_the_file(self) -> Iterator[None]:
         try:
-            return ExperimentConfig.from_dict(
-                json.loads(self.config.read_text())
-            )
-        except (ValueError, TypeError, KeyError) as error:
+            yield
+        except UserError as error:
+            if not self.config.exists():
+                raise
+            where = f" Received: {self.config}"
+            if str(self.config) in str(error):
+                where = ""
             raise UserError(
-                f"The configuration of the run cannot be read: {error}. "
-                f"Received: {self.config}"
+                f"The configuration of the run cannot be read: {error}{where}"
             ) from error
+
+    def load_results(self) -> dict[str, Any]:
+        """Reads `results.json`; nothing where it is missing.
+
+        Raises:
+            UserError: If it is damaged.
+        """
+        if not self.results.exists():
+            return {}
+        try:
+            content = local_files.read_json(self.results)
+        except UserError as error:
+            raise self._damaged_results(str(error)) from error
+        if not isinstance(content, dict):
+            raise self._damaged_results("it is no object")
+        return content
+
+    def _damaged_results(self, why: str) -> UserError:
+        return UserError(
+            "The results of the run cannot be read, move the file away: "
+            f"{why}. Received: {self.results}"
+        )
 
     def update_results(self, results: dict[str, Any]) -> None:
         """Adds entries to `results.json`, which is replaced as a whole.
 
+        Several processes may do so at a time.
+
         Raises:
-            UserError: If the file that is there is not JSON.
+            UserError: If the file that is there is damaged.
+            StorageError: If it cannot be written.
         """
-        old = {}
-        if self.results.exists():
-            try:
-                old = json.loads(self.results.read_text())
-            except ValueError as error:
-                raise UserError(
-                    "The results of the run cannot be read, move the file "
-                    f"away: {error}. Received: {self.results}"
-                ) from error
-        write_json(self.results, {**old, **results})
+        with writing(self.results), locks.hold_briefly(self.results):
+            write_json(self.results, {**self.load_results(), **results})
+
+    def _is_taken(self) -> bool:
+        held = self.checkpoints.is_dir() and any(self.checkpoints.iterdir())
+        return self.config.exists() or held
 
     def check(self, experiment: ExperimentConfig, resume: bool = True) -> None:
         """Checks that the folder is free for this experiment, or holds it.
@@ -177,7 +258,7 @@ class RunFolder:
             UserError: If it holds the run of another configuration, or any run
                 where `resume` is False, or cannot be written.
         """
-        if not self.config.exists():
+        if not self._is_taken():
             self._check_writable()
             return
         if not resume:
@@ -186,14 +267,10 @@ class RunFolder:
                 "or leave --resume on to go on with it. "
                 f"Received: --noresume --workdir={self.path}"
             )
-        old, new = self.load_experiment().to_dict(), experiment.to_dict()
-        for config in (old, new):
-            for name in _LOCATIONS:
-                if config["data"]["dataset"] != "image_folder":
-                    config["data"][name] = None
-            for name in _KEEPING:
-                config["training"][name] = None
-        changed = differences(old, new)
+        if not self.config.exists():
+            return  # The checkpoints say whose they are.
+        old, new = self.load_experiment(), experiment
+        changed = differences(old.identity(), new.identity())
         if changed:
             raise UserError(
                 f"The run folder {self.path} holds a run of another "
@@ -204,6 +281,4 @@ class RunFolder:
 
 def write_json(path: pathlib.Path, content: dict[str, Any]) -> None:
     """Writes `content` so that the file is old or new, never half of it."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(content, indent=2) + "\n")
-    partial.replace(path)
+    local_files.write_text(path, json.dumps(content, indent=2) + "\n")

@@ -84,6 +84,23 @@ class Run:
             interruption.restore_handlers()
         return interruption.received.name if interruption.received else None
 
+    def describe_start(self) -> str:
+        """Returns a line on where a run goes on that was begun before."""
+        step, length = self.state.step, self.experiment.training
+        if self._finished():
+            what = f"nothing was left to do: it is finished at step {step}"
+        elif not step:
+            what = "starts at step 0: it had no checkpoint yet"
+        elif length.max_minutes:
+            minutes = float(self.state.elapsed.numpy()) / 60
+            what = (
+                f"goes on from step {step}, after {minutes:.1f} of "
+                f"{length.max_minutes:g} minutes"
+            )
+        else:
+            what = f"goes on from step {step} of {self._total_steps()}"
+        return f"{what} ({self.folder.path})"
+
     def _fit(
         self,
         steps: int,
@@ -191,8 +208,9 @@ class Run:
             Averages(state, self._statistics_batches),
         ]
         if length.patience:
-            best = self.folder.checkpoints / "best"
             callbacks.append(
-                EarlyStopping(state, best, length.patience, interruption)
+                EarlyStopping(
+                    state, self.folder.best, length.patience, interruption
+                )
             )
         return [*callbacks, checkpoints]

@@ -12,6 +12,7 @@ from keras_vae.config import ModelConfig
 from keras_vae.models import GenerativeModel, build_model
 from keras_vae.objectives import WarmupCosine
 from keras_vae.training.average_statistics import AverageStatistics
+from keras_vae.training.checkpoint_files import ExperimentRecord
 from keras_vae.training.optimizer import Adam, Adamax, LossScale, Muon
 
 __all__ = ["TrainingState", "check_finite", "make_state"]
@@ -32,6 +33,7 @@ class TrainingState:
         epochs_waited: Epochs since then, int64.
         average_statistics: What batch normalisation needs with the averages of
             the weights; None where either is missing.
+        record: Names the experiment in each checkpoint; None names none.
     """
 
     model: GenerativeModel
@@ -41,6 +43,7 @@ class TrainingState:
     best_loss: tf.Variable
     epochs_waited: tf.Variable
     average_statistics: AverageStatistics | None = None
+    record: ExperimentRecord | None = None
 
     @property
     def step(self) -> int:
@@ -62,6 +65,8 @@ class TrainingState:
         if self.average_statistics is not None:
             parts["average_statistics"] = self.average_statistics.averages
             parts["average_statistics_known"] = self.average_statistics.known
+        if self.record is not None:
+            parts["experiment"] = self.record
         return tf.train.Checkpoint(
             model=self.model,
             optimizer=self.inner_optimizer,

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tensorboard.plugins.hparams import api as hparams
 
 from keras_vae import plotting, seeds
+from keras_vae.failures import writing
 from keras_vae.models import (
     HierarchicalVAE,
     latent_statistics,
@@ -76,10 +77,11 @@ class TensorBoard(keras.callbacks.Callback):
         self._last_pictures = -float("inf")
 
     def on_train_begin(self, logs: Any = None) -> None:
-        self._writers = {
-            name: tf.summary.create_file_writer(str(self.folder / name))
-            for name in ("train", "validation")
-        }
+        with writing(self.folder):
+            self._writers = {
+                name: tf.summary.create_file_writer(str(self.folder / name))
+                for name in ("train", "validation")
+            }
         batch = next(iter(self.validation.unbatch().batch(_NUM_PICTURES)))
         self._images, self._condition = self.state.model.unpack(batch)
         # HParams takes the metrics of a session from the run that the session
@@ -97,8 +99,10 @@ class TensorBoard(keras.callbacks.Callback):
             )
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        step = self.state.step
-        values = dict(logs or {})
+        with writing(self.folder):
+            self._write(self.state.step, dict(logs or {}))
+
+    def _write(self, step: int, values: dict[str, Any]) -> None:
         # Those of the epoch; `_optimizer` writes all of the run.
         values.pop("skipped_steps", None)
         with self._writers["validation"].as_default():

@@ -22,11 +22,13 @@ from keras_vae.data import (
     steps_per_epoch,
 )
 from keras_vae.errors import UserError
+from keras_vae.failures import translated
 from keras_vae.models import (
     GenerativeModel,
     resolve_classes,
     resolve_likelihood,
 )
+from keras_vae.training import checkpoint_files, run_record
 from keras_vae.training.callbacks import Checkpoints
 from keras_vae.training.experiment import ExperimentConfig, RunFolder
 from keras_vae.training.run import EVALUATION_BATCH_SIZE, Run
@@ -125,9 +127,10 @@ def train(
 ) -> TrainResult:
     """Trains a model with `fit`, or goes on with a run that was cut off.
 
-    All input is checked before the run folder is touched. The same call after
-    a kill resumes at the step of the last checkpoint and repeats what the
-    uninterrupted run would have done.
+    All input is checked before anything is left in the run folder, which no
+    other process can train in meanwhile. The same call after a kill resumes at
+    the step of the last checkpoint that is whole, says so, and repeats what
+    the uninterrupted run would have done.
 
     Args:
         experiment: Data, model and training.
@@ -137,12 +140,27 @@ def train(
         callbacks: Further Keras callbacks; they come last.
 
     Raises:
-        UserError: If the experiment cannot be run as asked.
+        UserError: If the experiment cannot be run as asked, or another process
+            trains in the folder.
+        StorageError: If the run folder can no longer be written.
+        OutOfMemoryError: If there is not enough memory.
         DivergedError: If the loss is not finite.
     """
-    config, length = experiment.model, experiment.training
     folder = RunFolder(workdir)
-    folder.check(experiment, resume)
+    with translated(), folder.lock():
+        folder.check(experiment, resume)
+        return _train(experiment, folder, dataset, callbacks)
+
+
+def _train(
+    experiment: ExperimentConfig,
+    folder: RunFolder,
+    dataset: ImageDataset | None,
+    callbacks: Sequence[keras.callbacks.Callback],
+) -> TrainResult:
+    config, length = experiment.model, experiment.training
+    saved = checkpoint_files.newest(folder.checkpoints)
+    run_record.check(saved, folder, experiment)
     strategy = make_strategy(length.distribution)
     check_batch_size(strategy, config.batch_size)
     parts = resolve_batch_parts(config, length, strategy.num_replicas_in_sync)
@@ -153,6 +171,10 @@ def train(
     with strategy.scope():
         state = _compiled_state(experiment, dataset, resolved, epoch)
     state.model.batch_parts = parts
+    state = dataclasses.replace(
+        state, record=run_record.make(experiment, state.model)
+    )
+    goes_on = saved is not None or folder.config.exists()
     folder.start(experiment, dataset.image_shape, state.model.class_names)
     checkpoints = Checkpoints(
         state,
@@ -164,6 +186,8 @@ def train(
         mean = _mean_image(dataset.splits["train"], experiment.data.num_bits)
         state.model.decoder.set_output_mean(mean)
     run = Run(experiment, resolved, dataset, state, folder, epoch)
+    if goes_on:
+        print(run.describe_start(), flush=True)
     received = run.fit(checkpoints, callbacks)
     summary = {
         "steps": state.step,
@@ -189,42 +213,39 @@ def load_trained(
     With `patience` they are those of the lowest `val_loss`, else the last.
 
     Raises:
-        UserError: If the folder holds no run, no checkpoint yet, or one of
-            another model than this version of the package makes.
+        UserError: If the folder holds no run, no checkpoint yet, none that is
+            whole, or one of another experiment, or of another model than this
+            version of the package makes.
     """
     folder = RunFolder(workdir)
     experiment = folder.load_experiment()
-    shape = folder.load_image_shape()
+    shape, names = folder.load_image_shape(), folder.load_class_names()
+    saved = run_record.best_or_last(folder, experiment)
+    saved.warn()
+    run_record.check(saved, folder, experiment)
+    run_record.check_images(saved, shape, names)
     resolved = resolve_data(experiment.data, experiment.model)
-    state = make_state(
-        experiment.model,
-        shape,
-        likelihood=resolved["likelihood"],
-        total_steps=None,
-        seed=experiment.training.seed,
-        precision="float32",
-        num_bits=experiment.data.num_bits,
-        dequantization=resolved["dequantization"],
-        class_names=folder.load_class_names(),
-    )
-    path = None
-    if experiment.training.patience:
-        path = tf.train.latest_checkpoint(str(folder.checkpoints / "best"))
-    path = path or tf.train.latest_checkpoint(str(folder.checkpoints))
-    if path is None:
-        raise UserError(
-            "The run has no checkpoint yet: train it first with apps/train.py. "
-            f"Received: --workdir={workdir}"
+    with translated():
+        state = make_state(
+            experiment.model,
+            shape,
+            likelihood=resolved["likelihood"],
+            total_steps=None,
+            seed=experiment.training.seed,
+            precision="float32",
+            num_bits=experiment.data.num_bits,
+            dequantization=resolved["dequantization"],
+            class_names=names,
         )
     try:
         # Without what the checkpoint has beyond the model being warned of.
-        status = state.checkpoint().restore(path).expect_partial()
+        status = state.checkpoint().restore(saved.path).expect_partial()
         status.assert_existing_objects_matched()
     except (AssertionError, ValueError) as error:
         raise UserError(
             "The checkpoint does not fit the model: another version of the "
             "package wrote it. Use that version, or train again. "
-            f"Received: {path}"
+            f"Received: {saved.path}"
         ) from error
     state.swap_averages()
     return state.model, experiment

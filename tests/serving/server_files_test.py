@@ -295,7 +295,7 @@ def test_files_are_replaced_whole(written, monkeypatch):
     export, folder = written
     before = {path.name: path.read_text() for path in folder.iterdir()}
 
-    def refuse(path, text):
+    def refuse(path, text, encoding):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(pathlib.Path, "write_text", refuse)

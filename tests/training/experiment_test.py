@@ -1,5 +1,6 @@
 """Tests of the run folder: what it takes, what it refuses, what it keeps."""
 
+import concurrent.futures
 import dataclasses
 import json
 
@@ -133,6 +134,18 @@ def test_results_are_added(folder):
         "training": {"steps": 2},
         "test": {"elbo": -1.0},
     }
+
+
+def test_no_result_is_lost_to_another_writer(folder):
+    def update(writer):
+        for number in range(25):
+            folder.update_results({f"{writer}-{number}": number})
+
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        list(pool.map(update, range(6)))
+    assert len(json.loads(folder.results.read_text())) == 150
+    names = {path.name for path in folder.path.iterdir()}
+    assert names == {"config.json", "results.json"}
 
 
 def test_corrupt_results(folder):

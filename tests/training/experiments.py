@@ -14,6 +14,7 @@ from keras_vae.data import DataConfig, ImageDataset
 from keras_vae.data.image_dataset import ArraySplit
 from keras_vae.model_configs import HierarchicalConfig, NVAEConfig, VAEConfig
 from keras_vae.training import ExperimentConfig
+from keras_vae.training.state import TrainingState, make_state
 
 __all__ = [
     "BATCH_SIZE",
@@ -24,12 +25,15 @@ __all__ = [
     "make_experiment",
     "make_hierarchical_experiment",
     "make_nvae_experiment",
+    "make_trained_state",
 ]
 
 BATCH_SIZE = 8
 # A prime, so that executions of 9 steps do not divide an epoch.
 STEPS_PER_EPOCH = 17
 _SHAPE = (6, 6, 1)
+# In a checkpoint: what differs between equal runs, and what are no numbers.
+_PASSING = ("elapsed", "save_counter", "experiment", "_CHECKPOINTABLE")
 
 
 def make_dataset(
@@ -132,8 +136,20 @@ def _experiment(
     )
 
 
+def make_trained_state(experiment: ExperimentConfig) -> TrainingState:
+    """Returns what a checkpoint of the experiment's run holds."""
+    return make_state(
+        experiment.model,
+        _SHAPE,
+        likelihood="bernoulli",
+        total_steps=experiment.training.epochs * STEPS_PER_EPOCH,
+        seed=experiment.training.seed,
+        precision="float32",
+    )
+
+
 def checkpoint_values(folder: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """Returns everything in the last checkpoint but times.
+    """Returns all numbers in the last checkpoint but times.
 
     Args:
         folder: The run folder.
@@ -143,7 +159,7 @@ def checkpoint_values(folder: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     return {
         name: reader.get_tensor(name)
         for name in reader.get_variable_to_shape_map()
-        if not name.startswith(("elapsed", "save_counter", "_CHECKPOINTABLE"))
+        if not name.startswith(_PASSING)
     }
 
 

@@ -1,0 +1,300 @@
+"""Checkpoints as files: which are whole, and which experiment they are of.
+
+The files themselves say what there is. TensorFlow's list of them, the file
+`checkpoint`, is written after them and may be damaged as they may: it only says
+which one should be there.
+"""
+
+import dataclasses
+import errno
+import json
+import math
+import os
+import pathlib
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from typing import Any, TextIO
+
+import tensorflow as tf
+
+from keras_vae import local_files
+from keras_vae.errors import StorageError, UserError
+from keras_vae.failures import storage_error, writing
+
+__all__ = [
+    "ExperimentRecord",
+    "SavedCheckpoint",
+    "best_loss",
+    "check_best",
+    "newest",
+    "recover",
+    "save",
+]
+
+_LIST = "checkpoint"
+_FILE = re.compile(r"ckpt-(\d+)\.(?:index|data-\d+-of-\d+)")
+_LISTED = re.compile(rb'^model_checkpoint_path: "[^"\n]*ckpt-(\d+)"', re.M)
+# What TensorFlow writes to before it renames.
+_LEFTOVER = re.compile(
+    r"ckpt-\d+_temp|.*\.tempstate\d+.*|checkpoint\.tmp[0-9a-f]+|\.partial-.*"
+)
+_BEST_LOSS = "best_loss/.ATTRIBUTES/VARIABLE_VALUE"
+_RECORD = "experiment/.ATTRIBUTES/py_state"
+# What reading a damaged checkpoint raises.
+_DAMAGE = (tf.errors.OpError, IndexError, NotImplementedError, ValueError)
+# With one of these the files may be whole.
+_NOT_DAMAGE = (
+    errno.EACCES,
+    errno.EIO,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.EPERM,
+    errno.ESTALE,
+)
+
+
+class ExperimentRecord(tf.train.experimental.PythonState):
+    """Names, in a checkpoint, the experiment that it belongs to.
+
+    Args:
+        content: Plain data for JSON.
+    """
+
+    def __init__(self, content: dict[str, Any]):
+        self.text = json.dumps(content, sort_keys=True)
+
+    def serialize(self) -> str:
+        return self.text
+
+    def deserialize(self, string_value: bytes) -> None:
+        """Does nothing: who restores knows its experiment."""
+
+
+@dataclasses.dataclass(frozen=True)
+class SavedCheckpoint:
+    """A checkpoint that was read to its last byte.
+
+    Attributes:
+        path: Its prefix, as `tf.train.Checkpoint.restore` takes it.
+        step: The training steps that were done.
+        record: What its `ExperimentRecord` says; None in one of a version of
+            the package that did not write it.
+        damaged: Newer ones that are not whole, and why.
+    """
+
+    path: str
+    step: int
+    record: dict[str, Any] | None
+    damaged: dict[str, str]
+
+    def warn(self, stream: TextIO | None = None) -> None:
+        """Says, in a line, if it is not the newest.
+
+        Args:
+            stream: Where to; standard error unless given.
+        """
+        for path, reason in self.damaged.items():
+            print(
+                f"warning: the checkpoint {path} is damaged ({reason}): the "
+                f"one before is used, {pathlib.Path(self.path).name}",
+                file=stream or sys.stderr,
+                flush=True,
+            )
+
+
+def newest(folder: pathlib.Path) -> SavedCheckpoint | None:
+    """Returns the newest whole checkpoint in a folder, None if it has none.
+
+    Raises:
+        UserError: If there are checkpoints and none is whole.
+        StorageError: If the disk fails, or they may not be read.
+    """
+    damaged: dict[str, str] = {}
+    listed = _listed_step(folder)
+    found = _steps(folder)
+    expected = found if listed is None else found | {listed}
+    for step in sorted(expected, reverse=True):
+        path = str(folder / f"ckpt-{step}")
+        if step not in found:
+            damaged[path] = "it is missing"
+            continue
+        if _is_unfinished(folder, step, listed):
+            continue
+        try:
+            record = _read(path)
+        except _DAMAGE as error:
+            _check_readable(path, error)
+            damaged[path] = _reason(error)
+            continue
+        return SavedCheckpoint(path, step, record, damaged)
+    if not damaged:
+        return None
+    path, reason = next(iter(damaged.items()))
+    raise UserError(
+        f"No checkpoint of the run can be read: they are damaged ({reason}).\n"
+        "Restore the folder from a copy, or train again in another --workdir. "
+        f"Received: {path}"
+    )
+
+
+def recover(folder: pathlib.Path) -> SavedCheckpoint | None:
+    """Prepares a folder for going on from its newest whole checkpoint.
+
+    What is damaged is removed, once it has been said, and what a killed save
+    left. Nobody else may be writing there.
+
+    Returns:
+        As `newest`.
+
+    Raises:
+        UserError: As `newest`; then nothing is removed.
+        StorageError: If the folder cannot be written.
+    """
+    saved = newest(folder)
+    if saved is not None:
+        saved.warn()
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in list(folder.iterdir()):
+            if _LEFTOVER.fullmatch(path.name):
+                _remove(path)
+        last = -1 if saved is None else saved.step
+        for step in _steps(folder):
+            if step > last or not _index(folder, step).exists():
+                for path in _files(folder, step):
+                    _remove(path)
+        _write_list(folder)
+    return saved
+
+
+def best_loss(path: str) -> float:
+    """Returns the lowest validation loss by the time of a checkpoint.
+
+    Args:
+        path: The checkpoint, of `TrainingState.checkpoint`.
+    """
+    return float(tf.train.load_checkpoint(path).get_tensor(_BEST_LOSS))
+
+
+def check_best(loss: float, folder: pathlib.Path) -> None:
+    """Raises UserError if the best checkpoint should be there.
+
+    Args:
+        loss: The lowest validation loss; infinite before the first.
+        folder: That of the best checkpoint, which has none.
+    """
+    if loss < math.inf:
+        raise UserError(
+            "The best checkpoint of the run is missing.\n"
+            "Restore the folder from a copy, or train again in another "
+            f"--workdir. Received: {folder}"
+        )
+
+
+def save(manager: tf.train.CheckpointManager, step: int) -> None:
+    """Saves a checkpoint of a training step.
+
+    Raises:
+        StorageError: If it cannot be written.
+    """
+    # TensorFlow would make the folder anew, alone.
+    if not os.path.isdir(manager.directory):
+        raise StorageError(
+            "The folder of the checkpoints has been removed under way.\n"
+            "Put it back, then repeat the command; else it starts anew. "
+            f"Received: {manager.directory}"
+        )
+    with writing(manager.directory):
+        manager.save(checkpoint_number=step)
+
+
+def _steps(folder: pathlib.Path) -> set[int]:
+    """Returns the steps that have a file."""
+    if not folder.is_dir():
+        return set()
+    matches = (_FILE.fullmatch(path.name) for path in folder.iterdir())
+    return {int(match[1]) for match in matches if match}
+
+
+def _files(folder: pathlib.Path, step: int) -> Iterator[pathlib.Path]:
+    yield from folder.glob(f"ckpt-{step}.*")
+
+
+def _index(folder: pathlib.Path, step: int) -> pathlib.Path:
+    return folder / f"ckpt-{step}.index"
+
+
+def _listed_step(folder: pathlib.Path) -> int | None:
+    """Returns the step that TensorFlow's list says is the last one."""
+    path = folder / _LIST
+    match = _LISTED.search(path.read_bytes()) if path.is_file() else None
+    return int(match[1]) if match else None
+
+
+def _is_unfinished(folder: pathlib.Path, step: int, listed: int | None) -> bool:
+    """Returns whether the first save of a run was killed in its midst.
+
+    A save writes the index last, and the list after it; without either there
+    never was a checkpoint.
+    """
+    alone = listed is None and not (folder / _LIST).exists()
+    return alone and not _index(folder, step).exists()
+
+
+def _read(path: str) -> dict[str, Any] | None:
+    """Reads all of a checkpoint, whose sums TensorFlow checks.
+
+    Returns:
+        What its `ExperimentRecord` says, if it has one.
+    """
+    reader = tf.train.load_checkpoint(path)
+    names = reader.get_variable_to_shape_map()
+    for name in names:
+        reader.get_tensor(name)
+    if _RECORD not in names:
+        return None
+    return json.loads(reader.get_tensor(_RECORD))
+
+
+def _check_readable(path: str, error: Exception) -> None:
+    for number in _NOT_DAMAGE:
+        if os.strerror(number) in str(error):
+            raise storage_error(path, number, os.strerror(number)) from error
+
+
+def _reason(error: Exception) -> str:
+    message = " ".join(str(error).split())
+    for known in ("No such file or directory", "Is a directory"):
+        if known in message:
+            return known
+    if "Failed to find any matching files" in message:
+        return "its index is missing"
+    return message.rpartition(": ")[2][:80] or type(error).__name__
+
+
+def _write_list(folder: pathlib.Path) -> None:
+    """Writes TensorFlow's list of the checkpoints, as its manager reads it."""
+    steps = sorted(_steps(folder))
+    if not steps:
+        (folder / _LIST).unlink(missing_ok=True)
+        return
+    lines = [f'model_checkpoint_path: "ckpt-{steps[-1]}"']
+    lines += [f'all_model_checkpoint_paths: "ckpt-{step}"' for step in steps]
+    for step in steps:
+        time = _index(folder, step).stat().st_mtime
+        lines.append(f"all_model_checkpoint_timestamps: {time}")
+    lines.append("last_preserved_timestamp: 0.0")
+    text = "\n".join(lines) + "\n"
+    path = folder / _LIST
+    if path.is_dir():
+        _remove(path)
+    local_files.write_text(path, text)
+
+
+def _remove(path: pathlib.Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,311 @@
+"""Tests that a run survives damage to its checkpoints, and says so."""
+
+import dataclasses
+import json
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_vae.errors import StorageError, UserError
+from keras_vae.training import RunFolder, load_trained, train
+from keras_vae.training import checkpoint_files as files
+from tests.training import experiments
+
+_EXPERIMENT = experiments.make_experiment(
+    {"checkpoint_seconds": 0.0, "keep_checkpoints": 3, "patience": 9}
+)
+_LAST = 68
+
+
+def _empty(path):
+    path.write_bytes(b"")
+
+
+def _cut(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def _cut_a_byte(path):
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def _zero(path):
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+def _garbage(path):
+    random = np.random.default_rng(0)
+    path.write_bytes(random.bytes(path.stat().st_size))
+
+
+def _flip(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 255
+    path.write_bytes(content)
+
+
+def _remove(path):
+    path.unlink()
+
+
+def _folder_instead(path):
+    path.unlink()
+    path.mkdir()
+
+
+_KINDS = (
+    _empty,
+    _cut,
+    _cut_a_byte,
+    _zero,
+    _garbage,
+    _flip,
+    _remove,
+    _folder_instead,
+)
+
+
+def _data(folder, step):
+    return folder / f"ckpt-{step}.data-00000-of-00001"
+
+
+def _index(folder, step):
+    return folder / f"ckpt-{step}.index"
+
+
+def _saved_steps(folder):
+    return sorted(
+        int(path.stem.rpartition("-")[2]) for path in folder.glob("*.index")
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, dataset):
+    """The folder of a finished run; read it, do not write."""
+    path = tmp_path_factory.mktemp("damage") / "run"
+    train(_EXPERIMENT, path, dataset=dataset)
+    return path
+
+
+@pytest.fixture
+def run(finished, tmp_path):
+    """A copy of the finished run."""
+    shutil.copytree(finished, tmp_path / "run")
+    return RunFolder(tmp_path / "run")
+
+
+@pytest.fixture(scope="module")
+def steps(finished):
+    return _saved_steps(RunFolder(finished).checkpoints)
+
+
+@pytest.mark.parametrize("file", [_data, _index])
+@pytest.mark.parametrize("kind", _KINDS)
+def test_the_checkpoint_before_is_used(kind, file, run, steps, capsys):
+    assert len(steps) == 3
+    kind(file(run.checkpoints, _LAST))
+    saved = files.newest(run.checkpoints)
+    assert saved.step == steps[-2]
+    assert list(saved.damaged) == [str(run.checkpoints / f"ckpt-{_LAST}")]
+    saved.warn()
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert f"ckpt-{_LAST} is damaged" in said and f"ckpt-{steps[-2]}" in said
+
+
+def test_a_checkpoint_that_is_gone_is_missed(run, steps):
+    for path in run.checkpoints.glob(f"ckpt-{_LAST}.*"):
+        path.unlink()
+    saved = files.newest(run.checkpoints)
+    assert saved.step == steps[-2]
+    assert list(saved.damaged.values()) == ["it is missing"]
+
+
+def test_several_damaged_ones_are_passed_over(run, steps):
+    _flip(_data(run.checkpoints, steps[2]))
+    _cut(_index(run.checkpoints, steps[1]))
+    saved = files.newest(run.checkpoints)
+    assert saved.step == steps[0]
+    assert len(saved.damaged) == 2
+
+
+@pytest.mark.parametrize("kind", _KINDS)
+def test_the_list_of_checkpoints_is_not_needed(kind, run, steps):
+    kind(run.checkpoints / "checkpoint")
+    saved = files.newest(run.checkpoints)
+    assert (saved.step, saved.damaged) == (_LAST, {})
+    files.recover(run.checkpoints)
+    manager = tf.train.CheckpointManager(
+        tf.train.Checkpoint(), str(run.checkpoints), max_to_keep=3
+    )
+    expected = [str(run.checkpoints / f"ckpt-{step}") for step in steps]
+    assert manager.checkpoints == expected
+    assert manager.latest_checkpoint == expected[-1]
+
+
+def test_a_list_that_points_nowhere_is_said(run):
+    text = 'model_checkpoint_path: "ckpt-99"\n'
+    (run.checkpoints / "checkpoint").write_text(text)
+    saved = files.newest(run.checkpoints)
+    assert saved.step == _LAST
+    assert list(saved.damaged) == [str(run.checkpoints / "ckpt-99")]
+
+
+@pytest.mark.parametrize("kind", _KINDS)
+def test_no_silent_start_from_nothing(kind, run, dataset):
+    for path in run.checkpoints.glob("ckpt-*"):
+        kind(path)
+    before = sorted(path.name for path in run.checkpoints.iterdir())
+    with pytest.raises(UserError, match=r"(?s)damaged.*Received: .*ckpt-"):
+        train(_EXPERIMENT, run.path, dataset=dataset)
+    assert sorted(path.name for path in run.checkpoints.iterdir()) == before
+
+
+def test_a_finished_run_without_checkpoints_is_refused(run, dataset):
+    shutil.rmtree(run.checkpoints)
+    with pytest.raises(UserError, match="lost its checkpoints"):
+        train(_EXPERIMENT, run.path, dataset=dataset)
+
+
+def test_what_cannot_be_read_is_not_taken_for_damaged(run, monkeypatch):
+    def fail(path):
+        raise tf.errors.UnknownError(None, None, f"{path}; Input/output error")
+
+    monkeypatch.setattr(tf.train, "load_checkpoint", fail)
+    with pytest.raises(StorageError, match="Input/output error"):
+        files.recover(run.checkpoints)
+    assert _index(run.checkpoints, _LAST).exists()
+
+
+def test_run_goes_on_from_the_one_before(finished, run, dataset, steps, capsys):
+    _flip(_data(run.checkpoints, _LAST))
+    (run.checkpoints / "ckpt-99_temp").mkdir()
+    leftovers = [
+        "ckpt-99_temp/part-00000-of-00001.data-00000-of-00001.tempstate12",
+        "ckpt-68.index.tempstate7",
+        "checkpoint.tmp0a1b2c",
+    ]
+    for name in leftovers:
+        (run.checkpoints / name).write_bytes(b"x")
+    result = train(_EXPERIMENT, run.path, dataset=dataset)
+    out, err = capsys.readouterr()
+    assert f"goes on from step {steps[-2]} of {_LAST} " in out
+    assert err.count("\n") == 1 and "is damaged" in err
+    assert result.summary["steps"] == _LAST
+    found = experiments.checkpoint_values(run.path)
+    for name, value in experiments.checkpoint_values(finished).items():
+        np.testing.assert_array_equal(found[name], value, err_msg=name)
+    kept = {path.name for path in run.checkpoints.iterdir()}
+    assert kept == {
+        path.name for path in RunFolder(finished).checkpoints.iterdir()
+    }
+
+
+def test_a_finished_run_says_that_it_is(run, dataset, capsys):
+    train(_EXPERIMENT, run.path, dataset=dataset)
+    assert f"nothing was left to do: it is finished at step {_LAST}" in (
+        capsys.readouterr().out
+    )
+
+
+def test_first_save_that_was_killed_is_no_checkpoint(tmp_path):
+    _data(tmp_path, 9).write_bytes(b"x")
+    (tmp_path / "ckpt-9_temp").mkdir()
+    assert files.newest(tmp_path) is None
+    assert files.recover(tmp_path) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", _KINDS)
+def test_the_best_before_is_used(kind, run, capsys):
+    best = _saved_steps(run.best)
+    assert len(best) == 2
+    kind(_data(run.best, best[1]))
+    model, _ = load_trained(run.path)
+    assert f"ckpt-{best[1]} is damaged" in capsys.readouterr().err
+    reader = tf.train.load_checkpoint(str(run.best / f"ckpt-{best[0]}"))
+    values = [reader.get_tensor(n) for n in reader.get_variable_to_shape_map()]
+    weight = model.trainable_variables[0].numpy()
+    assert any(np.array_equal(weight, value) for value in values)
+
+
+def test_a_best_that_is_lost_is_no_last(run):
+    shutil.rmtree(run.best)
+    with pytest.raises(UserError, match="best checkpoint of the run is missin"):
+        load_trained(run.path)
+
+
+def _other(**model):
+    return dataclasses.replace(
+        _EXPERIMENT, model=dataclasses.replace(_EXPERIMENT.model, **model)
+    )
+
+
+def test_lost_configuration_is_found_again(run, dataset, capsys):
+    run.config.unlink()
+    train(_EXPERIMENT, run.path, dataset=dataset)
+    assert "nothing was left to do" in capsys.readouterr().out
+    assert run.load_experiment() == _EXPERIMENT
+
+
+def test_foreign_checkpoint_is_refused(run, dataset):
+    run.config.unlink()
+    # A model of the same shapes.
+    other = _other(learning_rate=0.5)
+    with pytest.raises(UserError, match=r"another experiment.*0\.004 -> 0\.5"):
+        train(other, run.path, dataset=dataset)
+    run.start(other, (6, 6, 1))
+    for call in (
+        lambda: train(other, run.path, dataset=dataset),
+        lambda: load_trained(run.path),
+    ):
+        with pytest.raises(UserError, match="another experiment"):
+            call()
+
+
+@pytest.mark.parametrize(
+    "change", [{"image_shape": [6, 3, 2]}, {"class_names": ["a"]}]
+)
+def test_configuration_of_other_images_is_refused(run, change):
+    content = json.loads(run.config.read_text())
+    run.config.write_text(json.dumps(content | change))
+    with pytest.raises(UserError, match="does not fit"):
+        load_trained(run.path)
+
+
+def test_checkpoints_without_a_configuration_are_a_run(run, dataset):
+    run.config.unlink()
+    with pytest.raises(UserError, match="already holds a run"):
+        train(_EXPERIMENT, run.path, resume=False, dataset=dataset)
+
+
+@pytest.fixture
+def unnamed(tmp_path):
+    """A run whose checkpoint does not name its experiment, as once."""
+    run = RunFolder(tmp_path / "old")
+    run.start(_EXPERIMENT, (6, 6, 1))
+    state = experiments.make_trained_state(_EXPERIMENT)
+    manager = tf.train.CheckpointManager(
+        state.checkpoint(), str(run.checkpoints), max_to_keep=1
+    )
+    manager.save(checkpoint_number=0)
+    return run
+
+
+def test_checkpoint_of_an_older_version_goes_on(unnamed, dataset, capsys):
+    load_trained(unnamed.path)
+    result = train(_EXPERIMENT, unnamed.path, dataset=dataset)
+    assert result.summary["steps"] == _LAST
+    assert files.newest(unnamed.checkpoints).record is not None
+
+
+def test_nobody_knows_whose_an_unnamed_checkpoint_is(unnamed, dataset):
+    unnamed.config.unlink()
+    with pytest.raises(UserError, match=r"without their config\.json"):
+        train(_EXPERIMENT, unnamed.path, dataset=dataset)
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

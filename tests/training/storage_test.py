@@ -1,0 +1,91 @@
+"""Tests of runs whose folder cannot be written any longer."""
+
+import json
+import shutil
+
+import keras
+import numpy as np
+import pytest
+
+from keras_vae.errors import OutOfMemoryError, StorageError, UserError
+from keras_vae.training import RunFolder, train
+from tests.full_disk import full_disk
+from tests.training import experiments
+
+
+class _At(keras.callbacks.Callback):
+    """Calls a function before the execution at a step."""
+
+    def __init__(self, step, function):
+        super().__init__()
+        self.step = step
+        self.function = function
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if int(self.model.optimizer.iterations) == self.step:
+            self.function()
+
+
+def test_full_disk_and_then_the_same_command(tmp_path, dataset, finished_run):
+    experiment = finished_run.experiment
+    with full_disk(), pytest.raises(StorageError, match="too large") as error:
+        train(experiment, tmp_path / "run", dataset=dataset)
+    assert str(tmp_path / "run" / "checkpoints") in str(error.value)
+    train(experiment, tmp_path / "run", dataset=dataset)
+    found = experiments.checkpoint_values(tmp_path / "run")
+    for name, value in finished_run.values.items():
+        np.testing.assert_array_equal(found[name], value, err_msg=name)
+    names = {p.name for p in RunFolder(tmp_path / "run").checkpoints.iterdir()}
+    kept = RunFolder(finished_run.path).checkpoints.iterdir()
+    assert names == {path.name for path in kept}
+
+
+def test_folder_that_is_removed_under_way(tmp_path, dataset):
+    experiment = experiments.make_experiment({"checkpoint_seconds": 0.0})
+    remove = _At(27, lambda: shutil.rmtree(tmp_path / "run"))
+    with pytest.raises(StorageError, match="removed under way") as error:
+        train(experiment, tmp_path / "run", dataset=dataset, callbacks=[remove])
+    assert error.value.exit_code == 3
+    assert not (tmp_path / "run").exists()
+
+
+def test_folder_of_events_that_cannot_be_written(tmp_path, dataset):
+    (tmp_path / "run").mkdir()
+    RunFolder(tmp_path / "run").tensorboard.write_text("no folder")
+    with pytest.raises(StorageError, match="tensorboard"):
+        train(experiments.make_experiment(), tmp_path / "run", dataset=dataset)
+
+
+def test_memory_that_is_not_there(tmp_path, dataset):
+    experiment = experiments.make_experiment({"checkpoint_seconds": 0.0})
+    grasp = _At(9, lambda: np.ones([2**40, 2**10]))
+    with pytest.raises(OutOfMemoryError, match="Unable to allocate"):
+        train(experiment, tmp_path, dataset=dataset, callbacks=[grasp])
+    assert experiments.checkpoint_values(tmp_path)
+
+
+def test_results_that_cannot_be_written_stay_as_they_are(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.update_results({"old": 1})
+    with full_disk(10), pytest.raises(StorageError) as error:
+        folder.update_results({"new": 2})
+    assert str(folder.results) in str(error.value)
+    assert json.loads(folder.results.read_text()) == {"old": 1}
+    assert list(tmp_path.iterdir()) == [folder.results]
+    folder.update_results({"new": 2})
+    assert json.loads(folder.results.read_text()) == {"old": 1, "new": 2}
+
+
+def test_results_of_a_folder_that_is_gone(tmp_path):
+    with pytest.raises(StorageError, match="put it back"):
+        RunFolder(tmp_path / "gone").update_results({"new": 2})
+
+
+@pytest.mark.parametrize("path", ["gs://bucket/run", "s3://b", "hdfs:/x/run"])
+def test_remote_folder_is_refused(path):
+    with pytest.raises(UserError, match=r"local path.*Received: workdir="):
+        RunFolder(path)
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))
