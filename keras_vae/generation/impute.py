@@ -247,6 +247,13 @@ class _Task:
         images = loaded.images
         labels = loaded.labels if model.num_classes else None
         known = observe(images)
+        unknown = known.unknown().numpy()
+        if not unknown.any():
+            raise UserError(
+                "What is known of the images determines each of their values: "
+                "nothing is left to draw. Received: "
+                f"{', '.join(loaded.names[:3])}"
+            )
         pixels = IndependentPixels.fit(trained, self.source)
         one_pass, mean = _compared(model, known, images, pixels, labels)
         num = len(images)
@@ -265,7 +272,7 @@ class _Task:
             names=loaded.names,
             images=images,
             observed=known.fill(tf.fill(model.image_shape, 0.5)).numpy(),
-            unknown=known.unknown().numpy(),
+            unknown=unknown,
             draws=draws,
             completions={
                 "posterior mean": Completion(draws.mean, draws.log_missing),

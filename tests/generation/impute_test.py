@@ -77,14 +77,32 @@ def test_seed_decides(imputed, run, tmp_path):
 def test_upscaled_draws_have_the_known_means(run, tmp_path):
     source = _source(run, num_images=3)
     folder = tmp_path / "upscaled"
-    upscale(run.workdir, source, folder, factor=4, **_SHORT)
+    written = upscale(run.workdir, source, folder, factor=4, **_SHORT)
     with np.load(folder / "upscaled.npz") as arrays:
         image, draws = arrays["image"], arrays["draws"]
-        mean = arrays["mean"]
+        mean, unknown = arrays["mean"], arrays["unknown"]
+    # Blocks that are all black or all white leave nothing open.
+    means = np.kron(block_means(image, 4), np.ones([1, 4, 4, 1]))
+    np.testing.assert_array_equal(unknown, (means > 0) & (means < 1))
+    assert 0.1 < unknown.mean() < 0.6
+    rest = (mean - image)[unknown > 0].astype(np.float64)
+    way = written.figures["completions"]["posterior_mean"]
+    assert way["rmse"] == pytest.approx(np.sqrt(np.mean(rest**2)), rel=1e-5)
+    assert way["mae"] == pytest.approx(np.mean(np.abs(rest)), rel=1e-5)
+    assert f"{unknown.sum():,} of {unknown.size:,} values" in written.report
     known = block_means(image, 4)
     for draw in draws.swapaxes(0, 1):
         np.testing.assert_allclose(block_means(draw, 4), known, atol=1e-6)
     np.testing.assert_allclose(block_means(mean, 4), known, atol=1e-3)
+
+
+def test_images_that_are_known_entirely_are_refused(run, tmp_path):
+    black = np.zeros([28, 28], np.uint8)
+    PIL.Image.fromarray(black).save(tmp_path / "black.png")
+    source = ImageSource([str(tmp_path / "black.png")])
+    with pytest.raises(UserError, match=r"nothing is left.*black\.png"):
+        upscale(run.workdir, source, tmp_path / "upscaled", **_SHORT)
+    assert not (tmp_path / "upscaled").exists()
 
 
 def test_a_mask_can_be_a_file(run, tmp_path):
