@@ -59,7 +59,9 @@ def test_figures_are_those_of_the_images(imputed):
     assert gain["mean"] == pytest.approx(difference.mean(), rel=1e-4)
     expected = difference.std(ddof=1) / np.sqrt(5)
     assert gain["standard_error"] == pytest.approx(expected, rel=1e-4)
-    assert written.figures["protocol"]["seed"] == 0
+    protocol = written.figures["protocol"]
+    assert protocol["seed"] == 0
+    assert {name: protocol[name] for name in _SHORT} == _SHORT
     for words in ("one pass", "training images", "R-hat"):
         assert words in written.report
     with PIL.Image.open(folder / "imputed.png") as picture:
@@ -114,7 +116,19 @@ def test_a_mask_can_be_a_file(run, tmp_path):
     impute(run.workdir, source, folder, mask=path, **_SHORT)
     with np.load(folder / "imputed.npz") as arrays:
         unknown = arrays["unknown"][..., 0]
+        found = arrays["draws"]
     assert (unknown == (mask > 0)).all()
+    # The same mask and, black and white, the same image: other draws.
+    PIL.Image.fromarray(mask.T.copy()).save(tmp_path / "image.png")
+    for seed in (0, 1):
+        source = ImageSource([str(tmp_path / "image.png")], seed=seed)
+        folder = tmp_path / str(seed)
+        impute(run.workdir, source, folder, mask=path, **_SHORT)
+        with np.load(folder / "imputed.npz") as arrays:
+            if seed:
+                np.testing.assert_array_equal(arrays["image"], image)
+                assert (arrays["draws"] != found).any()
+            image, found = arrays["image"], arrays["draws"]
 
 
 def test_a_conditional_model_is_told_the_classes(tmp_path_factory, tmp_path):

@@ -363,6 +363,25 @@ def test_images_do_not_depend_on_the_rest_of_their_last_batch(wrong, truth):
     assert np.all(first.log_missing != draws.log_missing[:2])
 
 
+def test_each_batch_and_each_chain_has_its_own_noise(tiny):
+    model, _ = tiny
+    image = np.tile(np.float32([1, 0, 0, 1]).reshape(1, *_SQUARE), [4, 1, 1, 1])
+    missing = np.ones([4, 2, 2], np.float32)
+    missing[:, 0, 0] = 0
+    draws = sample_posterior(
+        model,
+        MaskedPixels(image, missing),
+        image,
+        image[0],
+        ChainConfig(num_chains=2, burn_in=4, num_sweeps=4, rows=2),
+    )
+    # One image four times, one at a time: other draws of the same law.
+    means = draws.mean.reshape(4, -1)
+    assert len(np.unique(means, axis=0)) == 4
+    assert len(np.unique(draws.log_missing)) == 4
+    assert np.any(draws.image[0] != draws.image[1])
+
+
 def test_models_that_cannot_be_sampled_are_refused():
     images = binary_images(1)
     known = MaskedPixels(images, np.ones([1, 4, 4], np.float32))

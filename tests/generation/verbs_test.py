@@ -68,6 +68,8 @@ def test_noise_is_found_among_digits(run, tmp_path, noise):
     assert list(folder.glob("*.png"))
     # Half-white noise is far from any digit: each is above all digits.
     assert [row["outlier"] for row in rows] == 12 * ["1"] + 20 * ["0"]
+    found = written.figures["detection"]["nll"]
+    assert found["auroc"] == found["average_precision"] == 1.0
 
 
 def test_latents_have_the_moments_and_the_classes(run, tmp_path):
