@@ -10,7 +10,7 @@ from typing import Any, TextIO
 import numpy as np
 import tensorflow as tf
 
-from keras_vae import outputs
+from keras_vae import outputs, sizes
 from keras_vae.config import check_choice, check_number
 from keras_vae.errors import UserError, did_you_mean
 from keras_vae.generation.block_means import (
@@ -254,6 +254,7 @@ class _Task:
                 "nothing is left to draw. Received: "
                 f"{', '.join(loaded.names[:3])}"
             )
+        self._check_size(images)
         pixels = IndependentPixels.fit(trained, self.source)
         one_pass, mean = _compared(model, known, images, pixels, labels)
         num = len(images)
@@ -286,6 +287,25 @@ class _Task:
         )
         return outputs.Written(
             (self.path,), format_report(result), result.figures()
+        )
+
+    def _check_size(self, images: np.ndarray) -> None:
+        """Raises UserError if the draws do not fit into memory or a picture."""
+        num, num_chains = len(images), self.chains.num_chains
+        sizes.check_picture(
+            min(self.num_shown, num) * (4 + min(num_chains, 3)),
+            images.shape[1:],
+            f"num_shown={self.num_shown}",
+        )
+        # The draws in parts and then together, and about ten arrays of images.
+        needed = images.nbytes * (2 * num_chains + 10)
+        # Four float64 figures of each sweep, likewise.
+        rows = max(self.chains.rows, num_chains)
+        needed += 64 * rows * self.chains.num_sweeps
+        sizes.check_memory(
+            needed,
+            f"{num_chains:,} chains of {num:,} images",
+            f"num_chains={num_chains}, num_sweeps={self.chains.num_sweeps}",
         )
 
     def _protocol(self, trained: TrainedModel, num: int) -> dict[str, Any]:
