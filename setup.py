@@ -31,6 +31,7 @@ setup(
         "matplotlib>=3.9",
         "numpy>=2.0",
         "pillow>=11",
+        "psutil>=6",
         "scipy>=1.13",
         "tensorboard>=2.20,<2.22",
         "tensorflow>=2.21,<2.22",

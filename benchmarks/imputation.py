@@ -7,7 +7,7 @@ Hides half of each test image, at random pixels and as a half of the image, or
 all but a lower resolution of it, and compares E[x|o] of the chains of
 `apps/generate.py impute` and `upscale` with one pass through encoder and
 decoder and with the mean of the training images: squared error and
-log-likelihood of what is hidden, the differences over the same images.
+log-likelihood of what is unknown, the differences over the same images.
 """
 
 import argparse
@@ -54,18 +54,19 @@ def _measure(flags: argparse.Namespace) -> dict[str, dict[str, Any]]:
 def table(found: dict[str, dict[str, Any]]) -> str:
     """Returns the figures as Markdown, a row for each case."""
     lines = [
-        "| what is hidden | RMSE: chains | one pass | mean "
+        "| what is hidden | unknown values | RMSE: chains | one pass | mean "
         "| gain over one pass: squared error | standard errors "
-        "| log-likelihood, nats | R-hat, median |",
-        "|" + " --- |" * 8,
+        "| log-likelihood, nats | R-hat, median | above 1.1 |",
+        "|" + " --- |" * 10,
     ]
     for name, figures in found.items():
-        ways = figures["completions"]
+        ways, chains = figures["completions"], figures["chains"]
         gains = figures["gain_of_posterior_mean"]["one_pass"]
         error = gains["squared_error"]
         missing = gains["log_missing"]
         cells: Sequence[str] = [
             name,
+            f"{figures['num_unknown'] / figures['num_values']:.0%}",
             *(
                 f"{ways[key]['rmse']:.4f}"
                 for key in ("posterior_mean", "one_pass", "mean_baseline")
@@ -73,10 +74,21 @@ def table(found: dict[str, dict[str, Any]]) -> str:
             f"{error['mean']:.5f} ± {error['standard_error']:.5f}",
             f"{error['mean'] / error['standard_error']:.1f}",
             f"{missing['mean']:.2f} ± {missing['standard_error']:.2f}",
-            f"{figures['chains']['median_r_hat']:.2f}",
+            *_convergence(chains),
         ]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def _convergence(chains: dict[str, Any]) -> tuple[str, str]:
+    """Returns the median of R-hat, and how many are above 1.1."""
+    if chains["converged"] is None:
+        return "none", "none"
+    median = chains["median_r_hat"]
+    return (
+        "inf" if median is None else f"{median:.2f}",
+        f"{chains['share_above_1.1']:.0%}",
+    )
 
 
 def main() -> None:

@@ -127,7 +127,7 @@ def draw_pictures(
     resolved = resolve_data(experiment.data, experiment.model)
     folder = RunFolder(workdir).pictures
     with writing(folder):
-        return _draw(model, experiment, resolved, dataset, folder)
+        return _draw(model, experiment, resolved, dataset, folder, pixels)
 
 
 def _draw(
@@ -136,6 +136,7 @@ def _draw(
     resolved: dict[str, str],
     dataset: ImageDataset,
     folder: pathlib.Path,
+    pixels: str,
 ) -> list[pathlib.Path]:
     batches = evaluation_batches(
         dataset.splits["test"],

@@ -44,9 +44,13 @@ class DiscretizedLogisticMixture(DistributionLayer):
     `log_prob` is the logarithm of a probability: minus it is a code length in
     nats per image, never negative. It takes x as the nearest level, and it
     and its gradient are finite for any finite parameters up to 1e30. Samples
-    are levels, drawn from these very probabilities. `mean` is approximate: it
-    takes the mean over the components of their locations and of their
-    coefficients, and ignores that levels end at 0 and 1.
+    are levels, drawn from these very probabilities.
+
+    `mean` is that of these probabilities, E[x]. For grey images and for red it
+    is exact. Green and blue depend on the channels before them: their means
+    are taken over 256 points of a lattice, a quadrature whose error is about
+    1e-4, and below 0.01 for 5 bits and more. It takes hundreds of steps, and
+    so much more time than `log_prob` and `sample`.
 
     Shapes: `params` is [..., H, W, 10 M] for RGB: first the M mixture logits,
     then for each colour M locations, M logarithms of the scales and M
@@ -133,7 +137,11 @@ class DiscretizedLogisticMixture(DistributionLayer):
         return self.params_size(self.event_shape, self.num_components)
 
     def params_from_mean(self, mean: np.ndarray) -> np.ndarray:
-        """Returns `mean` as the location of all components; the rest is 0."""
+        """Returns `mean` as the location of all components; the rest is 0.
+
+        The mean itself is nearer to 1/2, as a scale of 1 reaches far beyond
+        the end levels.
+        """
         loc = 2.0 * np.asarray(mean) - 1.0
         params = np.zeros((*loc.shape[:-1], self._params_shape[-1]), loc.dtype)
         size = self.num_components

@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from keras_vae import outputs, plotting
+from keras_vae import outputs, plotting, sizes
 from keras_vae.config import check_number
 from keras_vae.data import ImageDataset, Split
 from keras_vae.data.tfds_writer import write_tfds
@@ -27,6 +27,8 @@ __all__ = ["augment", "dataset_name", "missing_labels"]
 
 _BATCH_SIZE = 256
 _MAX_SEED = 2**31 - 1
+# An image in a record is a PNG of so many bytes at least.
+_PNG_BYTES = 70
 
 
 def augment(
@@ -88,6 +90,7 @@ def augment(
     places = ImageSource(data_dir=data_dir, manual_dir=manual_dir)
     dataset = places.dataset(trained)
     counts = _count(dataset.splits["train"], classes)
+    _check_size(path, dataset, counts, per_class)
     labels = missing_labels(counts, per_class)
     name = dataset_name(dataset.name)
     total = sum(split.num_images for split in dataset.splits.values())
@@ -131,6 +134,28 @@ def missing_labels(counts: np.ndarray, per_class: int | None) -> np.ndarray:
             f"Received: {counts.min():,} ... {counts.max():,} images a class"
         )
     return np.repeat(np.arange(len(counts), dtype=np.int32), missing)
+
+
+def _check_size(
+    path: pathlib.Path,
+    dataset: ImageDataset,
+    counts: np.ndarray,
+    per_class: int | None,
+) -> None:
+    """Raises UserError if the samples are too many, or too large a dataset."""
+    if per_class is None:
+        return
+    seen = counts[counts > 0]
+    num = int(np.maximum(per_class - seen, 0).sum(dtype=object))
+    received = f"per_class={per_class}"
+    if num > _MAX_SEED:
+        raise UserError(
+            f"per_class asks for {num:,} samples, and there are seeds for "
+            f"{_MAX_SEED:,}. Received: {received}"
+        )
+    # The least that PNG makes of an image; TFDS sorts a copy of it.
+    needed = 2 * num * _PNG_BYTES
+    sizes.check_disk(path, needed, f"{num:,} samples", received)
 
 
 def dataset_name(name: str) -> str:

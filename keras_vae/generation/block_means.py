@@ -76,7 +76,9 @@ class BlockMeans(Observation):
         return tf.repeat(rows, self.factor, axis=2)
 
     def unknown(self) -> tf.Tensor:
-        return tf.ones_like(self.fill(self.low_resolution))
+        """Returns 0 in blocks of mean 0 or 1: no pixel of them has a choice."""
+        mean = self.fill(self.low_resolution)
+        return tf.cast((mean > 0.0) & (mean < 1.0), tf.float32)
 
     def take(self, rows: np.ndarray) -> "BlockMeans":
         return BlockMeans(tf.gather(self.low_resolution, rows), self.factor)

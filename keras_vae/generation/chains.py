@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
@@ -37,7 +38,7 @@ class State(NamedTuple):
 
 
 class Sums(NamedTuple):
-    """What is summed over the sweeps.
+    """What is summed over the sweeps, float64.
 
     Attributes:
         mean: Sum of E[x|z, o], `[rows, H, W, C]`.
@@ -50,22 +51,27 @@ class Sums(NamedTuple):
     @classmethod
     def zeros(cls, image: tf.Tensor) -> "Sums":
         """Returns those of no sweeps; `image` is `[rows, H, W, C]`."""
-        return cls(tf.zeros_like(image), tf.fill(image.shape[:1], _LOG_ZERO))
+        zero = tf.constant(_LOG_ZERO, tf.float64)
+        return cls(
+            tf.zeros_like(image, tf.float64), tf.fill(image.shape[:1], zero)
+        )
 
 
 class Trace(NamedTuple):
-    """What is recorded of each sweep, `[sweeps, rows]`.
+    """What is recorded of each sweep, float64 `[sweeps, rows]`.
 
     Attributes:
         log_observed: log p(o|z).
-        level: Mean of E[x|z, o] over what is unknown of x.
+        projection: Sum of the unknown values of E[x|z, o], each times a weight
+            that was drawn once for all. The mean of an image can be a part of
+            o, and says nothing then; a random direction is none.
         trajectory_acceptance: Probability with which the Hamiltonian
             trajectory was accepted.
         encoder_acceptance: The same of the encoder's proposal.
     """
 
     log_observed: Any
-    level: Any
+    projection: Any
     trajectory_acceptance: Any
     encoder_acceptance: Any
 
@@ -79,6 +85,8 @@ class Chains:
 
     def __init__(self, model: GenerativeModel):
         self.model = model
+        random = np.random.default_rng(0)
+        self._weights = tf.constant(random.normal(size=model.image_shape))
 
     @tf.function
     def start(
@@ -135,7 +143,7 @@ class Chains:
             fit: Whether the step of the trajectories is fitted.
         """
         encoding = self.model.encode(reference, **given)
-        traces = [tf.TensorArray(tf.float32, count) for _ in Trace._fields]
+        traces = [tf.TensorArray(tf.float64, count) for _ in Trace._fields]
         for number in tf.range(count):
             keys = seeds.split(seeds.fold_in(seed, number), 6)
             moved, new, log_prob, record = self._trajectory(
@@ -144,8 +152,11 @@ class Chains:
             moved, encoded = self._propose(moved, log_prob, given, keys[4:])
             sums = _shaped(
                 Sums(
-                    sums.mean + new.mean,
-                    _log_add_exp(sums.log_missing, new.log_missing),
+                    sums.mean + tf.cast(new.mean, tf.float64),
+                    _log_add_exp(
+                        sums.log_missing,
+                        tf.cast(new.log_missing, tf.float64),
+                    ),
                 ),
                 sums,
             )
@@ -154,7 +165,7 @@ class Chains:
             state = _shaped(moved._replace(log_step=log_step), state)
             record = record._replace(encoder_acceptance=encoded)
             traces = [
-                array.write(number, values)
+                array.write(number, tf.cast(values, tf.float64))
                 for array, values in zip(traces, record, strict=True)
             ]
         return state, sums, Trace(*(array.stack() for array in traces))
@@ -220,12 +231,10 @@ class Chains:
         missing = chosen(lambda px: observation.rest_log_prob(px, truth))
         log_prob = chosen(lambda px: px.log_prob(x))
         z = _where(accept, _latents(there.groups), state.z)
-        unknown = observation.unknown()
-        level = tf.math.divide_no_nan(
-            tf.reduce_sum(mean * unknown, axis=(1, 2, 3)),
-            tf.reduce_sum(unknown, axis=(1, 2, 3)),
-        )
-        trace = Trace(chosen(observation.log_prob), level, probability, level)
+        unknown = tf.cast(mean * observation.unknown(), tf.float64)
+        projection = tf.reduce_sum(unknown * self._weights, axis=(1, 2, 3))
+        log_observed = chosen(observation.log_prob)
+        trace = Trace(log_observed, projection, probability, None)
         return State(x, z, state.log_step), Sums(mean, missing), log_prob, trace
 
     def _propose(

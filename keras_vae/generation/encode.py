@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_vae import outputs
+from keras_vae import outputs, sizes
 from keras_vae.errors import UserError
 from keras_vae.evaluation import Projection, encode_images, write_projector
 from keras_vae.generation.labels import conditions
@@ -64,6 +64,11 @@ def encode(
     found = source.load(trained)
     condition = conditions(trained.model, found.labels)
     given = found.labels if condition else None
+    what = f"{len(found.images):,} images"
+    # Two float32 moments, in parts and then together, and once on disk.
+    needed = len(found.images) * trained.model.latent_dim * 8
+    sizes.check_memory(2 * needed, f"the latents of {what}", what)
+    sizes.check_disk(path, needed, f"the latents of {what}", what)
     latents = encode_images(trained.model, found.images, given)
     labels, class_names = _classes(found)
     arrays: dict[str, Any] = {

@@ -60,17 +60,23 @@ class Imputation:
     completions: Mapping[str, Completion]
     protocol: dict[str, Any]
 
+    def num_unknown(self) -> np.ndarray:
+        """Returns how many values of each image are unknown, int `[num]`."""
+        return self.unknown.sum(axis=(1, 2, 3), dtype=np.int64)
+
     def errors(self) -> dict[str, dict[str, np.ndarray]]:
         """Returns way -> figure -> its value for each image, float64 `[num]`.
 
-        The figures are means over the unknown values of an image, and their
-        log-probability.
+        The figures are means over the unknown values of an image, NaN where it
+        has none, and the log-probability of all of them.
         """
         axes = (1, 2, 3)
-        count = self.unknown.sum(axis=axes, dtype=np.float64)
+        count = self.num_unknown().astype(np.float64)
+        count[count == 0] = np.nan
         table = {}
         for key, way in zip(_KEYS, self.completions.values(), strict=True):
-            rest = (way.image - self.images).astype(np.float64) * self.unknown
+            rest = (way.image - self.images).astype(np.float64)
+            rest = np.where(self.unknown > 0, rest, 0.0)
             table[key] = {
                 "squared_error": (rest**2).sum(axis=axes) / count,
                 "absolute_error": np.abs(rest).sum(axis=axes) / count,
@@ -79,52 +85,93 @@ class Imputation:
                 table[key]["log_missing"] = way.log_missing.astype(np.float64)
         return table
 
+    @np.errstate(invalid="ignore")
     def figures(self) -> dict[str, Any]:
-        """Returns what there is to say of all the images, as plain data."""
+        """Returns what there is to say of all the images, as plain data.
+
+        What is not a finite number is None.
+        """
         table = self.errors()
-        ways = {}
-        for (key, columns), name in zip(
-            table.items(), self.completions, strict=True
-        ):
-            ways[key] = {
-                "name": name,
-                "rmse": float(np.sqrt(columns["squared_error"].mean())),
-                "mae": float(columns["absolute_error"].mean()),
-                "log_missing": None,
+        means = {
+            key: {
+                name: self._mean(name, v)["mean"] for name, v in column.items()
             }
-            if "log_missing" in columns:
-                ways[key]["log_missing"] = float(columns["log_missing"].mean())
+            for key, column in table.items()
+        }
+        ways = {
+            key: {
+                "name": name,
+                "rmse": _root(means[key]["squared_error"]),
+                "mae": means[key]["absolute_error"],
+                "log_missing": means[key].get("log_missing"),
+            }
+            for key, name in zip(means, self.completions, strict=True)
+        }
         ours = table["posterior_mean"]
         gains = {
             key: {
-                figure: _paired(values - ours[figure])
-                if figure != "log_missing"
-                else _paired(ours[figure] - values)
-                for figure, values in table[key].items()
+                name: self._mean(
+                    name,
+                    ours[name] - values
+                    if name == "log_missing"
+                    else values - ours[name],
+                )
+                for name, values in table[key].items()
             }
             for key in _KEYS[1:]
         }
+        count = self.num_unknown()
         return {
             "protocol": self.protocol,
             "unit": "nats per image for log_missing, [0, 1] for errors",
-            "mean_unknown": float(self.unknown.sum(axis=(1, 2, 3)).mean()),
+            "num_values": int(self.unknown.size),
+            "num_unknown": int(count.sum()),
+            "mean_unknown": float(count.mean()),
             "completions": ways,
             "gain_of_posterior_mean": gains,
             "chains": self._diagnostics(),
         }
 
+    def _mean(self, name: str, values: np.ndarray) -> dict[str, float | None]:
+        """Returns a figure's mean, and its error over the images.
+
+        Each unknown value weighs the same, so an image as many times as it has
+        of them: a ratio of two means, whose error is that of its linear part
+        (Cochran 1977, Sampling Techniques, section 6.4). Log-probabilities are
+        sums over them already, and each image weighs the same.
+        """
+        weights = np.ones(len(values))
+        if name != "log_missing":
+            weights = self.num_unknown().astype(np.float64)
+        values, weights = values[weights > 0], weights[weights > 0]
+        mean = np.average(values, weights=weights)
+        num, error = len(values), None
+        if num > 1:
+            square = np.sum((weights * (values - mean)) ** 2) * num / (num - 1)
+            error = _finite(np.sqrt(square) / weights.sum())
+        return {"mean": _finite(mean), "standard_error": error}
+
     def _diagnostics(self) -> dict[str, Any]:
         draws = self.draws
-        r_hat = draws.r_hat
-        above = float(np.mean(r_hat > _R_HAT))
-        return {
+        r_hat = draws.r_hat[~np.isnan(draws.r_hat)]
+        found: dict[str, Any] = {
             "trajectory_acceptance": float(draws.trajectory_acceptance.mean()),
             "encoder_acceptance": float(draws.encoder_acceptance.mean()),
-            "median_r_hat": _finite(np.median(r_hat)),
-            "max_r_hat": _finite(r_hat.max()),
-            "share_above_1.1": above,
-            "converged": above <= _SHARE,
+            "num_without_r_hat": len(draws.r_hat) - len(r_hat),
+            "median_r_hat": None,
+            "max_r_hat": None,
+            "share_above_1.1": None,
+            "converged": None,
         }
+        if len(r_hat):
+            above = float(np.mean(r_hat > _R_HAT))
+            found |= {
+                "median_r_hat": _finite(np.median(r_hat)),
+                "max_r_hat": _finite(r_hat.max()),
+                "share_above_1.1": above,
+                "converged": above <= _SHARE,
+            }
+        return found
 
     def rows(self) -> list[dict[str, Any]]:
         """Returns a row of figures for each image."""
@@ -135,11 +182,16 @@ class Imputation:
         }
         for name in ("trajectory_acceptance", "encoder_acceptance", "r_hat"):
             columns[name] = getattr(self.draws, name)
-        unknown = self.unknown.sum(axis=(1, 2, 3))
+        # Of the kind of the other columns: 1, 0, or NaN without an R-hat.
+        r_hat = self.draws.r_hat
+        columns["converged"] = np.where(
+            np.isnan(r_hat), np.nan, r_hat <= _R_HAT
+        )
+        count = self.num_unknown()
         return [
             {
                 "image": name,
-                "num_unknown": int(unknown[index]),
+                "num_unknown": int(count[index]),
                 # The models compute in float32: more digits say nothing.
                 **{k: _finite(v[index]) for k, v in columns.items()},
             }
@@ -147,17 +199,12 @@ class Imputation:
         ]
 
 
-def _paired(difference: np.ndarray) -> dict[str, float | None]:
-    """Returns the mean of a difference over the images, and its error."""
-    num = len(difference)
-    error = None
-    if num > 1:
-        error = float(difference.std(ddof=1) / np.sqrt(num))
-    return {"mean": float(difference.mean()), "standard_error": error}
+def _root(value: float | None) -> float | None:
+    return None if value is None else value**0.5
 
 
 def _finite(value: float) -> float | None:
-    """Returns nine digits; None, which JSON knows, for what is infinite."""
+    """Returns nine digits; None, which JSON knows, for what is not finite."""
     return float(f"{value:.9g}") if np.isfinite(value) else None
 
 
@@ -198,7 +245,7 @@ def _draw(path: pathlib.Path, result: Imputation, num_shown: int) -> None:
     labels = ["image", "what is known", "one pass", "posterior mean"]
     labels += [f"draw {number}" for number in range(1, len(draws) + 1)]
     plotting.save_labelled_rows(
-        path, np.stack([row[:num_shown] for row in rows]), labels
+        path, np.nan_to_num([row[:num_shown] for row in rows]), labels
     )
 
 
@@ -207,11 +254,13 @@ def format_report(result: Imputation) -> str:
     figures = result.figures()
     protocol, chains = result.protocol, figures["chains"]
     lines = [f"{'':<34}{'RMSE':<9}{'MAE':<9}log-likelihood, nats"]
-    for way in figures["completions"].values():
-        log_missing = way["log_missing"]
-        last = "-" if log_missing is None else f"{log_missing:.2f}"
+    for key, way in figures["completions"].items():
+        last = "-"
+        if "log_missing" in result.errors()[key]:
+            last = _text(way["log_missing"], 2)
         lines.append(
-            f"{way['name']:<34}{way['rmse']:<9.4f}{way['mae']:<9.4f}{last}"
+            f"{way['name']:<34}{_text(way['rmse'], 4):<9}"
+            f"{_text(way['mae'], 4):<9}{last}"
         )
     for key, name in zip(_KEYS[1:], list(result.completions)[1:], strict=True):
         gains = figures["gain_of_posterior_mean"][key]
@@ -222,20 +271,36 @@ def format_report(result: Imputation) -> str:
     where = f"{protocol['dataset']} {protocol['split']}"
     if protocol["inputs"]:
         where = "files"
+    lines += [
+        f"({len(result.names):,} images of {where}; "
+        f"{figures['num_unknown']:,} of {figures['num_values']:,} values are "
+        "unknown, and errors are of these; "
+        f"{protocol['num_chains']} chains of {protocol['burn_in']} + "
+        f"{protocol['num_sweeps']} sweeps, seed {protocol['seed']}; "
+        "± one standard error of the paired difference)",
+        *_chain_lines(chains),
+    ]
+    return "\n".join(lines)
+
+
+def _chain_lines(chains: dict[str, Any]) -> list[str]:
+    """Returns what there is to say of the chains, with warnings."""
+    accepted = (
+        f"accepted {chains['trajectory_acceptance']:.0%} of the trajectories, "
+        f"{chains['encoder_acceptance']:.0%} of the encoder's proposals"
+    )
+    if chains["converged"] is None:
+        return [
+            f"chains: nothing varies in them, so there is no R-hat; {accepted}"
+        ]
     median, largest = (
         "inf" if value is None else f"{value:.2f}"
         for value in (chains["median_r_hat"], chains["max_r_hat"])
     )
-    lines += [
-        f"({len(result.names):,} images of {where}, "
-        f"{figures['mean_unknown']:.0f} unknown values each; "
-        f"{protocol['num_chains']} chains of {protocol['burn_in']} + "
-        f"{protocol['num_sweeps']} sweeps, seed {protocol['seed']}; "
-        "± one standard error of the paired difference)",
-        f"chains: split R-hat {median} (median), {largest} (largest); accepted "
-        f"{chains['trajectory_acceptance']:.0%} of the trajectories, "
-        f"{chains['encoder_acceptance']:.0%} of the encoder's proposals",
-    ]
+    line = f"chains: split R-hat {median} (median), {largest} (largest)"
+    if chains["num_without_r_hat"]:
+        line += f", none for {chains['num_without_r_hat']:,} without variation"
+    lines = [f"{line}; {accepted}"]
     if not chains["converged"]:
         lines.append(
             f"warning: {chains['share_above_1.1']:.0%} of the images have an "
@@ -243,10 +308,14 @@ def format_report(result: Imputation) -> str:
             "and log-likelihoods are of less than all of p(x|what is known). "
             "Raise --num_sweeps and --burn_in"
         )
-    return "\n".join(lines)
+    return lines
+
+
+def _text(value: float | None, digits: int) -> str:
+    return "not finite" if value is None else f"{value:.{digits}f}"
 
 
 def _gain(gain: dict[str, float | None], digits: int) -> str:
     error = gain["standard_error"]
     rest = "" if error is None else f" ± {error:.{digits}f}"
-    return f"{gain['mean']:.{digits}f}{rest}"
+    return f"{_text(gain['mean'], digits)}{rest}"

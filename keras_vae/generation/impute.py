@@ -10,7 +10,7 @@ from typing import Any, TextIO
 import numpy as np
 import tensorflow as tf
 
-from keras_vae import outputs
+from keras_vae import outputs, sizes
 from keras_vae.config import check_choice, check_number
 from keras_vae.errors import UserError, did_you_mean
 from keras_vae.generation.block_means import (
@@ -18,6 +18,7 @@ from keras_vae.generation.block_means import (
     block_means,
     check_factor,
 )
+from keras_vae.generation.comparisons import compared
 from keras_vae.generation.imputation_report import (
     Completion,
     Imputation,
@@ -25,7 +26,6 @@ from keras_vae.generation.imputation_report import (
     write_report,
 )
 from keras_vae.generation.independent_pixels import IndependentPixels
-from keras_vae.generation.labels import conditions
 from keras_vae.generation.masks import KINDS, MaskConfig, read_mask
 from keras_vae.generation.observation import MaskedPixels, Observation
 from keras_vae.generation.posterior_sampling import (
@@ -34,14 +34,12 @@ from keras_vae.generation.posterior_sampling import (
     sample_posterior,
 )
 from keras_vae.generation.source import ImageSource, TrainedModel, load_model
-from keras_vae.models import GenerativeModel
 from keras_vae.progress import ImageBar
 
 __all__ = ["DOWNSAMPLINGS", "impute", "upscale"]
 
 DOWNSAMPLINGS = ("mean", "decimate")
 _NUM_IMAGES = 32
-_BATCH_SIZE = 100
 
 
 def impute(
@@ -247,8 +245,11 @@ class _Task:
         images = loaded.images
         labels = loaded.labels if model.num_classes else None
         known = observe(images)
+        unknown = known.unknown().numpy()
+        _check_unknown(unknown, loaded.names)
+        self._check_size(images)
         pixels = IndependentPixels.fit(trained, self.source)
-        one_pass, mean = _compared(model, known, images, pixels, labels)
+        one_pass, mean = compared(model, known, images, pixels, labels)
         num = len(images)
         with ImageBar(num, "completed", self.stream) as bar:
             draws = sample_posterior(
@@ -265,7 +266,7 @@ class _Task:
             names=loaded.names,
             images=images,
             observed=known.fill(tf.fill(model.image_shape, 0.5)).numpy(),
-            unknown=known.unknown().numpy(),
+            unknown=unknown,
             draws=draws,
             completions={
                 "posterior mean": Completion(draws.mean, draws.log_missing),
@@ -279,6 +280,25 @@ class _Task:
             self.path, lambda f: write_report(f, result, self.num_shown), report
         )
         return outputs.Written((self.path,), report, result.figures())
+
+    def _check_size(self, images: np.ndarray) -> None:
+        """Raises UserError if the draws do not fit into memory or a picture."""
+        num, num_chains = len(images), self.chains.num_chains
+        sizes.check_picture(
+            min(self.num_shown, num) * (4 + min(num_chains, 3)),
+            images.shape[1:],
+            f"num_shown={self.num_shown}",
+        )
+        # The draws in parts and then together, and about ten arrays of images.
+        needed = images.nbytes * (2 * num_chains + 10)
+        # Four float64 figures of each sweep, likewise.
+        rows = max(self.chains.rows, num_chains)
+        needed += 64 * rows * self.chains.num_sweeps
+        sizes.check_memory(
+            needed,
+            f"{num_chains:,} chains of {num:,} images",
+            f"num_chains={num_chains}, num_sweeps={self.chains.num_sweeps}",
+        )
 
     def _protocol(self, trained: TrainedModel, num: int) -> dict[str, Any]:
         source = self.source
@@ -295,40 +315,9 @@ class _Task:
         }
 
 
-def _compared(
-    model: GenerativeModel,
-    known: Observation,
-    images: np.ndarray,
-    pixels: IndependentPixels,
-    labels: np.ndarray | None,
-) -> tuple[Completion, Completion]:
-    """Returns what one pass and the mean of images make of what is known.
-
-    One pass is E[x|z, o] with z the mean of q(z|x), x being the image with the
-    mean of images where it is not known.
-    """
-    noise = tf.zeros([1, model.latent_dim])
-    parts: list[list[np.ndarray]] = []
-    for start in range(0, len(images), _BATCH_SIZE):
-        rows = np.arange(start, min(start + _BATCH_SIZE, len(images)))
-        some, truth = known.take(rows), tf.constant(images[rows])
-        given = conditions(model, None if labels is None else labels[rows])
-        filled = some.fill(tf.constant(pixels.mean))
-        encoding = model.encode(filled, **given)
-        likelihood = model.infer_with_noise(
-            filled, encoding, tf.tile(noise, [len(rows), 1])
-        ).likelihood
-        other = pixels.distribution(len(rows))
-        parts.append(
-            [
-                function(px).numpy()
-                for px in (likelihood, other)
-                for function in (
-                    some.mean,
-                    lambda px, some=some, x=truth: some.rest_log_prob(px, x),
-                )
-            ]
+def _check_unknown(unknown: np.ndarray, names: list[str]) -> None:
+    if not unknown.any():
+        raise UserError(
+            "What is known of the images determines each of their values: "
+            f"nothing is left to draw. Received: {', '.join(names[:3])}"
         )
-    values = [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
-    log_prob = values[3] if pixels.is_comparable else None
-    return Completion(*values[:2]), Completion(values[2], log_prob)

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from keras_vae import seeds
 from keras_vae.data import evaluation_batches
 from keras_vae.generation.source import ImageSource, TrainedModel
 
@@ -14,7 +15,7 @@ __all__ = ["IndependentPixels"]
 _NUM_IMAGES = 10_000
 _NUM_SAMPLES = 1000
 _BATCH_SIZE = 250
-_MIN_STDDEV = 0.01
+_LEVELS = "discretized_logistic_mixture"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,8 +41,10 @@ class IndependentPixels:
     ) -> "IndependentPixels":
         """Takes the mean of the run's training images.
 
-        Of images in files the dataset is not opened: then it is that of samples
-        of the model.
+        They are prepared as those that will be completed, with the noise of
+        dequantization where these have it, so that a density of the ones is a
+        density of the others. Of images in files the dataset is not opened:
+        then it is the mean of samples of the model.
 
         Args:
             trained: The model of the run.
@@ -49,9 +52,10 @@ class IndependentPixels:
         """
         total = squares = np.zeros(trained.model.image_shape)
         count = 0
-        batches = _samples(trained, source.seed)
-        what = "samples of the model"
-        if not source.inputs:
+        if source.inputs:
+            batches = _samples(trained, source.seed)
+            what = "samples of the model"
+        else:
             batches = _training_images(trained, source)
             what = "training images"
         for batch in batches:
@@ -59,14 +63,19 @@ class IndependentPixels:
             count += len(images)
             total = total + images.sum(axis=0)
             squares = squares + (images**2).sum(axis=0)
-        # Half a count at each end: no pixel is impossible.
-        mean = (total + 0.5) / (count + 1)
-        variance = (squares + 0.5) / (count + 1) - mean**2
+        likelihood = trained.resolved["likelihood"]
+        mean = total / count
+        # No pixel is more certain than the noise of its dequantization.
+        noise = 2.0**-trained.experiment.data.num_bits / 12**0.5
+        variance = (squares / count - mean**2).clip(noise**2)
+        if likelihood == "bernoulli":
+            # Half a count at each end: no pixel is impossible.
+            mean = (total + 0.5) / (count + 1)
         return cls(
             mean.astype(np.float32),
-            np.sqrt(variance.clip(_MIN_STDDEV**2)).astype(np.float32),
+            np.sqrt(variance).astype(np.float32),
             f"mean of {count:,} {what}",
-            trained.resolved["likelihood"],
+            likelihood,
         )
 
     @property
@@ -75,7 +84,7 @@ class IndependentPixels:
 
         A density is not to be compared with a probability of levels.
         """
-        return self.likelihood != "discretized_logistic_mixture"
+        return self.likelihood != _LEVELS
 
     def distribution(self, num_images: int) -> tfd.Distribution:
         """Returns p(x), batch shape `[num_images]`."""
@@ -96,21 +105,36 @@ def _training_images(
         split,
         batch_size=_BATCH_SIZE,
         binarization=trained.resolved["binarization"],
+        dequantization=trained.resolved["dequantization"],
+        seed=source.seed,
         num_bits=trained.experiment.data.num_bits,
         num_images=min(_NUM_IMAGES, split.num_images),
     )
 
 
 def _samples(trained: TrainedModel, seed: int) -> list[tf.Tensor]:
-    """Returns images of all classes alike, if the model knows any."""
+    """Returns images of all classes alike, if the model knows any.
+
+    Under a density they are draws, with the noise that the model gives to
+    pixels, of p(x|z) with z from q(z|a sample's mean); else they are means.
+    """
     model = trained.model
-    sample = tf.function(model.sample, autograph=False)
-    batches = []
-    for number in range(_NUM_SAMPLES // _BATCH_SIZE):
-        given = {}
-        if model.num_classes:
-            labels = np.arange(_BATCH_SIZE) % model.num_classes
-            given["label"] = tf.constant(labels, tf.int32)
-        key = tf.constant([seed, number], tf.int32)
-        batches.append(sample([_BATCH_SIZE], key, **given))
-    return batches
+    likelihood = trained.resolved["likelihood"]
+    is_density = likelihood not in ("bernoulli", _LEVELS)
+
+    @tf.function(autograph=False)
+    def draw(key: tf.Tensor, given: dict[str, tf.Tensor]) -> tf.Tensor:
+        keys = seeds.split(key, 3)
+        images = model.sample([_BATCH_SIZE], keys[0], **given)
+        if not is_density:
+            return images
+        encoding = model.encode(images, **given)
+        inference = model.infer(images, encoding, keys[1])
+        return inference.likelihood.sample(seed=keys[2])
+
+    given = {}
+    if model.num_classes:
+        labels = np.arange(_BATCH_SIZE) % model.num_classes
+        given["label"] = tf.constant(labels, tf.int32)
+    numbers = range(_NUM_SAMPLES // _BATCH_SIZE)
+    return [draw(tf.constant([seed, n], tf.int32), given) for n in numbers]

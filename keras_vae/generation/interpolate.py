@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
-from keras_vae import outputs, seeds
+from keras_vae import outputs, seeds, sizes
 from keras_vae.config import check_choice, check_number
 from keras_vae.errors import UserError
 from keras_vae.generation.labels import Label, conditions, parse_labels
@@ -161,6 +161,11 @@ def _between_images(
             "interpolate takes pairs of images: an even number. "
             f"Received: {len(images)}"
         )
+    sizes.check_picture(
+        len(images) // 2 * (steps + 2),
+        images.shape[1:],
+        f"{len(images):,} images and steps={steps}",
+    )
     model = trained.model
     mean, _ = model.latent_moments(
         tf.constant(images), **conditions(model, labels)
@@ -188,6 +193,11 @@ def _between_seeds(
 ) -> np.ndarray:
     """Returns `[pair, steps, H, W, C]`."""
     model, labels = trained.model, None
+    sizes.check_picture(
+        len(values) // 2 * steps,
+        model.image_shape,
+        f"{len(values):,} seeds and steps={steps}",
+    )
     if label is not None:
         chosen = parse_labels(model, label)
         labels = np.resize(np.array(chosen, np.int32), len(values))

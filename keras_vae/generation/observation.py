@@ -56,7 +56,8 @@ class Observation(tf.experimental.ExtensionType):
     def unknown(self) -> tf.Tensor:
         """Returns 1 where a value of x is not known, else 0, `[rows, H, W, C]`.
 
-        It counts the values that are drawn, for errors and for nats per pixel.
+        Errors are means over these: a value that follows from what was
+        observed is known, and no merit of a model.
         """
         raise NotImplementedError
 

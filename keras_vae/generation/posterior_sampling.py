@@ -26,6 +26,9 @@ __all__ = [
 ]
 
 _SWEEPS_AT_ONCE = 10
+# What varies by less than this share of its size does not vary: models compute
+# in float32, whose last bit is 1.2e-7, and add up many numbers.
+_ROUNDING = 4e-6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,8 +67,8 @@ class PosteriorDraws:
 
     Attributes:
         image: The last draw of each chain, `[num_chains, num, H, W, C]`.
-        mean: E[x|o]: over x given z in closed form, over z by averaging,
-            `[num, H, W, C]`.
+        mean: E[x|o]: over x given z as the likelihood's `mean` has it, over z
+            by averaging, `[num, H, W, C]`.
         log_missing: log p(x|o) of the true x, nats, `[num]`: the logarithm of
             the mean of p(x|z, o) over the draws of z; in expectation a lower
             bound.
@@ -73,7 +76,8 @@ class PosteriorDraws:
             trajectories were accepted, `[num]`.
         encoder_acceptance: The same of the encoder's proposals.
         r_hat: Split R-hat, `[num]`: the larger of those of log p(o|z) and of
-            the mean value of what is unknown.
+            a random projection of E[x|z, o]. NaN where neither varies, and
+            infinite where a chain is not finite; see `split_r_hat`.
     """
 
     image: np.ndarray
@@ -229,36 +233,41 @@ class _Run:
             encoder_acceptance=by_sweep(trace.encoder_acceptance).mean(
                 axis=(0, 1)
             ),
-            r_hat=np.maximum(
+            # What does not vary has none, and the other one counts.
+            r_hat=np.fmax(
                 split_r_hat(by_sweep(trace.log_observed)),
-                split_r_hat(by_sweep(trace.level)),
+                split_r_hat(by_sweep(trace.projection)),
             ),
         )
 
 
 def split_r_hat(values: np.ndarray) -> np.ndarray:
-    """Returns how far chains are from agreement; 1 where they agree.
+    """Returns how far chains are from agreement; near 1 where they agree.
 
     Args:
-        values: Of some quantity, `[chains, sweeps, num]`, four sweeps at least.
+        values: Of some quantity, float64 `[chains, sweeps, num]`, four sweeps
+            at least.
 
     Returns:
-        r_hat: `[num]`; 1 where the quantity is the same in all chains, infinite
-        where it changes between them alone.
+        r_hat: `[num]`. NaN, as there is none, where the quantity is the same
+        in all chains but for the rounding of float32. Infinite where it
+        changes between the chains alone, or is not finite in one of them.
 
     References:
         Gelman et al. (2013), Bayesian Data Analysis, equation 11.4, of chains
         cut into halves.
     """
     half = values.shape[1] // 2
+    finite = np.isfinite(values).all(axis=(0, 1))
+    values = np.where(finite, values, 0.0)
+    size = np.abs(values).max(axis=(0, 1))
+    varies = values.std(axis=(0, 1)) > _ROUNDING * size
     parts = np.concatenate([values[:, :half], values[:, -half:]])
     within = parts.var(axis=1, ddof=1).mean(axis=0)
     between = parts.mean(axis=1).var(axis=0, ddof=1)
-    r_hat = np.where(between > 0, np.inf, 1.0)
-    changes = within > 0
-    pooled = (half - 1) / half + between[changes] / within[changes]
-    r_hat[changes] = np.sqrt(pooled)
-    return r_hat
+    with np.errstate(divide="ignore", invalid="ignore"):
+        r_hat = np.sqrt((half - 1) / half + between / within)
+    return np.where(finite, np.where(varies, r_hat, np.nan), np.inf)
 
 
 def check_model(model: GenerativeModel) -> None:

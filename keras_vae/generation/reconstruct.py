@@ -5,7 +5,7 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from keras_vae import outputs
+from keras_vae import outputs, sizes
 from keras_vae.generation.labels import conditions
 from keras_vae.generation.source import ImageSource, load_model
 from keras_vae.models import GenerativeModel
@@ -39,6 +39,9 @@ def reconstruct(
     trained = load_model(workdir)
     loaded = source.load(trained, default_num_images=_NUM_IMAGES)
     images = loaded.images
+    sizes.check_picture(
+        2 * len(images), images.shape[1:], f"{len(images):,} images"
+    )
     answers = reconstruct_images(trained.model, images, loaded.labels)
     pairs = np.stack([images, answers], axis=1)
     pairs = pairs.reshape([-1, *images.shape[1:]])

@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import math
 import os
 import pathlib
 from collections.abc import Iterator, Sequence
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_vae import outputs, plotting, seeds
+from keras_vae import outputs, plotting, seeds, sizes
 from keras_vae.config import PIXELS, check_choice
 from keras_vae.errors import UserError
 from keras_vae.generation.labels import (
@@ -24,6 +25,7 @@ from keras_vae.generation.source import (
     load_model,
 )
 from keras_vae.models import NVAE, GenerativeModel, pixel_seed
+from keras_vae.npz_files import write_npz
 
 __all__ = ["sample", "sample_batches"]
 
@@ -54,7 +56,8 @@ def sample(
         workdir: The run folder.
         output: A PNG file (one grid), an NPZ file (arrays `image` and `seed`,
             and `label` of a conditional model), or a folder (a PNG file for
-            each image, in a folder for each class), by its suffix.
+            each image, in a folder for each class), by its suffix. Files and
+            folders are written as the images come, in little memory.
         num_images: How many.
         seed: 0 ... 2**31 - 1.
         temperature: Multiplies the prior's standard deviation; of a
@@ -71,7 +74,7 @@ def sample(
 
     Raises:
         UserError: If the run cannot be sampled as asked, or the output cannot
-            be written.
+            be written, or would be too large for the disk or for one picture.
     """
     path = outputs.check_suffix(output, _SUFFIXES, "sample")
     if not path.suffix:
@@ -83,6 +86,7 @@ def sample(
     check_prior(model)
     scales = _check_temperature(model, temperature)
     classes = _classes(trained, label)
+    _check_size(path, num_images, model.image_shape)
     labels = None
     if classes is not None:
         labels = np.resize(np.array(classes, np.int32), num_images)
@@ -95,20 +99,36 @@ def sample(
             outputs.write_folder(
                 path, lambda folder: _save_each(folder, batches, names)
             )
-            return outputs.Written((path,))
-        images = np.concatenate(list(batches))
-    if path.suffix.lower() == ".png":
-        several = classes is not None and len(classes) > 1
-        outputs.save_grid(path, images, len(classes or ()) if several else None)
-    else:
-        arrays: dict[str, Any] = {
-            "image": images,
-            "seed": _rows(seed, 0, num_images),
-        }
-        if labels is not None:
-            arrays["label"] = labels
-        outputs.replace_file(path, lambda partial: np.savez(partial, **arrays))
+        elif path.suffix.lower() == ".png":
+            several = classes is not None and len(classes) > 1
+            columns = len(classes or ()) if several else None
+            outputs.save_grid(path, np.concatenate(list(batches)), columns)
+        else:
+            arrays = {"seed": _rows(seed, 0, num_images)}
+            if labels is not None:
+                arrays["label"] = labels
+            named = ({"image": images} for images in batches)
+            outputs.replace_file(
+                path, lambda p: write_npz(p, named, num_images, arrays)
+            )
     return outputs.Written((path,))
+
+
+def _check_size(
+    path: pathlib.Path, num_images: int, image_shape: tuple[int, int, int]
+) -> None:
+    """Raises UserError if so many images do not fit where they shall go."""
+    what, received = f"{num_images:,} images", f"num_images={num_images}"
+    if path.suffix.lower() == ".png":
+        advice = "name a folder, without a suffix, or an .npz file"
+        sizes.check_picture(num_images, image_shape, received, advice)
+    elif path.suffix:
+        # Float32 values, the seed and the class; twice, see `write_npz`.
+        image = 4 * math.prod(image_shape) + 12
+        sizes.check_disk(path, 2 * num_images * image, what, received)
+    else:
+        needed = num_images * sizes.FILE_BYTES
+        sizes.check_disk(path, needed, what, received)
 
 
 def sample_batches(
@@ -217,20 +237,21 @@ def _file_names(
     num_images: int,
     labels: np.ndarray | None,
     class_names: Sequence[str],
-) -> list[str]:
-    """Returns the file of each image, in a folder of its class if it has one.
+) -> Iterator[str]:
+    """Yields the file of each image, in a folder of its class if it has one.
 
     A folder of such folders is what `image_folder` reads.
     """
-    names = [f"{number:06d}.png" for number in range(num_images)]
-    if labels is None:
-        return names
-    folders = [class_names[label].replace("/", "_") for label in labels]
-    return [f"{f}/{name}" for f, name in zip(folders, names, strict=True)]
+    for number in range(num_images):
+        name = f"{number:06d}.png"
+        if labels is not None:
+            folder = class_names[labels[number]].replace("/", "_")
+            name = f"{folder}/{name}"
+        yield name
 
 
 def _save_each(
-    folder: pathlib.Path, batches: Iterator[np.ndarray], names: Sequence[str]
+    folder: pathlib.Path, batches: Iterator[np.ndarray], names: Iterator[str]
 ) -> None:
     images = itertools.chain.from_iterable(batches)
     for name, image in zip(names, images, strict=True):

@@ -7,7 +7,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from keras_vae import outputs
+from keras_vae import outputs, sizes
 from keras_vae.data.image_dataset import NO_LABEL
 from keras_vae.errors import UserError, did_you_mean
 from keras_vae.evaluation import (
@@ -103,6 +103,11 @@ def score(
     if background is not None:
         other = check_background(load_model(background), trained, background)
     images = _Images.load(trained, source, outliers, outliers_manual_dir)
+    sizes.check_picture(
+        min(num_shown, len(images.all)),
+        trained.model.image_shape,
+        f"num_shown={num_shown}",
+    )
     models = [trained] if other is None else [trained, other]
     seed = source.seed
     scores = images.score(models, num_importance_samples, seed, stream)

@@ -1,12 +1,14 @@
 """A trained run, and images prepared as it was trained on them."""
 
 import dataclasses
+import math
 import os
 import pathlib
 from collections.abc import Sequence
 
 import numpy as np
 
+from keras_vae import sizes
 from keras_vae.data import (
     ArraySplit,
     DataConfig,
@@ -172,6 +174,7 @@ class ImageSource:
             if num_images is None and default_num_images is not None:
                 num_images = min(default_num_images, split.num_images)
             names = _names(self.split or "test", split, num_images, self.seed)
+        _check_memory(len(names), trained)
         dequantization = trained.resolved["dequantization"]
         batches = evaluation_batches(
             split,
@@ -217,11 +220,20 @@ class ImageSource:
 
     def _from_files(self, trained: TrainedModel) -> tuple[Split, list[str]]:
         paths = find_image_files(self.inputs)
+        _check_memory(len(paths), trained)
         shape = trained.model.image_shape
         config = trained.experiment.data
         images = np.stack([_read(path, shape, config) for path in paths])
         labels = _folder_labels(paths, trained.model.class_names)
         return ArraySplit(images, labels), [str(path) for path in paths]
+
+
+def _check_memory(num_images: int, trained: TrainedModel) -> None:
+    """Raises UserError if so many images cannot be held in memory."""
+    # Float32, in batches and then together.
+    needed = num_images * 8 * math.prod(trained.model.image_shape)
+    what = f"{num_images:,} images"
+    sizes.check_memory(needed, what, what)
 
 
 def _folder_labels(

@@ -5,7 +5,7 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from keras_vae import outputs, plotting
+from keras_vae import outputs, plotting, sizes
 from keras_vae.config import check_number
 from keras_vae.errors import UserError
 from keras_vae.generation.labels import conditions
@@ -82,6 +82,12 @@ def traverse(
             f"traverse takes one image. Received: {len(image.images)}"
         )
     statistics = _statistics(trained, source)
+    num_rows = len(statistics.kl_by_group) + 1
+    if isinstance(trained.model, VAE):
+        num_rows = int(np.sum(statistics.active))
+    sizes.check_picture(
+        num_rows * steps, trained.model.image_shape, f"steps={steps}"
+    )
     if isinstance(trained.model, HierarchicalVAE):
         rows, labels = _groups(trained.model, image, statistics, steps, seed)
         title = "the groups below are drawn anew"

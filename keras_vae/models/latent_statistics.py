@@ -114,6 +114,8 @@ def latent_statistics(
         groups = model.infer(image, encoding, seed).groups
         mean = _flatten([group.posterior.mean() for group in groups])
         kl = _flatten([_kl_by_dimension(group) for group in groups])
+        # A variance is a difference: float32 would make one of a constant.
+        mean, kl = tf.cast(mean, tf.float64), tf.cast(kl, tf.float64)
         terms = tf.stack([mean, tf.square(mean), kl])
         sums += tf.reduce_sum(terms, axis=1).numpy()
         count += int(image.shape[0])

@@ -1,7 +1,6 @@
 """`predict`: image files in, pictures and tables out, through a client."""
 
 import dataclasses
-import math
 import os
 import pathlib
 from collections.abc import Callable, Sequence
@@ -9,13 +8,13 @@ from typing import TextIO
 
 import numpy as np
 
-from keras_vae import outputs
+from keras_vae import outputs, sizes
 from keras_vae.errors import UserError, did_you_mean
+from keras_vae.npz_files import write_npz
 from keras_vae.progress import ImageBar
 from keras_vae.serving.answer_files import (
     Answers,
     write_csv,
-    write_npz,
     write_pictures,
 )
 from keras_vae.serving.client import Client, row_seeds
@@ -39,8 +38,6 @@ _PICTURE = {
     "sample": "image",
     "decode": "image",
 }
-# Of all images of one grid together: it is made in memory.
-_MAX_GRID_PIXELS = 1 << 24
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,6 +111,13 @@ def predict(
     row_seeds(seed, 1)
     if verb == "sample":
         _check_sampling(inputs, num_images, temperature)
+        if not path.suffix:
+            sizes.check_disk(
+                path,
+                num_images * sizes.FILE_BYTES,
+                f"{num_images:,} files",
+                f"num_images={num_images}",
+            )
         rows = _sample_rows(client, num_images, seed, temperature, label)
     elif verb == "decode":
         rows = _latent_rows(client, inputs, label)
@@ -187,13 +191,12 @@ def _latent_rows(client: Client, inputs: Sequence[str], label: Labels) -> _Rows:
 
 
 def _check_grid(client: Client, verb: str, rows: _Rows) -> None:
-    num = rows.num * (1 + (verb == "reconstruct"))
-    if num * math.prod(client.image_shape[:2]) > _MAX_GRID_PIXELS:
-        raise UserError(
-            f"{num:,} images are too many for one picture: name a folder, "
-            "without a suffix, as the output. "
-            f"Received: {rows.num:,} rows"
-        )
+    sizes.check_picture(
+        rows.num * (1 + (verb == "reconstruct")),
+        client.image_shape,
+        f"{rows.num:,} rows",
+        "name a folder, without a suffix, as the output",
+    )
 
 
 def _answers(client: Client, verb: str, rows: _Rows) -> Answers:

@@ -5,8 +5,10 @@ import pytest
 from benchmarks import imputation
 
 
-def test_gains_are_counted_in_standard_errors():
+def _table(chains):
     figures = {
+        "num_unknown": 1_200,
+        "num_values": 8_000,
         "completions": {
             "posterior_mean": {"rmse": 0.1},
             "one_pass": {"rmse": 0.2},
@@ -18,12 +20,30 @@ def test_gains_are_counted_in_standard_errors():
                 "log_missing": {"mean": 20.0, "standard_error": 2.0},
             }
         },
-        "chains": {"median_r_hat": 1.02},
+        "chains": chains,
     }
-    text = imputation.table({"half": figures})
+    return imputation.table({"half": figures})
+
+
+@pytest.mark.parametrize(
+    ("median", "above", "converged", "cells"),
+    [
+        (1.02, 0.025, True, "1.02 | 2%"),
+        (None, 0.75, False, "inf | 75%"),
+        (None, None, None, "none | none"),
+    ],
+)
+def test_gains_are_counted_in_standard_errors(median, above, converged, cells):
+    text = _table(
+        {
+            "median_r_hat": median,
+            "share_above_1.1": above,
+            "converged": converged,
+        }
+    )
     assert text.splitlines()[-1] == (
-        "| half | 0.1000 | 0.2000 | 0.3000 | 0.03000 ± 0.00400 | 7.5 "
-        "| 20.00 ± 2.00 | 1.02 |"
+        "| half | 15% | 0.1000 | 0.2000 | 0.3000 | 0.03000 ± 0.00400 | 7.5 "
+        f"| 20.00 ± 2.00 | {cells} |"
     )
 
 

@@ -1,5 +1,7 @@
 """Tests of `augment`: what is written is what TFDS and `load` read."""
 
+import types
+
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
@@ -94,6 +96,18 @@ def test_balanced_dataset_is_refused_and_nothing_written(conditional, tmp_path):
         augment(conditional.workdir, tmp_path / "balanced")
     with pytest.raises(UserError, match="per_class"):
         augment(conditional.workdir, tmp_path / "balanced", per_class=0)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_would_be_too_large_is_refused(conditional, tmp_path, monkeypatch):
+    folder = tmp_path / "balanced"
+    with pytest.raises(UserError, match="9,999,996,000 samples, and .* seeds"):
+        augment(conditional.workdir, folder, per_class=10**9)
+    usage = types.SimpleNamespace(free=100_000)
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: usage)
+    # 140 bytes for each of 6,000 samples.
+    with pytest.raises(UserError, match="6,000 samples need 840 kB of disk"):
+        augment(conditional.workdir, folder, per_class=1000)
     assert not list(tmp_path.iterdir())
 
 

@@ -166,6 +166,19 @@ def test_an_image_to_begin_with_has_the_means():
     assert known.unknown().shape == image.shape
 
 
+@pytest.mark.parametrize("factor", [2, 3, 4])
+def test_blocks_of_one_colour_are_known(factor):
+    random = np.random.default_rng(0)
+    image = np.ones([3, 4 * factor, 2 * factor, 2], np.float32)
+    image[1] = 0.0
+    # Some blocks, of some channels, have a pixel of the other colour.
+    mixed = random.uniform(size=[3, 4, 2, 2]) < 0.4
+    image[:, ::factor, factor - 1 :: factor][mixed] = 0.5
+    known = BlockMeans(block_means(image, factor), factor)
+    wanted = np.repeat(np.repeat(mixed, factor, axis=1), factor, axis=2)
+    np.testing.assert_array_equal(known.unknown(), wanted)
+
+
 @pytest.mark.parametrize("layer", ["mixture", "continuous"])
 def test_other_likelihoods_are_refused_with_a_way_out(layer):
     layers = {

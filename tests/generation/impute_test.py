@@ -59,7 +59,9 @@ def test_figures_are_those_of_the_images(imputed):
     assert gain["mean"] == pytest.approx(difference.mean(), rel=1e-4)
     expected = difference.std(ddof=1) / np.sqrt(5)
     assert gain["standard_error"] == pytest.approx(expected, rel=1e-4)
-    assert written.figures["protocol"]["seed"] == 0
+    protocol = written.figures["protocol"]
+    assert protocol["seed"] == 0
+    assert {name: protocol[name] for name in _SHORT} == _SHORT
     for words in ("one pass", "training images", "R-hat"):
         assert words in written.report
     with PIL.Image.open(folder / "imputed.png") as picture:
@@ -77,14 +79,32 @@ def test_seed_decides(imputed, run, tmp_path):
 def test_upscaled_draws_have_the_known_means(run, tmp_path):
     source = _source(run, num_images=3)
     folder = tmp_path / "upscaled"
-    upscale(run.workdir, source, folder, factor=4, **_SHORT)
+    written = upscale(run.workdir, source, folder, factor=4, **_SHORT)
     with np.load(folder / "upscaled.npz") as arrays:
         image, draws = arrays["image"], arrays["draws"]
-        mean = arrays["mean"]
+        mean, unknown = arrays["mean"], arrays["unknown"]
+    # Blocks that are all black or all white leave nothing open.
+    means = np.kron(block_means(image, 4), np.ones([1, 4, 4, 1]))
+    np.testing.assert_array_equal(unknown, (means > 0) & (means < 1))
+    assert 0.1 < unknown.mean() < 0.6
+    rest = (mean - image)[unknown > 0].astype(np.float64)
+    way = written.figures["completions"]["posterior_mean"]
+    assert way["rmse"] == pytest.approx(np.sqrt(np.mean(rest**2)), rel=1e-5)
+    assert way["mae"] == pytest.approx(np.mean(np.abs(rest)), rel=1e-5)
+    assert f"{unknown.sum():,} of {unknown.size:,} values" in written.report
     known = block_means(image, 4)
     for draw in draws.swapaxes(0, 1):
         np.testing.assert_allclose(block_means(draw, 4), known, atol=1e-6)
     np.testing.assert_allclose(block_means(mean, 4), known, atol=1e-3)
+
+
+def test_images_that_are_known_entirely_are_refused(run, tmp_path):
+    black = np.zeros([28, 28], np.uint8)
+    PIL.Image.fromarray(black).save(tmp_path / "black.png")
+    source = ImageSource([str(tmp_path / "black.png")])
+    with pytest.raises(UserError, match=r"nothing is left.*black\.png"):
+        upscale(run.workdir, source, tmp_path / "upscaled", **_SHORT)
+    assert not (tmp_path / "upscaled").exists()
 
 
 def test_a_mask_can_be_a_file(run, tmp_path):
@@ -97,6 +117,18 @@ def test_a_mask_can_be_a_file(run, tmp_path):
     with np.load(folder / "imputed.npz") as arrays:
         unknown = arrays["unknown"][..., 0]
     assert (unknown == (mask > 0)).all()
+    # The same mask and, black and white, the same image: other draws.
+    PIL.Image.fromarray(mask.T.copy()).save(tmp_path / "image.png")
+    images, draws = [], []
+    for seed in (0, 1):
+        source = ImageSource([str(tmp_path / "image.png")], seed=seed)
+        folder = tmp_path / str(seed)
+        impute(run.workdir, source, folder, mask=path, **_SHORT)
+        with np.load(folder / "imputed.npz") as arrays:
+            images.append(arrays["image"])
+            draws.append(arrays["draws"])
+    np.testing.assert_array_equal(*images)
+    assert (draws[0] != draws[1]).any()
 
 
 def test_a_conditional_model_is_told_the_classes(tmp_path_factory, tmp_path):

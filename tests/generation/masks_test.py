@@ -32,6 +32,12 @@ def test_boxes_are_boxes():
         assert mask.sum() == 24
 
 
+def test_boxes_lie_anywhere():
+    masks = MaskConfig("box", share=0.25).draw(400, 4, 6)
+    places = {tuple(np.argwhere(mask)[0]) for mask in masks}
+    assert places == {(i, j) for i in range(3) for j in range(4)}
+
+
 @pytest.mark.parametrize(
     ("side", "place"),
     [

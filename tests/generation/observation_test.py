@@ -71,6 +71,22 @@ def test_draws_and_means_keep_what_is_observed(name):
     assert np.any(drawn[missing] != known.image.numpy()[missing])
 
 
+@pytest.mark.parametrize("name", _LAYERS)
+def test_means_are_those_of_draws(name):
+    known, likelihood = _known(), _likelihood(name)
+    num = 4000
+    rows = np.zeros(num, np.int32)
+    params = np.random.default_rng(0).normal(size=(2, _LAYERS[name].num_params))
+    draws = known.take(rows).sample(
+        _LAYERS[name](params[rows].astype(np.float32)), (1, 2)
+    )
+    found = known.mean(likelihood).numpy()[0]
+    error = np.abs(found - draws.numpy().mean(axis=0))
+    spread = draws.numpy().std(axis=0)
+    # 5.5 standard errors; 1e-3 for the quadrature of a mixture.
+    assert np.all(error < 5.5 * spread / num**0.5 + 1e-3)
+
+
 def test_gaps_are_filled_with_the_guess():
     known = _known()
     filled = known.fill(tf.fill(_SHAPE, 0.25)).numpy()

@@ -7,9 +7,11 @@ import pytest
 import scipy.special
 import scipy.stats
 import tensorflow as tf
+import tensorflow_probability as tfp
 
 from keras_vae.distributions import IndependentBernoulli, MultivariateNormalDiag
 from keras_vae.errors import UserError
+from keras_vae.generation import posterior_sampling
 from keras_vae.generation.block_means import BlockMeans, block_means
 from keras_vae.generation.chains import Chains, State, Sums
 from keras_vae.generation.observation import MaskedPixels
@@ -307,7 +309,8 @@ class TwoGroups(TopDownDecoder):
 
         def second(feature):
             sums = feature @ [[0.2], [0.7], [-0.4], [0.6]]
-            return 0.4 * sums + 0.5 * z, 0.8 + zero
+            # The map from noise to latents has a Jacobian that varies.
+            return 0.4 * sums + 0.5 * z, 0.8 * tf.exp(0.9 * tf.tanh(z))
 
         z = choose(0, (zero, 1.0 + zero), first)
         w = choose(1, (0.8 * z, 0.6 + zero), second)
@@ -360,6 +363,25 @@ def test_images_do_not_depend_on_the_rest_of_their_last_batch(wrong, truth):
     assert np.all(first.log_missing != draws.log_missing[:2])
 
 
+def test_each_batch_and_each_chain_has_its_own_noise(tiny):
+    model, _ = tiny
+    image = np.tile(np.float32([1, 0, 0, 1]).reshape(1, *_SQUARE), [4, 1, 1, 1])
+    missing = np.ones([4, 2, 2], np.float32)
+    missing[:, 0, 0] = 0
+    draws = sample_posterior(
+        model,
+        MaskedPixels(image, missing),
+        image,
+        image[0],
+        ChainConfig(num_chains=2, burn_in=4, num_sweeps=4, rows=2),
+    )
+    # One image four times, one at a time: other draws of the same law.
+    means = draws.mean.reshape(4, -1)
+    assert len(np.unique(means, axis=0)) == 4
+    assert len(np.unique(draws.log_missing)) == 4
+    assert np.any(draws.image[0] != draws.image[1])
+
+
 def test_models_that_cannot_be_sampled_are_refused():
     images = binary_images(1)
     known = MaskedPixels(images, np.ones([1, 4, 4], np.float32))
@@ -386,23 +408,172 @@ def test_the_hierarchies_of_the_package_are_sampled(make):
     assert np.all(draws.trajectory_acceptance > 0.2)
 
 
-def test_split_r_hat_against_its_definition():
-    values = np.random.default_rng(0).normal(size=[4, 50, 3])
+def _split_r_hat(values):
+    """Returns equation 11.4 of Gelman et al. for one quantity, by loops."""
+    half = values.shape[1] // 2
+    halves = [c[s] for c in values for s in (slice(half), slice(-half, None))]
+    means = [sum(h) / half for h in halves]
+    grand = sum(means) / len(means)
+    between = half * sum((m - grand) ** 2 for m in means) / (len(means) - 1)
+    within = sum(
+        sum((v - m) ** 2 for v in h) / (half - 1)
+        for h, m in zip(halves, means, strict=True)
+    ) / len(means)
+    pooled = (half - 1) / half * within + between / half
+    return (pooled / within) ** 0.5
+
+
+@pytest.mark.parametrize("shape", [(4, 50), (3, 7), (1, 4)])
+def test_split_r_hat_against_its_definition(shape):
+    values = np.random.default_rng(0).normal(size=[*shape, 3])
     values[0, :, 1] += 2  # One chain elsewhere.
-    values[:, :25, 2] += 2  # All chains on their way.
-    parts = values.reshape(8, 25, 3)
-    within = np.array(
-        [np.mean([np.var(p[:, i], ddof=1) for p in parts]) for i in range(3)]
-    )
-    between = 25 * parts.mean(axis=1).var(axis=0, ddof=1)
-    wanted = np.sqrt((24 / 25 * within + between / 25) / within)
+    values[:, : shape[1] // 2, 2] += 2  # All chains on their way.
     found = split_r_hat(values)
+    wanted = [_split_r_hat(values[..., index]) for index in range(3)]
     np.testing.assert_allclose(found, wanted)
-    assert 0.97 < found[0] < 1.03
-    assert np.all(found[1:] > 1.2)
+    if shape == (4, 50):
+        assert 0.97 < found[0] < 1.03
+        assert np.all(found[1:] > 1.2)
+        library = tfp.mcmc.potential_scale_reduction(
+            np.moveaxis(values, 0, 1),
+            independent_chain_ndims=1,
+            split_chains=True,
+        )
+        # The library has another divisor: (n + 1) / n in R-hat squared.
+        n = 8
+        np.testing.assert_allclose(
+            found**2,
+            (library - 24 / 25) * n / (n + 1) + 24 / 25,
+            rtol=1e-10,
+        )
+
+
+@pytest.mark.parametrize("size", [0.0, 1.0, -250.0])
+def test_what_does_not_vary_has_no_r_hat(size):
+    random = np.random.default_rng(0)
+    noise = random.normal(size=[4, 20, 1])
+    constant = np.full([4, 20, 1], size)
+    rounded = (constant * (1 + 1e-7 * noise)).astype(np.float32)
+    for values in (constant, rounded.astype(np.float64)):
+        np.testing.assert_array_equal(split_r_hat(values), [np.nan])
+    # A thousand times as much is a variation.
+    varying = size + 1e-3 * max(abs(size), 1) * noise
+    np.testing.assert_allclose(
+        split_r_hat(varying), [_split_r_hat(varying[..., 0])], rtol=1e-9
+    )
+
+
+@pytest.mark.parametrize("bad", [np.nan, -np.inf, np.inf])
+def test_chains_that_are_not_finite_have_not_converged(bad):
+    values = np.random.default_rng(0).normal(size=[4, 20, 3])
+    values[2, 7, 0] = bad
+    values[..., 1] = bad
+    found = split_r_hat(values)
+    np.testing.assert_array_equal(found[:2], [np.inf, np.inf])
+    assert found[2] == pytest.approx(_split_r_hat(values[..., 2]))
+
+
+def test_chains_that_stay_in_different_places_have_not_converged():
     stuck = np.array([[0.0], [1.0]])[:, np.newaxis] + np.zeros([2, 4, 1])
     np.testing.assert_array_equal(split_r_hat(stuck), [np.inf])
-    np.testing.assert_array_equal(split_r_hat(0 * stuck), [1.0])
+
+
+def test_r_hat_is_that_of_what_block_means_leave_open(tiny):
+    """The mean of an image that is known by block means is a constant."""
+    model, _ = tiny
+    image = np.array([1, 0, 0, 1], np.float32).reshape(1, *_SQUARE)
+    known = BlockMeans(block_means(image, 2), 2)
+    records = []
+
+    class Recorded(Chains):
+        def sweep(self, *arguments):
+            state, sums, trace = super().sweep(*arguments)
+            if not bool(arguments[-1]):
+                records.append(trace)
+            return state, sums, trace
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(posterior_sampling, "Chains", Recorded)
+        draws = sample_posterior(
+            model,
+            known,
+            image,
+            np.zeros(_SQUARE),
+            ChainConfig(num_chains=4, burn_in=20, num_sweeps=40),
+        )
+    assert all(v.dtype == tf.float64 for trace in records for v in trace)
+    observed, projection = (
+        np.concatenate([getattr(trace, name) for trace in records])
+        for name in ("log_observed", "projection")
+    )
+    # Both are of their size: no rounding noise.
+    assert observed.std() > 1e-3
+    assert projection.std() > 1e-2
+    assert draws.r_hat[0] == pytest.approx(
+        max(_split_r_hat(observed.T), _split_r_hat(projection.T))
+    )
+
+
+@pytest.mark.parametrize(("factor", "r_hat"), [(np.nan, np.inf), (0, np.nan)])
+def test_a_model_of_nans_or_constants_has_not_converged(tiny, factor, r_hat):
+    model, _ = tiny
+    weights = model.decoder.get_weights()
+    image = np.array([1, 0, 0, 1], np.float32).reshape(1, *_SQUARE)
+    missing = np.array([[[0, 1], [1, 0]]], np.float32)
+    try:
+        model.decoder.set_weights([factor * w for w in weights])
+        draws = sample_posterior(
+            model,
+            MaskedPixels(image, missing),
+            image,
+            image[0],
+            ChainConfig(2, 4, 6),
+        )
+    finally:
+        model.decoder.set_weights(weights)
+    np.testing.assert_array_equal(draws.r_hat, [r_hat])
+    if factor == 0:
+        assert draws.log_missing[0] == pytest.approx(2 * np.log(0.5))
+    else:
+        assert draws.trajectory_acceptance[0] == 0
+        assert np.isnan(draws.log_missing[0])
+
+
+@pytest.mark.parametrize("burn_in", [1, 17])
+def test_the_step_is_fitted_while_burning_in_and_never_after(tiny, burn_in):
+    model, _ = tiny
+    image = np.array([1, 0, 0, 1], np.float32).reshape(1, *_SQUARE)
+    missing = np.array([[[0, 1], [1, 0]]], np.float32)
+    steps, counts, keys, quick = [], {True: 0, False: 0}, set(), []
+
+    class Recorded(Chains):
+        def start(self, *arguments):
+            quick.append(int(arguments[-1]))
+            return super().start(*arguments)
+
+        def sweep(self, *arguments):
+            state, sums, trace = super().sweep(*arguments)
+            *_, before, _, seed, count, fit = arguments
+            changed = np.any(state.log_step != before.log_step)
+            assert changed == bool(fit)
+            counts[bool(fit)] += int(count)
+            keys.add(tuple(seed.numpy()))
+            steps.append(int(count))
+            return state, sums, trace
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(posterior_sampling, "Chains", Recorded)
+        sample_posterior(
+            model,
+            MaskedPixels(image, missing),
+            image,
+            image[0],
+            ChainConfig(2, burn_in, 24),
+        )
+    assert quick == [max(burn_in // 2, 1)]
+    # The burn-in is pseudo-Gibbs for one half, the other one fits the step.
+    assert counts == {True: max(burn_in - quick[0], 0), False: 24}
+    assert len(keys) == len(steps)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,8 @@
 """Tests of samples drawn from a run folder."""
 
+import types
+import weakref
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -15,7 +18,7 @@ from keras_vae.model_configs import HierarchicalConfig
 from keras_vae.networks.nvae import collect
 from keras_vae.serving import ExportedModel, make_endpoints
 from keras_vae.training import ExperimentConfig
-from tests.models.cases import make_hierarchical, make_nvae
+from tests.models.cases import make_hierarchical, make_model, make_nvae
 
 
 def test_rows_are_those_that_the_export_serves(run, tmp_path):
@@ -56,10 +59,10 @@ def test_a_class_is_refused_by_a_model_without_classes(run, tmp_path):
 
 
 @pytest.fixture
-def draw(tmp_path, monkeypatch):
-    """Returns a function that draws images as if a model were a run's."""
+def load(monkeypatch):
+    """Returns a function that takes a model for that of any run."""
 
-    def draw(model, **options):
+    def load(model):
         experiment = ExperimentConfig(
             DataConfig("mnist_5k"), HierarchicalConfig(), TrainingConfig()
         )
@@ -68,6 +71,16 @@ def draw(tmp_path, monkeypatch):
             "load_model",
             lambda workdir: TrainedModel(model, experiment, {}),
         )
+
+    return load
+
+
+@pytest.fixture
+def draw(load, tmp_path):
+    """Returns a function that draws images as if a model were a run's."""
+
+    def draw(model, **options):
+        load(model)
         path = tmp_path / "samples.npz"
         sample("run", path, num_images=3, seed=7, **options)
         with np.load(path) as arrays:
@@ -122,6 +135,65 @@ def test_samples_of_nvae_with_recalibrated_batch_norm(draw):
     np.testing.assert_array_equal(draw(model, temperature=0.7), plain)
     with pytest.raises(UserError, match=r"is for NVAE.*HierarchicalVAE"):
         draw(make_hierarchical(), recalibrate_batch_norm=3)
+
+
+@pytest.fixture
+def tiny_disk(monkeypatch):
+    """A disk with room for 100 kB."""
+    usage = types.SimpleNamespace(free=100_000)
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: usage)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        # Twice 4 * 16 + 12 bytes each, and a block of the disk each.
+        ("new.npz", "1.52 GB of disk at least, and 100 kB are free"),
+        ("folder", "41 GB of disk at least, and 100 kB are free"),
+        ("new.png", "too many for one picture: they have 160 million pixels"),
+    ],
+)
+def test_what_would_be_too_large_is_refused(
+    load, tiny_disk, tmp_path, name, message
+):
+    load(make_model())
+    with pytest.raises(UserError, match=message) as caught:
+        sample("run", tmp_path / name, num_images=10_000_000)
+    assert str(caught.value).endswith("Received: num_images=10000000")
+    assert not list(tmp_path.iterdir())
+    # What fits is drawn.
+    sample("run", tmp_path / name, num_images=20)
+
+
+@pytest.mark.parametrize("name", ["new.npz", "folder"])
+def test_images_are_written_as_they_come(load, monkeypatch, tmp_path, name):
+    load(make_model())
+    alive, most = [], []
+
+    def batches(*_):
+        for _ in range(10):
+            image = np.zeros([2, 4, 4, 1], np.float32)
+            alive.append(weakref.ref(image))
+            yield image
+            del image
+            most.append(sum(reference() is not None for reference in alive))
+
+    monkeypatch.setitem(sample.__globals__, "sample_batches", batches)
+    sample("run", tmp_path / name, num_images=20)
+    assert max(most) <= 2
+
+
+def test_a_class_a_seed_and_an_image_in_each_row(load, tmp_path):
+    load(make_model(class_names=("a", "b", "c"), num_classes="auto"))
+    path = tmp_path / "new.npz"
+    sample("run", path, num_images=300, seed=5)
+    with np.load(path) as arrays:
+        assert arrays["image"].shape == (300, 4, 4, 1)
+        assert arrays["image"].dtype == np.float32
+        np.testing.assert_array_equal(arrays["label"], np.arange(300) % 3)
+        np.testing.assert_array_equal(arrays["seed"][:, 0], 5)
+        np.testing.assert_array_equal(arrays["seed"][:, 1], np.arange(300))
+        assert len(np.unique(arrays["image"], axis=0)) == 300
 
 
 def test_another_suffix_is_refused(run, tmp_path):

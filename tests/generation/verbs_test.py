@@ -2,15 +2,19 @@
 
 import csv
 import json
+import types
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from keras_vae import sizes
 from keras_vae.errors import UserError
 from keras_vae.generation import (
     ImageSource,
     encode,
+    impute,
+    interpolate,
     reconstruct,
     score,
     traverse,
@@ -68,6 +72,8 @@ def test_noise_is_found_among_digits(run, tmp_path, noise):
     assert list(folder.glob("*.png"))
     # Half-white noise is far from any digit: each is above all digits.
     assert [row["outlier"] for row in rows] == 12 * ["1"] + 20 * ["0"]
+    found = written.figures["detection"]["nll"]
+    assert found["auroc"] == found["average_precision"] == 1.0
 
 
 def test_latents_have_the_moments_and_the_classes(run, tmp_path):
@@ -78,6 +84,58 @@ def test_latents_have_the_moments_and_the_classes(run, tmp_path):
         assert (arrays["stddev"] > 0).all()
         assert set(arrays["label"]) <= set(range(10))
     assert (folder / "projector_config.pbtxt").is_file()
+
+
+@pytest.mark.parametrize(
+    ("verb", "name", "options", "received"),
+    [
+        (reconstruct, "pairs.png", {}, "6 images"),
+        (interpolate, "ways.png", {"steps": 3}, "6 images and steps=3"),
+        (
+            interpolate,
+            "ways.png",
+            {"steps": 4, "between_seeds": [0, 1, 2, 3]},
+            "4 seeds and steps=4",
+        ),
+        (traverse, "dimensions.png", {"steps": 9}, "steps=9"),
+        (score, "scores", {"num_shown": 6}, "num_shown=6"),
+        (impute, "imputed", {"num_shown": 6}, "num_shown=6"),
+    ],
+)
+def test_pictures_that_would_be_too_large_are_refused(
+    run, tmp_path, monkeypatch, verb, name, options, received
+):
+    # Room for five images.
+    monkeypatch.setattr(sizes, "_MAX_PICTURE_PIXELS", 5 * 28 * 28)
+    num = {"num_images": 6}
+    if verb is traverse or "between_seeds" in options:
+        num = {}
+    with pytest.raises(UserError, match="too many for one picture") as caught:
+        verb(run.workdir, _source(run, **num), tmp_path / name, **options)
+    assert str(caught.value).endswith(f"Received: {received}")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("verb", "name", "available", "received"),
+    [
+        # Twice the images, float32.
+        (encode, "latents", 2 * 6 * 28 * 28 * 4 - 1, "6 images"),
+        (score, "scores", 2 * 6 * 28 * 28 * 4 - 1, "6 images"),
+        # Its chains take more.
+        (impute, "imputed", 100_000, "num_chains=8, num_sweeps=60"),
+    ],
+)
+def test_images_that_memory_does_not_hold_are_refused(
+    run, tmp_path, monkeypatch, verb, name, available, received
+):
+    memory = types.SimpleNamespace(available=available)
+    monkeypatch.setattr("psutil.virtual_memory", lambda: memory)
+    source = _source(run, num_images=6)
+    with pytest.raises(UserError, match="of memory, and .* available") as found:
+        verb(run.workdir, source, tmp_path / name)
+    assert str(found.value).endswith(f"Received: {received}")
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_output_that_exists_is_not_overwritten(run, tmp_path):

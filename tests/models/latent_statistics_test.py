@@ -47,6 +47,19 @@ def batches(images):
     return tf.data.Dataset.from_tensor_slices(images).batch(7)
 
 
+def test_a_code_far_from_zero_that_is_constant_has_no_variance():
+    model = linear_vae(MultivariateNormalDiag)
+    kernel, bias = model.encoder.get_weights()
+    bias[:LATENT_DIM] = 3000.1
+    model.encoder.set_weights([kernel, bias])
+    statistics = latent_statistics(model, batches(grey_images(30)))
+    mean = model.encode(grey_images(30)).mean().numpy().astype(np.float64)
+    np.testing.assert_allclose(
+        statistics.mean_variance, mean.var(axis=0), rtol=1e-6, atol=1e-7
+    )
+    assert tuple(np.flatnonzero(statistics.active)) == ACTIVE
+
+
 @pytest.mark.parametrize(
     "layer", [MultivariateNormalDiag, MultivariateNormalTriL]
 )

@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import types
 import zlib
 
 import numpy as np
@@ -125,6 +126,16 @@ def test_colour_files_become_grey_where_the_model_is(model, digits, tmp_path):
     np.testing.assert_array_equal(images[0], images[1])
     assert images.dtype == np.float32
     assert images.max() <= 1
+
+
+def test_files_that_the_disk_does_not_hold_are_refused(
+    model, tmp_path, monkeypatch
+):
+    usage = types.SimpleNamespace(free=100_000)
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: usage)
+    with pytest.raises(UserError, match=r"10,000,000 files need 41 GB of disk"):
+        predict(model, "sample", [], tmp_path / "new", num_images=10_000_000)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
