@@ -12,16 +12,13 @@ import tensorflow as tf
 
 from keras_vae import outputs, plotting, seeds
 from keras_vae.errors import UserError
-from keras_vae.generation.labels import (
-    Label,
-    conditions,
-    parse_labels,
-)
+from keras_vae.generation.labels import conditions, parse_labels
 from keras_vae.generation.source import (
     TrainedModel,
     check_prior,
     load_model,
 )
+from keras_vae.labels import Label, label_rows
 from keras_vae.models import NVAE, GenerativeModel
 
 __all__ = ["sample", "sample_batches"]
@@ -39,7 +36,7 @@ def sample(
     num_images: int = 64,
     seed: int = 0,
     temperature: float | Sequence[float] = 1.0,
-    label: Label | Sequence[int] | None = None,
+    label: Label | None = None,
     recalibrate_batch_norm: int = 0,
 ) -> outputs.Written:
     """Draws new images from the model of a run.
@@ -80,7 +77,7 @@ def sample(
     classes = _classes(trained, label)
     labels = None
     if classes is not None:
-        labels = np.resize(np.array(classes, np.int32), num_images)
+        labels = label_rows(classes, num_images, repeat=True)
     with _recalibrated(model, recalibrate_batch_norm, scales, seed):
         batches = sample_batches(model, num_images, seed, scales, labels)
         if not path.suffix:
@@ -143,9 +140,7 @@ def _rows(seed: int, start: int, end: int) -> np.ndarray:
     return np.stack([np.full_like(numbers, seed), numbers], axis=1)
 
 
-def _classes(
-    trained: TrainedModel, label: Label | Sequence[int] | None
-) -> list[int] | None:
+def _classes(trained: TrainedModel, label: Label | None) -> list[int] | None:
     """Returns the classes that are taken in turn; None without classes."""
     if label is not None:
         return parse_labels(trained.model, label)
