@@ -219,8 +219,10 @@ _FLAGS: dict[str, tuple[Callable[..., Any], str]] = {
     ),
     "label": (
         flags.DEFINE_string,
-        "The class, for a conditional model: a number or a name; of sample and "
-        "interpolate also several with commas between them.",
+        "For a conditional model: a class by its name, or by its number where "
+        "no name is one; or several with commas (in turn for sample and for "
+        "seeds, else one for each image); or folders: the class that each "
+        "file's folder is named after, as it is unless given.",
     ),
     "pixels": (
         flags.DEFINE_string,

@@ -44,9 +44,10 @@ def _define_flags() -> None:
     flags.DEFINE_string(
         "label",
         None,
-        "For a conditional model: a class, or several with commas (in turn "
-        "for sample, else one for each row), or folders: the class that each "
-        "file's folder is named after.",
+        "For a conditional model: a class by its name, or by its number where "
+        "no name is one; or several with commas (in turn for sample, else one "
+        "for each row); or folders: the class that each file's folder is named "
+        "after.",
     )
     flags.DEFINE_string("model_name", "model", "The model's name on a server.")
     flags.DEFINE_integer(
@@ -73,7 +74,7 @@ def main(arguments: Sequence[str]) -> None:
         )
 
     cli.load_tensorflow()
-    from keras_vae.serving import Client, parse_address, parse_labels, predict
+    from keras_vae.serving import Client, parse_address, predict
 
     verb, *inputs = arguments
     with Client(
@@ -95,7 +96,7 @@ def main(arguments: Sequence[str]) -> None:
             num_images=values.num_images,
             seed=values.seed,
             temperature=values.temperature,
-            label=parse_labels(values.label),
+            label=values.label,
         )
     print(f"wrote {path}")
 

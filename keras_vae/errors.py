@@ -1,6 +1,7 @@
 """Errors whose message is meant for the person at the command line."""
 
 import difflib
+import os
 from collections.abc import Iterable
 
 __all__ = [
@@ -8,6 +9,7 @@ __all__ = [
     "StorageError",
     "UserError",
     "did_you_mean",
+    "printable",
 ]
 
 
@@ -58,3 +60,13 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     if near:
         return "Did you mean " + " or ".join(f"{n!r}" for n in near) + "?"
     return "Known: " + ", ".join(known) + "."
+
+
+def printable(name: str | os.PathLike[str]) -> str:
+    """Returns a file's name for a message of one line.
+
+    A name may hold a line break, or bytes that are no text; such characters
+    are shown as escapes.
+    """
+    text = os.fspath(name)
+    return text if text.isprintable() else ascii(text)[1:-1]

@@ -9,10 +9,16 @@ from keras_vae.data.config import (
 )
 from keras_vae.data.image_dataset import ArraySplit, ImageDataset, Split
 from keras_vae.data.image_files import (
+    ImageFile,
+    inspect_image,
+    inspect_images,
+    open_image_file,
+    read_image,
+)
+from keras_vae.data.image_finder import (
     SUFFIXES,
     find_image_files,
-    inspect_image,
-    read_image,
+    find_images,
 )
 from keras_vae.data.load import MAX_BYTES_IN_MEMORY, load
 from keras_vae.data.pipeline import (
@@ -29,12 +35,16 @@ __all__ = [
     "ArraySplit",
     "DataConfig",
     "ImageDataset",
+    "ImageFile",
     "Split",
     "default_binarization",
     "evaluation_batches",
     "find_image_files",
+    "find_images",
     "inspect_image",
+    "inspect_images",
     "load",
+    "open_image_file",
     "read_image",
     "steps_per_epoch",
     "to_unit_interval",

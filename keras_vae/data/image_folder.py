@@ -1,4 +1,4 @@
-"""A folder of PNG, JPEG, BMP or GIF files as a dataset.
+"""A folder of image files as a dataset.
 
 ```
 data_dir/*.png                    no labels
@@ -7,9 +7,10 @@ data_dir/train/...                splits of their own; validation/ and test/
 data_dir/validation/...           are cut from train/ where they are missing
 data_dir/test/...
 ```
+
+A split may have another of its usual names, `val` or `Test`.
 """
 
-import os
 import pathlib
 from collections.abc import Sequence
 
@@ -19,18 +20,27 @@ from keras_vae.data.config import DataConfig
 from keras_vae.data.file_split import FileSplit
 from keras_vae.data.image_dataset import ImageDataset, Split
 from keras_vae.data.image_files import (
-    SUFFIXES,
     ImageFile,
-    inspect_image,
+    inspect_images,
     read_image,
 )
+from keras_vae.data.image_finder import SUFFIXES, FoundImages, find_images
 from keras_vae.data.splitting import plan_splits
 from keras_vae.data.transforms import final_shape, make_transform
-from keras_vae.errors import UserError
+from keras_vae.errors import UserError, printable
+from keras_vae.notes import first_names, note
 
 __all__ = ["open_image_folder"]
 
-_SPLITS = ("train", "validation", "test")
+_SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "test": "test",
+    "testing": "test",
+}
 # The source's name where the folder is not divided into splits.
 _WHOLE = "images"
 
@@ -40,7 +50,8 @@ def open_image_folder(config: DataConfig) -> ImageDataset:
 
     The header of every file is read, so that a file that does not fit is
     found now and not in the middle of training. Where all files are grey the
-    images have one channel, else three.
+    images have one channel, else three. What is passed over is said on
+    standard error.
 
     Args:
         config: Gives the folder in `data_dir`, and how to split and resize.
@@ -49,8 +60,9 @@ def open_image_folder(config: DataConfig) -> ImageDataset:
         dataset: Its images are decoded as they are needed.
 
     Raises:
-        UserError: When the folder is missing or empty, a file is unreadable,
-            or the sizes differ and `config.resize` is None.
+        UserError: When the folder is missing or empty, what its folders stand
+            for is not clear, a file is unreadable, or the sizes differ and
+            `config.resize` is None.
     """
     root = pathlib.Path(str(config.data_dir)).expanduser()
     if not root.is_dir():
@@ -58,21 +70,22 @@ def open_image_folder(config: DataConfig) -> ImageDataset:
             "data_dir must be a folder of images. "
             f"Received: data_dir={config.data_dir!r}"
         )
-    folders = _split_folders(root)
-    paths = {name: _find_images(folder) for name, folder in folders.items()}
-    class_names, classes = _classes(paths, folders)
+    found = find_images(root)
+    found.note_passed_over()
+    names = _names_by_split(found)
+    class_names, classes = _classes(names, root)
     files = {
-        name: [inspect_image(path) for path in found]
-        for name, found in paths.items()
+        split: inspect_images([root / name for name in some])
+        for split, some in names.items()
     }
-    every_file = [file for found in files.values() for file in found]
+    every_file = [file for some in files.values() for file in some]
     image_shape = final_shape(_common_shape(every_file, config), config)
 
     splits: dict[str, Split] = {}
-    sizes = {name: len(found) for name, found in files.items()}
+    sizes = {name: len(some) for name, some in files.items()}
     for name, (source, positions) in plan_splits(sizes, config).items():
         splits[name] = _split(
-            [files[source][i].path for i in positions],
+            [root / names[source][i] for i in positions],
             classes[source][positions] if class_names else None,
             image_shape,
             config,
@@ -80,65 +93,138 @@ def open_image_folder(config: DataConfig) -> ImageDataset:
     return ImageDataset(config.dataset, image_shape, class_names, splits)
 
 
-def _split_folders(root: pathlib.Path) -> dict[str, pathlib.Path]:
-    present = [name for name in _SPLITS if (root / name).is_dir()]
-    if not present:
-        return {_WHOLE: root}
-    if "train" not in present:
+def _names_by_split(found: FoundImages) -> dict[str, list[str]]:
+    """Returns the files of each split, each by its path from `root` on."""
+    root = found.folder
+    folders = _split_folders(root)
+    names: dict[str, list[str]] = {_WHOLE: found.names}
+    if folders:
+        names = {
+            split: [name for name in found.names if _top(name) == folder]
+            for split, folder in folders.items()
+        }
+        _check_siblings(found, folders)
+    else:
+        _check_deeper_splits(found)
+    for split, some in names.items():
+        if not some:
+            raise UserError(
+                f"data_dir holds no images ({', '.join(SUFFIXES)}). "
+                f"Received: {printable(root / folders.get(split, ''))}"
+            )
+    return names
+
+
+def _split_folders(root: pathlib.Path) -> dict[str, str]:
+    """Returns the folder of each split that has one."""
+    folders: dict[str, str] = {}
+    for name in sorted(path.name for path in root.iterdir() if path.is_dir()):
+        split = _SPLIT_NAMES.get(name.lower())
+        if split is None:
+            continue
+        if split in folders:
+            raise UserError(
+                f"data_dir has two folders for the {split} images, "
+                f"{folders[split]!r} and {name!r}: remove one, or rename it "
+                f"if it is a class. Received: data_dir={str(root)!r}"
+            )
+        folders[split] = name
+    if folders and "train" not in folders:
         raise UserError(
-            f"data_dir has a folder {present[0]!r} but none named 'train'; "
-            "add one, or rename it if it is a class. "
+            f"data_dir has a folder {next(iter(folders.values()))!r} but none "
+            "named 'train'; add one, or rename it if it is a class. "
             f"Received: data_dir={str(root)!r}"
         )
-    return {name: root / name for name in present}
+    return folders
 
 
-def _find_images(folder: pathlib.Path) -> list[pathlib.Path]:
-    """Returns the image files under a folder, sorted by their path."""
-    found = []
-    for parent, _, names in os.walk(folder, followlinks=True):
-        for name in names:
-            hidden = name.startswith(".")
-            if name.lower().endswith(SUFFIXES) and not hidden:
-                found.append(pathlib.Path(parent, name))
-    if not found:
+def _check_siblings(found: FoundImages, folders: dict[str, str]) -> None:
+    """Raises UserError where images lie beside the folders of the splits."""
+    tops = {_top(name) for name in found.names} - set(folders.values())
+    if tops:
         raise UserError(
-            f"data_dir holds no images ({', '.join(SUFFIXES)}). "
-            f"Received: {folder}"
+            f"data_dir has a folder {folders['train']!r} of training images, "
+            f"and images beside it in {first_names(sorted(tops))}: rename "
+            f"{folders['train']!r} if it is a class, else move the others "
+            f"away. Received: data_dir={str(found.folder)!r}"
         )
-    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+
+
+def _check_deeper_splits(found: FoundImages) -> None:
+    """Raises UserError where a class would mix training and test images."""
+    for name in found.names:
+        parts = name.split("/")
+        split = _SPLIT_NAMES.get(parts[1].lower()) if len(parts) > 2 else None
+        if split == "train":
+            raise UserError(
+                "data_dir has a folder named as training images within a "
+                f"folder that would be a class: name {parts[0]!r} itself as "
+                f"data_dir, or rename {parts[1]!r}. Received: "
+                f"{printable(found.folder / parts[0] / parts[1])}"
+            )
+
+
+def _top(name: str) -> str:
+    """Returns the first folder of a path; of a file in none, its name."""
+    return name.split("/")[0]
 
 
 def _classes(
-    paths: dict[str, list[pathlib.Path]], folders: dict[str, pathlib.Path]
+    names: dict[str, list[str]], root: pathlib.Path
 ) -> tuple[list[str] | None, dict[str, np.ndarray]]:
     """Returns the class names, if any, and the class of each image."""
-    names: dict[str, list[str | None]] = {}
-    for split, found in paths.items():
-        parts = [path.relative_to(folders[split]).parts for path in found]
-        names[split] = [part[0] if len(part) > 1 else None for part in parts]
-    used = {name for split in names.values() for name in split}
+    depth = 0 if _WHOLE in names else 1
+    found: dict[str, list[str | None]] = {}
+    for split, some in names.items():
+        parts = [name.split("/")[depth:] for name in some]
+        found[split] = [part[0] if len(part) > 1 else None for part in parts]
+    used = {name for split in found.values() for name in split}
     class_names = sorted(name for name in used if name is not None)
     if not class_names:
         return None, {}
     if None in used:
         loose = next(
-            path
-            for split, found in paths.items()
-            for path, name in zip(found, names[split], strict=True)
-            if name is None
+            root / name
+            for split, some in names.items()
+            for name, label in zip(some, found[split], strict=True)
+            if label is None
         )
         raise UserError(
             "data_dir must hold either images or class folders, not both; "
-            f"move the loose images into a class folder. Received: {loose}"
+            "move the loose images into a class folder. Received: "
+            f"{printable(loose)}"
         )
+    _check_class_names(class_names)
+    _note_missing_classes(found, class_names)
     number: dict[str | None, int] = {
         name: i for i, name in enumerate(class_names)
     }
     return class_names, {
-        split: np.array([number[name] for name in found], np.int64)
-        for split, found in names.items()
+        split: np.array([number[name] for name in labels], np.int64)
+        for split, labels in found.items()
     }
+
+
+def _check_class_names(class_names: Sequence[str]) -> None:
+    """Raises UserError for a name that no file or terminal could show."""
+    for name in class_names:
+        if not name.isprintable():
+            raise UserError(
+                "A class is named after its folder, whose name must be text "
+                f"of one line: rename it. Received: {printable(name)}"
+            )
+
+
+def _note_missing_classes(
+    found: dict[str, list[str | None]], class_names: Sequence[str]
+) -> None:
+    for split, labels in found.items():
+        missing = sorted(set(class_names) - set(labels))
+        if missing:
+            note(
+                f"the {split} images have {len(missing):,} of "
+                f"{len(class_names):,} classes not: {first_names(missing)}"
+            )
 
 
 def _common_shape(
@@ -151,12 +237,15 @@ def _common_shape(
                 raise UserError(
                     "data_dir holds images of several sizes; give all the "
                     "same with --resize=H,W. Received: "
-                    f"{first.path} of {first.height}x{first.width} and "
-                    f"{file.path} of {file.height}x{file.width} pixels "
+                    f"{_size(first)} and {_size(file)} pixels "
                     "(height x width)"
                 )
     channels = 1 if all(file.is_grey for file in files) else 3
     return first.height, first.width, channels
+
+
+def _size(file: ImageFile) -> str:
+    return f"{printable(str(file.path))} of {file.height}x{file.width}"
 
 
 def _split(

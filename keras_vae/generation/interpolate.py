@@ -9,13 +9,14 @@ import tensorflow as tf
 from keras_vae import outputs, seeds, sizes
 from keras_vae.config import check_choice, check_number
 from keras_vae.errors import UserError
-from keras_vae.generation.labels import Label, conditions, parse_labels
+from keras_vae.generation.labels import conditions, parse_labels
 from keras_vae.generation.source import (
     ImageSource,
     TrainedModel,
     check_prior,
     load_model,
 )
+from keras_vae.labels import Label, label_rows
 
 __all__ = ["METHODS", "interpolate", "linear", "spherical"]
 
@@ -200,7 +201,7 @@ def _between_seeds(
     )
     if label is not None:
         chosen = parse_labels(model, label)
-        labels = np.resize(np.array(chosen, np.int32), len(values))
+        labels = label_rows(chosen, len(values), repeat=True)
     rows = tf.constant([[int(value), 0] for value in values], tf.int32)
     noise = seeds.row_normal(rows, model.latent_dim).numpy()
     codes = between(noise[::2], noise[1::2], np.linspace(0, 1, steps))

@@ -1,27 +1,21 @@
-"""Classes of conditional models: from what a person writes to a tensor."""
-
-from collections.abc import Sequence
+"""What tells a conditional model the classes of images."""
 
 import numpy as np
 import tensorflow as tf
 
-from keras_vae.errors import UserError, did_you_mean
+from keras_vae.errors import UserError
+from keras_vae.labels import Label, class_numbers
 from keras_vae.models import GenerativeModel
 
-__all__ = ["Label", "conditions", "parse_labels"]
-
-# A class by its number or name; as a string also several, with commas.
-Label = int | str
+__all__ = ["conditions", "parse_labels"]
 
 
-def parse_labels(
-    model: GenerativeModel, label: Label | Sequence[int]
-) -> list[int]:
+def parse_labels(model: GenerativeModel, label: Label) -> list[int]:
     """Returns the numbers of the classes that `label` names.
 
     Args:
         model: A conditional model.
-        label: A number, a name, or several of them with commas between.
+        label: As for `keras_vae.labels.class_numbers`.
 
     Raises:
         UserError: If the model is not conditional, or has no such class.
@@ -32,27 +26,7 @@ def parse_labels(
             "one that does with --config.num_classes=auto. "
             f"Received: label={label}"
         )
-    if isinstance(label, str):
-        parts: list[int | str] = [part.strip() for part in label.split(",")]
-    else:
-        parts = [label] if isinstance(label, int) else list(label)
-    return [_number(part, model.class_names) for part in parts]
-
-
-def _number(part: int | str, class_names: Sequence[str]) -> int:
-    count = len(class_names)
-    # The name goes first: classes may be named by numbers that are not theirs.
-    if str(part) in class_names:
-        return list(class_names).index(str(part))
-    if str(part).isdecimal() and int(part) < count:
-        return int(part)
-    hint = ""
-    if not str(part).lstrip("-").isdecimal():
-        hint = f" or a name. {did_you_mean(str(part), class_names)}"
-    raise UserError(
-        f"label must be a class, 0 ... {count - 1}{hint or '.'} "
-        f"Received: label={part}"
-    )
+    return class_numbers(label, model.class_names, model.num_classes)
 
 
 def conditions(

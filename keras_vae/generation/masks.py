@@ -98,7 +98,7 @@ def read_mask(
     """Reads which positions are missing from an image file.
 
     Args:
-        path: A PNG or JPEG file. White, level 128 or more, is missing, as in
+        path: An image file. White, level 128 or more, is missing, as in
             programs that repair photographs; black is observed.
         height: Of the model's images.
         width: Of the model's images.
@@ -111,7 +111,7 @@ def read_mask(
             is missing.
     """
     path = check_local("mask", path)
-    if not path.is_file():
+    if not path.exists():
         raise UserError(f"There is no such mask file. Received: {path}")
     file = inspect_image(path)
     if (file.height, file.width) != (height, width):

@@ -14,16 +14,13 @@ import tensorflow as tf
 from keras_vae import outputs, plotting, seeds, sizes
 from keras_vae.config import PIXELS, check_choice
 from keras_vae.errors import UserError
-from keras_vae.generation.labels import (
-    Label,
-    conditions,
-    parse_labels,
-)
+from keras_vae.generation.labels import conditions, parse_labels
 from keras_vae.generation.source import (
     TrainedModel,
     check_prior,
     load_model,
 )
+from keras_vae.labels import Label, label_rows
 from keras_vae.models import NVAE, GenerativeModel, pixel_seed
 from keras_vae.npz_files import write_npz
 
@@ -42,7 +39,7 @@ def sample(
     num_images: int = 64,
     seed: int = 0,
     temperature: float | Sequence[float] = 1.0,
-    label: Label | Sequence[int] | None = None,
+    label: Label | None = None,
     recalibrate_batch_norm: int = 0,
     pixels: str = "mean",
 ) -> outputs.Written:
@@ -89,7 +86,7 @@ def sample(
     _check_size(path, num_images, model.image_shape)
     labels = None
     if classes is not None:
-        labels = np.resize(np.array(classes, np.int32), num_images)
+        labels = label_rows(classes, num_images, repeat=True)
     with _recalibrated(model, recalibrate_batch_norm, scales, seed):
         batches = sample_batches(
             model, num_images, seed, scales, labels, pixels
@@ -174,9 +171,7 @@ def _rows(seed: int, start: int, end: int) -> np.ndarray:
     return np.stack([np.full_like(numbers, seed), numbers], axis=1)
 
 
-def _classes(
-    trained: TrainedModel, label: Label | Sequence[int] | None
-) -> list[int] | None:
+def _classes(trained: TrainedModel, label: Label | None) -> list[int] | None:
     """Returns the classes that are taken in turn; None without classes."""
     if label is not None:
         return parse_labels(trained.model, label)

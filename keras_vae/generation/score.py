@@ -240,7 +240,7 @@ class _Images:
                     )
         labels = parts[0].labels
         counts = [len(part.images) for part in parts]
-        fixed = source.label is not None
+        fixed = parts[0].of_one_class
         if labels is not None:
             # The classes of another dataset are none of the model's.
             rest = labels[0] if fixed else NO_LABEL

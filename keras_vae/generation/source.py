@@ -3,7 +3,6 @@
 import dataclasses
 import math
 import os
-import pathlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,16 +12,25 @@ from keras_vae.data import (
     ArraySplit,
     DataConfig,
     ImageDataset,
+    ImageFile,
     Split,
     evaluation_batches,
     find_image_files,
-    inspect_image,
+    inspect_images,
     load,
     read_image,
 )
 from keras_vae.data.transforms import make_transform
-from keras_vae.errors import UserError
-from keras_vae.generation.labels import Label, parse_labels
+from keras_vae.errors import UserError, printable
+from keras_vae.generation.labels import parse_labels
+from keras_vae.labels import (
+    FOLDERS,
+    NO_CLASS,
+    Label,
+    folder_classes,
+    label_rows,
+    no_folder_class,
+)
 from keras_vae.models import GenerativeModel
 from keras_vae.training import ExperimentConfig, load_trained, resolve_data
 
@@ -85,12 +93,14 @@ class SourceImages:
         names: Path of each file, or `split/position` of each image of the
             dataset.
         class_names: Name of each label, or None where they are not known.
+        of_one_class: Whether one class was named for all of them.
     """
 
     images: np.ndarray
     labels: np.ndarray | None
     names: list[str]
     class_names: Sequence[str] | None = None
+    of_one_class: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,8 +115,10 @@ class ImageSource:
         seed: Of the subset and of the binarization.
         data_dir: Where the dataset lies now; None: as in training.
         manual_dir: Where its archives lie now; None: as in training.
-        label: The class of all the images, for a conditional model; None: as
-            the dataset, or the name of each file's folder, says.
+        label: For a conditional model the class of all the images, or of each,
+            as `keras_vae.labels.class_numbers` reads it; None: as the dataset,
+            or the name of each file's folder, says; `"folders"`: the latter,
+            and it must be one.
 
     Raises:
         UserError: If a value is not possible.
@@ -134,6 +146,11 @@ class ImageSource:
         if not 0 <= self.seed <= _MAX_SEED:
             raise UserError(
                 f"seed must be 0 ... {_MAX_SEED}. Received: seed={self.seed}"
+            )
+        if self.label == FOLDERS and not self.inputs:
+            raise UserError(
+                "label must be classes; folders name them where files are "
+                f"named. Received: label={FOLDERS}"
             )
         for name in ("split", "num_images"):
             if self.inputs and getattr(self, name) is not None:
@@ -189,11 +206,16 @@ class ImageSource:
         parts = [(i.numpy(), k.numpy()) for i, k in batches]
         images = np.concatenate([i for i, _ in parts])
         labels = np.concatenate([k for _, k in parts]).astype(np.int32)
-        if self.label is not None:
-            labels = np.full_like(labels, self._label(trained))
-        known = self.label is not None or split.has_labels
+        given = self._given_classes(trained)
+        if given is not None:
+            labels = label_rows(given, len(labels))
+        known = given is not None or split.has_labels
         return SourceImages(
-            images, labels if known else None, names, class_names
+            images,
+            labels if known else None,
+            names,
+            class_names,
+            of_one_class=given is not None and len(given) == 1,
         )
 
     def dataset(self, trained: TrainedModel) -> ImageDataset:
@@ -209,22 +231,30 @@ class ImageSource:
         }
         return load(dataclasses.replace(trained.experiment.data, **places))
 
-    def _label(self, trained: TrainedModel) -> int:
-        assert self.label is not None
-        labels = parse_labels(trained.model, self.label)
-        if len(labels) > 1:
-            raise UserError(
-                f"label must be one class here. Received: label={self.label}"
-            )
-        return labels[0]
+    def _given_classes(self, trained: TrainedModel) -> list[int] | None:
+        """Returns the classes that `label` names; None to know the images'."""
+        if self.label is None or self._asks_folders(trained):
+            return None
+        return parse_labels(trained.model, self.label)
+
+    def _asks_folders(self, trained: TrainedModel) -> bool:
+        # A class may have that name.
+        names = trained.model.class_names
+        return bool(names) and self.label == FOLDERS and FOLDERS not in names
 
     def _from_files(self, trained: TrainedModel) -> tuple[Split, list[str]]:
         paths = find_image_files(self.inputs)
         _check_memory(len(paths), trained)
         shape = trained.model.image_shape
         config = trained.experiment.data
-        images = np.stack([_read(path, shape, config) for path in paths])
-        labels = _folder_labels(paths, trained.model.class_names)
+        files = inspect_images(paths)
+        class_names = trained.model.class_names
+        classes = folder_classes(paths, class_names)
+        unknown = np.flatnonzero(classes == NO_CLASS)
+        if len(unknown) and self._asks_folders(trained):
+            raise no_folder_class(paths[unknown[0]], class_names)
+        labels = None if len(unknown) else classes.astype(np.int64)
+        images = np.stack([_read(file, shape, config) for file in files])
         return ArraySplit(images, labels), [str(path) for path in paths]
 
 
@@ -234,15 +264,6 @@ def _check_memory(num_images: int, trained: TrainedModel) -> None:
     needed = num_images * 8 * math.prod(trained.model.image_shape)
     what = f"{num_images:,} images"
     sizes.check_memory(needed, what, what)
-
-
-def _folder_labels(
-    paths: Sequence[pathlib.Path], class_names: Sequence[str]
-) -> np.ndarray | None:
-    """Returns the class of each file, if all lie in folders named so."""
-    number = {name: i for i, name in enumerate(class_names)}
-    labels = [number.get(path.absolute().parent.name) for path in paths]
-    return None if None in labels else np.array(labels, np.int64)
 
 
 def _names(
@@ -258,15 +279,15 @@ def _names(
 
 
 def _read(
-    path: pathlib.Path, shape: tuple[int, int, int], config: DataConfig
+    file: ImageFile, shape: tuple[int, int, int], config: DataConfig
 ) -> np.ndarray:
     """Reads a file, uint8 `shape`, resized and padded as the run's images.
 
     One that has the model's size already is taken as it is.
     """
-    file = inspect_image(path)
+    assert file.path is not None
     size = (file.height, file.width)
-    levels = read_image(path, shape[-1])
+    levels = read_image(file.path, shape[-1])
     if size == shape[:2]:
         return levels
     original = (shape[0] - 2 * config.pad, shape[1] - 2 * config.pad)
@@ -274,6 +295,6 @@ def _read(
         raise UserError(
             f"The model takes images of {original[0]}x{original[1]} pixels "
             "(height x width): resize the file. Received: "
-            f"{file.height}x{file.width} in {path}"
+            f"{file.height}x{file.width} in {printable(file.path)}"
         )
     return make_transform(shape, config)(levels).numpy()

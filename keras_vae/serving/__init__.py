@@ -6,7 +6,6 @@ from keras_vae.serving.client import Client
 from keras_vae.serving.export import export, export_model
 from keras_vae.serving.exported import ExportedModel
 from keras_vae.serving.image_inputs import read_images
-from keras_vae.serving.labels import parse_labels
 from keras_vae.serving.predict import VERBS, predict
 from keras_vae.serving.server_files import ServerOptions, write_server_files
 from keras_vae.serving.signatures import make_endpoints
@@ -24,7 +23,6 @@ __all__ = [
     "export_model",
     "make_endpoints",
     "parse_address",
-    "parse_labels",
     "predict",
     "read_images",
     "versions",

@@ -1,16 +1,14 @@
 """Checks inputs before they are sent: a server's own words are terse."""
 
-import io
 import os
 import pathlib
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from keras_vae.errors import UserError, did_you_mean
+from keras_vae.data import inspect_image, open_image_file
+from keras_vae.errors import UserError, did_you_mean, printable
 from keras_vae.serving.backend import SignatureInfo, TensorInfo
 
 __all__ = ["check_inputs", "read_file"]
@@ -19,8 +17,6 @@ __all__ = ["check_inputs", "read_file"]
 _MAX_FILE_BYTES = 16 << 20
 _MAX_FILE_MIB = _MAX_FILE_BYTES >> 20
 _FORMATS = ("PNG", "JPEG")
-# What Pillow raises for files that are no images.
-_READ_ERRORS = (OSError, SyntaxError, EOFError)
 
 
 def check_inputs(
@@ -78,40 +74,34 @@ def read_file(
         image_shape: (height, width, channels) of the model's images.
 
     Raises:
-        UserError: If it cannot be read, is too large, is no PNG or JPEG, or
-            has another size than the model's images.
+        UserError: If it cannot be read, is too large, is no PNG or JPEG, has
+            more than 8 bits a channel, or another size than the model's images.
     """
-    name = "its bytes" if isinstance(file, bytes) else str(file)
+    source = file if isinstance(file, bytes) else pathlib.Path(file)
+    name = "its bytes" if isinstance(file, bytes) else printable(file)
     try:
-        if isinstance(file, bytes):
-            data = file
-        else:
-            with pathlib.Path(file).open("rb") as stream:
-                data = stream.read(_MAX_FILE_BYTES + 1)
-        if len(data) > _MAX_FILE_BYTES:
-            raise UserError(
-                f"The file has more than {_MAX_FILE_MIB} MiB: it is none for "
-                f"this model. Received: {name}"
-            )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
-                width, height = image.size
-    except Image.DecompressionBombError as error:
+        with open_image_file(source) as stream:
+            data = stream.read(_MAX_FILE_BYTES + 1)
+    except OSError as error:
         raise UserError(
-            f"The file claims more than {Image.MAX_IMAGE_PIXELS:,} pixels: it "
-            f"is none for this model. Received: {name}"
+            f"The file cannot be read ({error.strerror}). Received: {name}"
         ) from error
-    except _READ_ERRORS as error:
-        reason = getattr(error, "strerror", None) or "no PNG or JPEG"
+    if len(data) > _MAX_FILE_BYTES:
         raise UserError(
-            f"The file cannot be read as an image ({reason}). Received: {name}"
-        ) from error
-    if (height, width) != image_shape[:2]:
+            f"The file has more than {_MAX_FILE_MIB} MiB: it is none for "
+            f"this model. Received: {name}"
+        )
+    header = inspect_image(source)
+    if header.format not in _FORMATS:
+        raise UserError(
+            "The file cannot be read by a server: it is no PNG or JPEG. "
+            f"Received: {header.format} in {name}"
+        )
+    if (header.height, header.width) != image_shape[:2]:
         raise UserError(
             f"The model takes images of {image_shape[0]}x{image_shape[1]} "
             "pixels (height x width): resize the file. Received: "
-            f"{height}x{width} in {name}"
+            f"{header.height}x{header.width} in {name}"
         )
     return data
 

@@ -160,6 +160,28 @@ class Client:
         """How many classes there are; None where a server does not say."""
         return self.metadata.get("num_classes") or None
 
+    @functools.cached_property
+    def class_names(self) -> list[str] | None:
+        """Names of the classes in the order of their numbers.
+
+        Empty without classes; None where a server does not tell, whose model
+        is an export of version 0.1.
+        """
+        if self.metadata:
+            return list(self.metadata.get("class_names", ()))
+        if not self.is_conditional:
+            return []
+        if "class_names" not in self.signatures:
+            return None
+        names: list[str] = []
+        while True:
+            rows = np.arange(len(names), len(names) + self.batch_size)
+            (found,) = self.ask("class_names", label=rows).values()
+            known = [name.decode() for name in found if name]
+            names += known
+            if len(known) < len(found):
+                return names
+
     def signature(self, name: str) -> SignatureInfo:
         """Returns one of the signatures.
 

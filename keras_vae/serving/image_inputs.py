@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_vae.data import find_image_files, inspect_image, read_image
-from keras_vae.errors import UserError
+from keras_vae.data import find_image_files, inspect_images, read_image
+from keras_vae.errors import UserError, printable
 
 __all__ = ["find_images", "load_images", "read_images"]
 
@@ -27,13 +27,12 @@ def find_images(
         UserError: If there is no image, one is none, or one has another size.
     """
     paths = find_image_files(inputs)
-    for path in paths:
-        file = inspect_image(path)
+    for file in inspect_images(paths):
         if (file.height, file.width) != image_shape[:2]:
             raise UserError(
                 f"The model takes images of {image_shape[0]}x{image_shape[1]} "
                 "pixels (height x width): resize the file. Received: "
-                f"{file.height}x{file.width} in {path}"
+                f"{file.height}x{file.width} in {printable(str(file.path))}"
             )
     return paths
 

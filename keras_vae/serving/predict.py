@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_vae import outputs, sizes
 from keras_vae.errors import UserError, did_you_mean
+from keras_vae.labels import Label
 from keras_vae.npz_files import write_npz
 from keras_vae.progress import ImageBar
 from keras_vae.serving.answer_files import (
@@ -19,7 +20,7 @@ from keras_vae.serving.answer_files import (
 )
 from keras_vae.serving.client import Client, row_seeds
 from keras_vae.serving.image_inputs import find_images, load_images
-from keras_vae.serving.labels import Labels, labels_of_rows
+from keras_vae.serving.labels import labels_of_rows
 from keras_vae.serving.latent_files import read_latents
 
 __all__ = ["VERBS", "predict"]
@@ -66,7 +67,7 @@ def predict(
     num_images: int = 64,
     seed: int = 0,
     temperature: float = 1.0,
-    label: Labels = None,
+    label: Label | None = None,
     stream: TextIO | None = None,
 ) -> pathlib.Path:
     """Asks a model and writes the answers, whole or not at all.
@@ -88,10 +89,10 @@ def predict(
         num_images: Images that `sample` draws.
         seed: Row i of `sample` and `score` uses the seed `[seed, i]`.
         temperature: Multiplies the prior's standard deviation in `sample`.
-        label: For a conditional model: one label for all rows, or one for
-            each, which `sample` takes in turn; `"folders"` for the class that
-            each file's folder is named after; None in `decode` for those that
-            `encode` wrote.
+        label: For a conditional model: a class, by name or number, for all
+            rows, or one for each, which `sample` takes in turn; `"folders"`
+            for the class that each file's folder is named after; None in
+            `decode` for those that `encode` wrote.
         stream: Where progress is shown; standard error unless given.
 
     Returns:
@@ -147,7 +148,7 @@ def _check_sampling(
 
 
 def _sample_rows(
-    client: Client, num: int, seed: int, temperature: float, label: Labels
+    client: Client, num: int, seed: int, temperature: float, label: Label | None
 ) -> _Rows:
     def batch(start: int, stop: int) -> dict[str, np.ndarray]:
         scale = np.full([stop - start], temperature, np.float32)
@@ -158,7 +159,11 @@ def _sample_rows(
 
 
 def _image_rows(
-    client: Client, verb: str, inputs: Sequence[str], seed: int, label: Labels
+    client: Client,
+    verb: str,
+    inputs: Sequence[str],
+    seed: int,
+    label: Label | None,
 ) -> _Rows:
     files = find_images(inputs, client.image_shape)
     channels = client.image_shape[-1]
@@ -173,7 +178,9 @@ def _image_rows(
     return _Rows(len(files), batch, labels, files)
 
 
-def _latent_rows(client: Client, inputs: Sequence[str], label: Labels) -> _Rows:
+def _latent_rows(
+    client: Client, inputs: Sequence[str], label: Label | None
+) -> _Rows:
     if len(inputs) != 1:
         raise UserError(
             "decode takes one .npz file with an array `mean` or `z`. "

@@ -11,6 +11,7 @@ import tensorflow as tf
 from keras_vae import seeds
 from keras_vae.data import MAX_BITS, to_unit_interval
 from keras_vae.models import GenerativeModel, pixel_seed
+from keras_vae.serving.image_bytes import decode_image_file
 
 __all__ = ["Endpoint", "make_endpoints"]
 
@@ -32,7 +33,7 @@ def make_endpoints(
     Returns:
         Name to (function, input specs). A plain autoencoder has no `sample`
         and no `score`. Those of a conditional model also take `label`, int32
-        `[batch]`.
+        `[batch]`; its `class_names` takes nothing else.
     """
     image = tf.TensorSpec([None, *model.image_shape], tf.float32, name="image")
     label = []
@@ -45,6 +46,8 @@ def make_endpoints(
         "decode": (_decode(model), [z, *label]),
         "reconstruct_bytes": (_reconstruct_bytes(model), [data, *label]),
     }
+    if label:
+        endpoints["class_names"] = (_class_names(model), label)
     if not model.group_shapes:
         endpoints["encode"] = (
             lambda image: {"z": model.encode(image)},
@@ -154,20 +157,27 @@ def _levels(image: tf.Tensor) -> tf.Tensor:
     )
 
 
+def _class_names(model: GenerativeModel) -> Callable[..., dict[str, tf.Tensor]]:
+    """Tells the name of each label, empty where it is that of no class."""
+    last = len(model.class_names) - 1
+
+    def class_names(label: tf.Tensor) -> dict[str, tf.Tensor]:
+        # TF Serving's REST takes strings to be text unless their name ends so.
+        names = tf.gather(
+            tf.constant(list(model.class_names)),
+            tf.clip_by_value(label, 0, last),
+        )
+        known = (label >= 0) & (label <= last)
+        return {"class_name_bytes": tf.where(known, names, "")}
+
+    return class_names
+
+
 def _reconstruct_bytes(
     model: GenerativeModel,
 ) -> Callable[..., dict[str, tf.Tensor]]:
-    channels = model.image_shape[-1]
-
     def decode(data: tf.Tensor) -> tf.Tensor:
-        pixels = tf.io.decode_image(
-            _of_size(data, model.image_shape),
-            channels=channels,
-            expand_animations=False,
-        )
-        # The error names both shapes. An assertion with words of ours is lost
-        # when TensorFlow optimizes the loaded graph.
-        return tf.ensure_shape(pixels, model.image_shape)
+        return decode_image_file(data, model.image_shape)
 
     def encode(image: tf.Tensor) -> tf.Tensor:
         return tf.io.encode_png(_levels(image))
@@ -183,33 +193,6 @@ def _reconstruct_bytes(
         return {"reconstruction_bytes": answers}
 
     return reconstruct
-
-
-def _of_size(data: tf.Tensor, shape: tuple[int, int, int]) -> tf.Tensor:
-    """Returns a PNG or JPEG file that says that it has the size of `shape`.
-
-    A file of a kilobyte may declare gigabytes of pixels: the header is read
-    before anything is decoded.
-    """
-
-    def png() -> tf.Tensor:
-        # Width and height, 4 bytes each, from the 17th byte on.
-        header = tf.io.decode_raw(tf.strings.substr(data, 16, 8), tf.uint8)
-        digits = tf.cast(tf.reshape(header, [2, 4]), tf.int64)
-        places = tf.constant([2**24, 2**16, 2**8, 1], tf.int64)
-        return tf.reverse(tf.reduce_sum(digits * places, axis=1), [0])
-
-    def jpeg() -> tf.Tensor:
-        return tf.cast(tf.io.extract_jpeg_shape(data)[:2], tf.int64)
-
-    is_png = tf.equal(tf.strings.substr(data, 0, 4), b"\x89PNG")
-    size = tf.cond(is_png, png, jpeg)
-    # It holds nothing, whatever the size is; the error names both sizes.
-    nothing = tf.zeros(tf.concat([size, [0]], 0), tf.int32)
-    nothing = tf.ensure_shape(nothing, [*shape[:2], 0])
-    # The file must depend on it, or the check is optimized away.
-    start = tf.reduce_sum(nothing)
-    return tf.strings.substr(data, start, tf.strings.length(data))
 
 
 def _row_uniform(seed: tf.Tensor, shape: tuple[int, ...]) -> tf.Tensor:

@@ -1,0 +1,208 @@
+"""Finds the image files in folders, the same ones for training and for use."""
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Sequence
+
+from keras_vae.errors import UserError, printable
+from keras_vae.local_files import check_local
+from keras_vae.notes import first_names, note
+
+__all__ = ["SUFFIXES", "FoundImages", "find_image_files", "find_images"]
+
+SUFFIXES = (
+    ".png",
+    ".apng",
+    ".jpg",
+    ".jpeg",
+    ".jpe",
+    ".jfif",
+    ".mpo",
+    ".webp",
+    ".tif",
+    ".tiff",
+    ".bmp",
+    ".gif",
+)
+
+# What file managers, network drives and archives put beside a user's files,
+# in lower case; names that begin with a dot are hidden anyway.
+_SYSTEM_NAMES = frozenset(
+    {
+        "#recycle",
+        "#snapshot",
+        "$recycle.bin",
+        "@eadir",
+        "@recently-snapshot",
+        "@recycle",
+        "@tmp",
+        "__macosx",
+        "__pycache__",
+        "desktop.ini",
+        "ehthumbs.db",
+        "icon\r",
+        "lost+found",
+        "recycler",
+        "system volume information",
+        "thumbs.db",
+        "~snapshot",
+    }
+)
+_HIDDEN = "hidden or of the system"
+_OTHER = "not named as an image that is read"
+_EMPTY = "empty folders"
+_SEEN = "links to folders that are read elsewhere or lie above"
+_SPECIAL = "links to nothing, pipes or devices"
+
+
+@dataclasses.dataclass(frozen=True)
+class FoundImages:
+    """The image files of a folder and of those below it.
+
+    Attributes:
+        folder: The folder.
+        names: Path of each file from the folder on, with slashes; sorted.
+        passed_over: Why -> the names of the files and folders that were not
+            looked at.
+    """
+
+    folder: pathlib.Path
+    names: list[str]
+    passed_over: dict[str, list[str]]
+
+    @property
+    def paths(self) -> list[pathlib.Path]:
+        """Path of each file."""
+        return [self.folder / name for name in self.names]
+
+    def note_passed_over(self) -> None:
+        """Says in a line on standard error what was passed over."""
+        if not self.passed_over:
+            return
+        parts = [
+            f"{len(names):,} {reason} ({first_names(sorted(names))})"
+            for reason, names in self.passed_over.items()
+        ]
+        note(f"passed over in {printable(self.folder)}: {'; '.join(parts)}")
+
+
+def find_images(folder: pathlib.Path) -> FoundImages:
+    """Finds the files with one of `SUFFIXES` in a folder and below it.
+
+    Hidden files and folders, and those of the system, are passed over. Links
+    to folders are followed; each real folder is visited once, by a path
+    without links if it has one.
+
+    Args:
+        folder: An existing folder.
+
+    Raises:
+        UserError: If a folder cannot be read.
+    """
+    search = _Search(folder)
+    search.run()
+    return FoundImages(folder, sorted(search.names), search.passed_over)
+
+
+def find_image_files(inputs: Sequence[str]) -> list[pathlib.Path]:
+    """Returns the files that are named, and the images in named folders.
+
+    What of a folder is passed over is said on standard error; a file that is
+    named is never passed over, whatever its name.
+
+    Args:
+        inputs: Files, and folders as for `find_images`.
+
+    Raises:
+        UserError: If one does not exist, or has no images.
+    """
+    paths: list[pathlib.Path] = []
+    for name in inputs:
+        path = check_local("an image", name)
+        if path.is_dir():
+            found = find_images(path)
+            found.note_passed_over()
+            if not found.names:
+                raise UserError(
+                    "No image files: the folder has none that ends in "
+                    f"{', '.join(SUFFIXES)}. Received: {printable(name)}"
+                )
+            paths += found.paths
+        elif path.exists():
+            paths.append(path)
+        else:
+            raise UserError(
+                f"There is no such file. Received: {printable(name)}"
+            )
+    if not paths:
+        raise UserError(
+            "No image files: name image files, or folders of them. "
+            "Received: nothing"
+        )
+    return paths
+
+
+class _Search:
+    """Walks a tree; `names` and `passed_over` as in `FoundImages`."""
+
+    def __init__(self, folder: pathlib.Path):
+        self.names: list[str] = []
+        self.passed_over: dict[str, list[str]] = {}
+        self._folder = folder
+        real = folder.resolve()
+        # A link to a folder above would lead to the whole tree again.
+        self._visited = {_identity(parent) for parent in real.parents}
+        # Names of folders, and of links to folders, that wait.
+        self._folders = [""]
+        self._links: list[str] = []
+
+    def run(self) -> None:
+        while self._folders or self._links:
+            # All real folders before the first link.
+            waiting = self._folders or self._links
+            name = waiting.pop(0)
+            identity = _identity(self._folder / name)
+            if identity in self._visited:
+                self._pass_over(_SEEN, name)
+                continue
+            self._visited.add(identity)
+            self._visit(name)
+
+    def _visit(self, folder: str) -> None:
+        try:
+            with os.scandir(self._folder / folder) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
+        except OSError as error:
+            raise UserError(
+                f"The folder cannot be read ({error.strerror}). Received: "
+                f"{printable(self._folder / folder)}"
+            ) from error
+        if not entries and folder:
+            self._pass_over(_EMPTY, folder)
+        for entry in entries:
+            name = f"{folder}/{entry.name}" if folder else entry.name
+            self._sort(entry, name)
+
+    def _sort(self, entry: os.DirEntry[str], name: str) -> None:
+        lower = entry.name.lower()
+        if lower.startswith(".") or lower in _SYSTEM_NAMES:
+            self._pass_over(_HIDDEN, name)
+        elif entry.is_dir(follow_symlinks=False):
+            self._folders.append(name)
+        elif os.path.isdir(entry.path):
+            self._links.append(name)
+        elif not os.path.isfile(entry.path):
+            self._pass_over(_SPECIAL, name)
+        elif lower.endswith(SUFFIXES):
+            self.names.append(name)
+        else:
+            self._pass_over(_OTHER, name)
+
+    def _pass_over(self, reason: str, name: str) -> None:
+        self.passed_over.setdefault(reason, []).append(name)
+
+
+def _identity(folder: pathlib.Path) -> tuple[int, int]:
+    status = folder.stat()
+    return status.st_dev, status.st_ino

@@ -1,0 +1,145 @@
+"""The classes of a conditional model, as a person names them."""
+
+import numbers
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from keras_vae.errors import UserError, did_you_mean, printable
+
+__all__ = [
+    "FOLDERS",
+    "NO_CLASS",
+    "Label",
+    "class_numbers",
+    "folder_classes",
+    "label_rows",
+    "no_folder_class",
+]
+
+# Says that each file's label is the class that its folder is named after.
+FOLDERS = "folders"
+# Stands for the class of a file whose folder is named after none.
+NO_CLASS = -1
+# A number or a name; as a string also several of them, with commas.
+Label = int | str | Sequence[int | str]
+
+
+def class_numbers(
+    label: Label, class_names: Sequence[str] | None, num_classes: int | None
+) -> list[int]:
+    """Returns the numbers of the classes that `label` names.
+
+    What is written as text is a class's name; only where no class has a number
+    for its name may it also be a class's number. With classes named 1, 2 and
+    3, `"1"` is the first of them, class number 0, and `"0"` is an error. An
+    integer is always a class's number.
+
+    Args:
+        label: A number or a name, or several: a sequence, or text with commas
+            between them.
+        class_names: The names in the order of their numbers; None where they
+            are not known, and text must be a number.
+        num_classes: How many there are; None where that is not known.
+
+    Raises:
+        UserError: If there is no such class.
+    """
+    names = list(class_names or ())
+    if isinstance(label, str):
+        # The name of a class may have a comma.
+        whole = label in names
+        parts = [label] if whole else [p.strip() for p in label.split(",")]
+        return [_number(part, names, num_classes) for part in parts]
+    if isinstance(label, Sequence | np.ndarray):
+        return [_number(part, names, num_classes) for part in label]
+    return [_number(label, names, num_classes)]
+
+
+def folder_classes(
+    paths: Sequence[pathlib.Path], class_names: Sequence[str] | None
+) -> np.ndarray:
+    """Returns the class of each file by its folder's name, int32 `[num]`.
+
+    Args:
+        paths: The files.
+        class_names: The names in the order of their numbers; None where they
+            are not known, and the folders' names are the numbers.
+
+    Returns:
+        classes: `NO_CLASS` where the folder's name is no class.
+    """
+    classes = np.empty([len(paths)], np.int32)
+    known = {name: number for number, name in enumerate(class_names or ())}
+    for index, path in enumerate(paths):
+        name = path.absolute().parent.name
+        classes[index] = known.get(name, NO_CLASS)
+        if class_names is None and _is_number(name):
+            classes[index] = int(name)
+    return classes
+
+
+def label_rows(
+    classes: Sequence[int], num: int, *, repeat: bool = False
+) -> np.ndarray:
+    """Returns a class for each row, int32 `[num]`.
+
+    Args:
+        classes: One for all rows, or one for each.
+        num: How many rows there are.
+        repeat: Whether any number of classes will do, taken in turn.
+
+    Raises:
+        UserError: If there are more or fewer.
+    """
+    if len(classes) not in (1, num) and not repeat:
+        raise UserError(
+            f"label must be one for all, or one for each of the {num:,} rows. "
+            f"Received: {len(classes):,} labels"
+        )
+    return np.resize(np.asarray(classes, np.int32), num)
+
+
+def no_folder_class(
+    path: pathlib.Path, class_names: Sequence[str] | None
+) -> UserError:
+    """Returns the error that says that a file's folder names no class."""
+    hint = "The server does not tell their names: folders must be numbers."
+    if class_names is not None:
+        hint = did_you_mean(path.absolute().parent.name, class_names)
+    return UserError(
+        f"The folder's name is no class. {hint} Received: {printable(path)}"
+    )
+
+
+def _number(
+    part: object, class_names: list[str], num_classes: int | None
+) -> int:
+    if isinstance(part, str):
+        if part in class_names:
+            return class_names.index(part)
+        if any(map(_is_number, class_names)):
+            raise UserError(
+                "label must be the name of a class, where some are named by "
+                f"numbers. {did_you_mean(part, class_names)} "
+                f"Received: label={part}"
+            )
+    is_integer = isinstance(part, numbers.Integral) and not isinstance(
+        part, bool
+    )
+    if is_integer or (isinstance(part, str) and _is_number(part)):
+        number = int(part)  # type: ignore[call-overload]
+        if 0 <= number < (num_classes or 2**31):
+            return number
+    last = "..." if num_classes is None else f"... {num_classes - 1}"
+    hint = "."
+    if class_names and isinstance(part, str) and not _is_number(part):
+        hint = f", or a name. {did_you_mean(part, class_names)}"
+    raise UserError(
+        f"label must be a class, 0 {last}{hint} Received: label={part}"
+    )
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and int(text) < 2**31
