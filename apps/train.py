@@ -136,12 +136,20 @@ def _define_training_flags() -> None:
     )
     flags.DEFINE_boolean("export", True, "Export at the end.")
     flags.DEFINE_string(
-        "export_dir", None, "saved_models/<dataset>_<model> unless given."
+        "export_dir",
+        None,
+        "The exported model's folder; saved_models/<name of the run folder> "
+        "unless given.",
     )
     flags.DEFINE_integer(
         "keep_versions",
         None,
         "Exported versions that stay, the new one too; all unless given.",
+    )
+    flags.DEFINE_boolean(
+        "replace",
+        False,
+        "Export even where the clients of the version before would fail.",
     )
 
 
@@ -157,6 +165,10 @@ def main(arguments: Sequence[str]) -> int:
     from keras_vae.data import DataConfig
     from keras_vae.evaluation import EvaluationConfig
     from keras_vae.pipeline import run
+    from keras_vae.serving.succession import (
+        check_default_export_dir,
+        default_export_dir,
+    )
     from keras_vae.training import (
         DivergedError,
         ExperimentConfig,
@@ -169,8 +181,10 @@ def main(arguments: Sequence[str]) -> int:
         num_importance_samples=values.num_importance_samples
     )
     name = f"{values.dataset.replace('/', '_')}_{values.model}"
-    export_dir = values.export_dir or f"saved_models/{name}"
     workdir = values.workdir or f"runs/{name}"
+    export_dir = values.export_dir or default_export_dir(workdir)
+    if values.export and not (values.export_dir or values.replace):
+        check_default_export_dir(workdir)
     try:
         result = run(
             ExperimentConfig(data, model, training),
@@ -179,6 +193,7 @@ def main(arguments: Sequence[str]) -> int:
             evaluation=evaluation if values.evaluate else None,
             export_dir=export_dir if values.export else None,
             keep_versions=values.keep_versions,
+            replace=values.replace,
         )
     except DivergedError as error:
         # A diagnosis for people: a traceback adds nothing to it.

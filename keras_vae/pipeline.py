@@ -19,6 +19,8 @@ from keras_vae.models import (
     traverse,
 )
 from keras_vae.serving.export import export
+from keras_vae.serving.metadata import describe
+from keras_vae.serving.succession import check_succession
 from keras_vae.serving.version_folders import (
     check_keep_versions,
     check_writable,
@@ -48,6 +50,7 @@ def run(
     evaluation: EvaluationConfig | None = None,
     export_dir: str | os.PathLike[str] | None = None,
     keep_versions: int | None = None,
+    replace: bool = False,
 ) -> TrainResult:
     """Trains, and at the end draws pictures, evaluates and exports.
 
@@ -58,6 +61,8 @@ def run(
         evaluation: What is evaluated on the test split; None for nothing.
         export_dir: The exported model's folder; None exports nothing.
         keep_versions: How many of its newest versions stay; None for all.
+        replace: Whether the export may follow a version that answers
+            otherwise. Where it may not, nothing is trained.
 
     Returns:
         What `train` returned. After an interruption nothing else is done.
@@ -69,7 +74,13 @@ def run(
     if export_dir is not None:
         check_keep_versions(keep_versions)
         check_writable(export_dir)
-    result = train(experiment, workdir, resume=resume)
+
+    def check_model(model: GenerativeModel) -> None:
+        if export_dir is not None and not replace:
+            resolved = resolve_data(experiment.data, experiment.model)
+            check_succession(export_dir, describe(model, experiment, resolved))
+
+    result = train(experiment, workdir, resume=resume, check_model=check_model)
     if result.interrupted:
         return result
     dataset = result.dataset
@@ -79,7 +90,9 @@ def run(
         print(format_table(evaluate(workdir, evaluation, dataset=dataset)))
         print(f"wrote {RunFolder(workdir).results}")
     if export_dir is not None:
-        path = export(workdir, export_dir, keep_versions=keep_versions)
+        path = export(
+            workdir, export_dir, keep_versions=keep_versions, replace=replace
+        )
         print(f"exported {path}")
     return result
 

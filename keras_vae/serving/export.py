@@ -10,6 +10,7 @@ import keras
 from keras_vae.models import GenerativeModel
 from keras_vae.serving.metadata import METADATA, describe, read_signatures
 from keras_vae.serving.signatures import make_endpoints
+from keras_vae.serving.succession import check_succession, run_path
 from keras_vae.serving.version_folders import (
     add_version,
     check_keep_versions,
@@ -26,6 +27,7 @@ def export(
     export_dir: str | os.PathLike[str],
     *,
     keep_versions: int | None = None,
+    replace: bool = False,
 ) -> pathlib.Path:
     """Exports the model of a run as the next version in `export_dir`.
 
@@ -34,18 +36,26 @@ def export(
         export_dir: The model's folder; TF Serving's `base_path`.
         keep_versions: How many of the newest versions stay, the new one
             among them; None for all.
+        replace: Whether it may follow a version that answers otherwise, whose
+            clients then fail; see `check_succession`.
 
     Returns:
         The version folder, `<export_dir>/<version>`.
 
     Raises:
-        UserError: If the run is not trained, or the folder cannot be written.
+        UserError: If the run is not trained, the folder cannot be written, or
+            the model answers otherwise than the version before.
     """
     check_keep_versions(keep_versions)
     check_writable(export_dir)
     model, experiment = load_trained(workdir)
     return export_model(
-        model, experiment, export_dir, keep_versions=keep_versions
+        model,
+        experiment,
+        export_dir,
+        keep_versions=keep_versions,
+        replace=replace,
+        run=run_path(workdir, export_dir),
     )
 
 
@@ -55,6 +65,8 @@ def export_model(
     export_dir: str | os.PathLike[str],
     *,
     keep_versions: int | None = None,
+    replace: bool = False,
+    run: str | None = None,
 ) -> pathlib.Path:
     """Writes a model with its signatures as the next version.
 
@@ -66,21 +78,30 @@ def export_model(
         model: The model, in float32.
         experiment: What it was trained on, for the metadata.
         export_dir: As for `export`.
-        keep_versions: As for `export`.
+        keep_versions, replace: As for `export`.
+        run: The path to the run folder from `export_dir`, for the metadata.
 
     Raises:
-        UserError: If the folder cannot be written.
+        UserError: If the folder cannot be written, or the model answers
+            otherwise than the version before.
     """
     resolved = resolve_data(experiment.data, experiment.model)
+    metadata = describe(model, experiment, resolved, run)
+
+    def check() -> None:
+        if not replace:
+            check_succession(export_dir, metadata)
 
     def write(folder: pathlib.Path) -> None:
-        signatures = _write(model, resolved, experiment.data.num_bits, folder)
-        metadata = describe(model, experiment, resolved, signatures)
+        metadata["signatures"] = _write(
+            model, resolved, experiment.data.num_bits, folder
+        )
         (folder / METADATA).parent.mkdir()
         (folder / METADATA).write_text(json.dumps(metadata, indent=2) + "\n")
         write_warmup(folder / WARMUP, metadata)
 
-    return add_version(pathlib.Path(export_dir), write, keep_versions)
+    check()  # What can be seen before the graphs are made.
+    return add_version(pathlib.Path(export_dir), write, keep_versions, check)
 
 
 def _write(

@@ -6,6 +6,7 @@ References:
 
 import contextlib
 import dataclasses
+import ipaddress
 import json
 import os
 import pathlib
@@ -20,6 +21,19 @@ __all__ = ["ServerOptions", "server_files", "write_server_files"]
 
 # What TF Serving's REST paths, and ours in YAML, can hold without quotes.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_MAX_INT32 = 2**31 - 1
+_RANGES = {
+    "max_batch_size": (1, 2**20),
+    "batch_timeout_micros": (0, _MAX_INT32),
+    "max_enqueued_batches": (1, _MAX_INT32),
+    "cpus": (1, 1024),
+    "replicas": (1, 1000),
+    "grpc_port": (1, 65535),
+    "rest_port": (1, 65535),
+}
+# Both Kubernetes and compose have these.
+_MEMORY = re.compile("[1-9][0-9]*(Mi|Gi)")
+_IMAGE = re.compile(r"[a-z0-9][A-Za-z0-9._:/@-]*")
 _METRICS_PATH = "/monitoring/prometheus/metrics"
 
 
@@ -39,6 +53,8 @@ class ServerOptions:
         memory: Memory of a server; two versions are loaded when one takes
             over from another.
         replicas: Servers in Kubernetes.
+        host: Address on which the compose file publishes the ports. Who
+            reaches it may ask: TF Serving knows no passwords.
         grpc_port: Port of gRPC.
         rest_port: Port of REST and of the metrics.
     """
@@ -50,26 +66,50 @@ class ServerOptions:
     cpus: int = 2
     memory: str = "2Gi"
     replicas: int = 1
+    host: str = "127.0.0.1"
     grpc_port: int = 8500
     rest_port: int = 8501
 
     def __post_init__(self) -> None:
-        for name in ("max_batch_size", "max_enqueued_batches", "cpus"):
-            if getattr(self, name) < 1:
+        for name, (low, high) in _RANGES.items():
+            value = getattr(self, name)
+            if type(value) is not int or not low <= value <= high:
                 raise UserError(
-                    f"{name} must be at least 1. "
-                    f"Received: {name}={getattr(self, name)}"
+                    f"{name} must be a whole number, {low} ... {high}. "
+                    f"Received: {name}={value!r}"
                 )
         if self.max_batch_size & (self.max_batch_size - 1):
             raise UserError(
                 "max_batch_size must be a power of two. "
                 f"Received: max_batch_size={self.max_batch_size}"
             )
-        if self.batch_timeout_micros < 0 or self.replicas < 1:
+        if self.grpc_port == self.rest_port:
             raise UserError(
-                "batch_timeout_micros must be at least 0 and replicas at least "
-                f"1. Received: {self.batch_timeout_micros} and {self.replicas}"
+                "grpc_port and rest_port must differ. "
+                f"Received: {self.grpc_port} for both"
             )
+        if not _MEMORY.fullmatch(str(self.memory)):
+            raise UserError(
+                "memory must be a number of mebibytes or gibibytes, such as "
+                f"512Mi or 2Gi. Received: memory={self.memory!r}"
+            )
+        if not _IMAGE.fullmatch(str(self.image)):
+            raise UserError(
+                "image must be that of a container, such as "
+                f"tensorflow/serving:2.21.0. Received: image={self.image!r}"
+            )
+        self._check_host()
+
+    def _check_host(self) -> None:
+        try:
+            # A zone, after %, is none that compose takes.
+            ipaddress.ip_address(str(self.host).replace("%", "/"))
+        except ValueError as error:
+            raise UserError(
+                "host must be an IP address of this machine: 127.0.0.1 for "
+                "itself alone, 0.0.0.0 for all who reach it. "
+                f"Received: --host={self.host}"
+            ) from error
 
     @property
     def allowed_batch_sizes(self) -> tuple[int, ...]:
@@ -121,8 +161,14 @@ def server_files(
     """
     if not _NAME.fullmatch(model_name):
         raise UserError(
-            "The model's name must be of letters, digits, '.', '_' and '-': "
-            f"rename its folder. Received: {model_name}"
+            "The model's name must be of letters, digits, '.', '_' and '-', "
+            "and begin with one of the first two: rename its folder. "
+            f"Received: {model_name}"
+        )
+    if not _is_unicode(export_path):
+        raise UserError(
+            "The path of the export must be valid UTF-8, which YAML is "
+            f"written in. Received: {export_path!r}"
         )
     flags = [
         f"--port={options.grpc_port}",
@@ -146,7 +192,10 @@ def server_files(
         "metrics_path": _METRICS_PATH,
         **{
             name: getattr(options, name)
-            for name in ("cpus", "memory", "replicas", "grpc_port", "rest_port")
+            for name in (
+                *("cpus", "memory", "replicas"),
+                *("host", "grpc_port", "rest_port"),
+            )
         },
     }
     return {
@@ -154,6 +203,11 @@ def server_files(
         "compose.yaml": manifests.compose(export_path, **values),
         "kubernetes.yaml": manifests.kubernetes(configuration, **values),
     }
+
+
+def _is_unicode(text: str) -> bool:
+    """Returns whether no byte of a file's name stands in it undecoded."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _models(name: str) -> str:
@@ -198,7 +252,7 @@ def _check_export(base: pathlib.Path) -> None:
     found = versions(base) if base.is_dir() else []
     try:
         json.loads((base / str(found[-1]) / METADATA).read_text())
-    except (IndexError, OSError, ValueError) as error:
+    except (IndexError, OSError, ValueError, RecursionError) as error:
         raise UserError(
             "No export of this package found: apps/export.py makes one. "
             f"Received: --export_dir={base}"
@@ -210,7 +264,7 @@ def _replace(path: pathlib.Path, text: str) -> None:
     partial = path.with_name(f".partial-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text)
+        partial.write_text(text, "utf-8")
         partial.replace(path)
     except OSError as error:
         with contextlib.suppress(OSError):

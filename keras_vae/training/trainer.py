@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -109,6 +109,7 @@ def train(
     resume: bool = True,
     dataset: ImageDataset | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    check_model: Callable[[GenerativeModel], None] | None = None,
 ) -> TrainResult:
     """Trains a model with `fit`, or goes on with a run that was cut off.
 
@@ -122,6 +123,8 @@ def train(
         resume: Whether to go on with a run that the folder holds.
         dataset: The images, where they are loaded already.
         callbacks: Further Keras callbacks; they come last.
+        check_model: Called with the model before the run folder is touched;
+            raises what speaks against training it.
 
     Raises:
         UserError: If the experiment cannot be run as asked.
@@ -140,6 +143,8 @@ def train(
     with strategy.scope():
         state = _compiled_state(experiment, dataset, resolved, epoch)
     state.model.batch_parts = parts
+    if check_model is not None:
+        check_model(state.model)
     folder.start(experiment, dataset.image_shape, state.model.class_names)
     checkpoints = Checkpoints(
         state,

@@ -55,8 +55,7 @@ def test_wrong_flag_of_train(arguments, parts, tmp_path):
 
 @pytest.mark.parametrize("name", ["evaluate", "export", "predict"])
 def test_missing_flag_is_named(name, tmp_path):
-    required = {"export": "export_dir", "predict": "output"}
-    flag = required.get(name, "workdir")
+    flag = "output" if name == "predict" else "workdir"
     app.assert_refused(app.run(name, cwd=tmp_path), f"--{flag}")
 
 
