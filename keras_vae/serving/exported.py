@@ -80,9 +80,20 @@ class ExportedModel:
                 f"Received: {signature}"
             )
         function = self._module.signatures[signature]
-        tensors = {k: tf.convert_to_tensor(v) for k, v in inputs.items()}
+        expected = function.structured_input_signature[1]
+        if expected.keys() != inputs.keys():
+            raise UserError(
+                f"{signature} takes {', '.join(sorted(expected))}. "
+                f"Received: {', '.join(sorted(inputs)) or 'nothing'}"
+            )
+        tensors = {k: _tensor(k, value) for k, value in inputs.items()}
         try:
             return {k: v.numpy() for k, v in function(**tensors).items()}
+        except tf.errors.ResourceExhaustedError as error:
+            raise UserError(
+                "The model ran out of memory: ask for fewer rows at once. "
+                f"Received: {self.path}"
+            ) from error
         except tf.errors.InvalidArgumentError as error:
             raise UserError(
                 "The model refused the request; it says: "
@@ -102,6 +113,16 @@ class ExportedModel:
 
     def close(self) -> None:
         """Does nothing: there is no connection."""
+
+
+def _tensor(name: str, value: Any) -> tf.Tensor:
+    try:
+        return tf.convert_to_tensor(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise UserError(
+            f"{name} must be an array. Received: {type(value).__name__} "
+            f"({one_line(str(error))})"
+        ) from error
 
 
 def _reason(message: str) -> str:

@@ -2,6 +2,7 @@
 
 Every input and output shares its first dimension, the batch, so that a server
 may join requests; a row's answer depends on that row alone, its seed included.
+What a model cannot use is refused: see `graph_checks`.
 """
 
 import math
@@ -12,6 +13,7 @@ import tensorflow as tf
 from keras_vae import seeds
 from keras_vae.data import MAX_BITS, to_unit_interval
 from keras_vae.models import GenerativeModel
+from keras_vae.serving.graph_checks import checked
 
 __all__ = ["Endpoint", "make_endpoints"]
 
@@ -39,7 +41,7 @@ def make_endpoints(
         label = [tf.TensorSpec([None], tf.int32, name="label")]
     z = tf.TensorSpec([None, model.latent_dim], tf.float32, name="z")
     data = tf.TensorSpec([None], tf.string, name="image_bytes")
-    endpoints: dict[str, Endpoint] = {
+    endpoints = {
         "reconstruct": (_reconstruct(model), [image, *label]),
         "decode": (_decode(model), [z, *label]),
         "reconstruct_bytes": (_reconstruct_bytes(model), [data, *label]),
@@ -49,14 +51,23 @@ def make_endpoints(
             lambda image: {"z": model.encode(image)},
             [image],
         )
-        return endpoints
+        return _checked(endpoints, model)
     seed = tf.TensorSpec([None, 2], tf.int32, name="seed")
     temperature = tf.TensorSpec([None], tf.float32, name="temperature")
     endpoints["encode"] = (_encode(model), [image, *label])
     endpoints["sample"] = (_sample(model), [seed, temperature, *label])
     score = _score(model, resolved, num_bits)
     endpoints["score"] = (score, [image, seed, *label])
-    return endpoints
+    return _checked(endpoints, model)
+
+
+def _checked(
+    endpoints: dict[str, Endpoint], model: GenerativeModel
+) -> dict[str, Endpoint]:
+    return {
+        name: (checked(function, specs, model), specs)
+        for name, (function, specs) in endpoints.items()
+    }
 
 
 def _given(label: tf.Tensor | None) -> dict[str, tf.Tensor]:
