@@ -42,16 +42,11 @@ class ExportedModel:
 
     def __init__(self, path: str | os.PathLike[str]):
         self.path = _version_folder(pathlib.Path(path))
+        self.metadata = _read_metadata(self.path)
         try:
-            self.metadata: dict[str, Any] = json.loads(
-                (self.path / METADATA).read_text()
-            )
             self._module = tf.saved_model.load(str(self.path))
         except _LOAD_ERRORS as error:
-            raise UserError(
-                "The SavedModel cannot be loaded as an export of this package "
-                f"({type(error).__name__}). Received: {self.path}"
-            ) from error
+            raise _not_loadable(self.path, type(error).__name__) from error
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -113,6 +108,42 @@ class ExportedModel:
 
     def close(self) -> None:
         """Does nothing: there is no connection."""
+
+
+def _read_metadata(path: pathlib.Path) -> dict[str, Any]:
+    """Returns what an export says of itself, as far as it is used checked.
+
+    Raises:
+        UserError: If it cannot be read, or says something else.
+    """
+    try:
+        metadata = json.loads((path / METADATA).read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise _not_loadable(path, type(error).__name__) from error
+    if not isinstance(metadata, dict):
+        raise _not_loadable(path, "its metadata are no dict")
+    shape = metadata.get("image_shape")
+    names = metadata.get("class_names")
+    count = metadata.get("num_classes")
+    good = {
+        "image_shape": isinstance(shape, list)
+        and len(shape) == 3
+        and all(type(size) is int and size > 0 for size in shape),
+        "class_names": isinstance(names, list)
+        and all(isinstance(name, str) for name in names),
+        "num_classes": type(count) is int and count >= 0,
+    }
+    for name, is_good in good.items():
+        if not is_good:
+            raise _not_loadable(path, f"{name} of its metadata")
+    return metadata
+
+
+def _not_loadable(path: pathlib.Path, why: str) -> UserError:
+    return UserError(
+        "The SavedModel cannot be loaded as an export of this package "
+        f"({why}). Received: {path}"
+    )
 
 
 def _tensor(name: str, value: Any) -> tf.Tensor:

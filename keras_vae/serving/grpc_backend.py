@@ -19,8 +19,10 @@ from tensorflow_serving.apis import (
 
 from keras_vae.errors import UserError
 from keras_vae.serving.address import ServerAddress
+from keras_vae.serving.answers import MAX_BYTES, expected_shape, misfit
 from keras_vae.serving.backend import (
     SignatureInfo,
+    TensorInfo,
     UnavailableError,
     one_line,
     parse_signatures,
@@ -32,13 +34,22 @@ _SIGNATURES = "signature_def"
 _OPTIONS = [
     # A batch of large images is more than the default, 4 MiB.
     ("grpc.max_send_message_length", -1),
-    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_receive_message_length", MAX_BYTES),
     # Else a try soon after a failure would not even try to connect.
     ("grpc.initial_reconnect_backoff_ms", 50),
     ("grpc.max_reconnect_backoff_ms", 1000),
     # The server is asked directly, as over REST.
     ("grpc.enable_http_proxy", 0),
 ]
+# What an answer of another form raises where signatures are looked for.
+_FOREIGN = (
+    AttributeError,
+    KeyError,
+    OverflowError,
+    TypeError,
+    ValueError,
+    message.DecodeError,
+)
 # What gRPC says where the certificate is another's or signed by another.
 _CERTIFICATE_ERRORS = (
     "CERTIFICATE_VERIFY_FAILED",
@@ -115,7 +126,7 @@ class GrpcBackend:
                     found, preserving_proto_field_name=True
                 )
                 self._signatures = parse_signatures(names[_SIGNATURES])
-            except (KeyError, ValueError, message.DecodeError) as error:
+            except _FOREIGN as error:
                 raise self._foreign("no signatures") from error
         return self._signatures
 
@@ -129,8 +140,18 @@ class GrpcBackend:
         for name, value in inputs.items():
             dtype = tf.string if value.dtype == object else None
             request.inputs[name].CopyFrom(tf.make_tensor_proto(value, dtype))
+        expected = self.signatures[signature].outputs
         answer = self._call(self._stub.Predict, request)
-        return {k: tf.make_ndarray(v) for k, v in answer.outputs.items()}
+        num_rows = len(next(iter(inputs.values())))
+        if answer.outputs.keys() != expected.keys():
+            raise misfit(signature, "other outputs", self.address)
+        try:
+            return {
+                name: _array(answer.outputs[name], info, num_rows)
+                for name, info in expected.items()
+            }
+        except (TypeError, ValueError) as error:
+            raise misfit(signature, str(error), self.address) from error
 
     def close(self) -> None:
         """Closes the connection; requests that wait for an answer fail."""
@@ -202,3 +223,20 @@ class GrpcBackend:
             "What answers there is not TF Serving's gRPC API: check host and "
             f"port. Received: {self.address} ({what})"
         )
+
+
+def _array(proto: Any, info: TensorInfo, num_rows: int) -> np.ndarray:
+    """Returns a tensor as an array.
+
+    Its shape is looked at first: a small message may claim a large one.
+
+    Raises:
+        TypeError, ValueError: If it is not what `info` says.
+    """
+    dtype = tf.as_dtype(info.dtype)
+    if proto.dtype != dtype.as_datatype_enum:
+        raise ValueError(f"another dtype than {dtype.name}")
+    shape = tuple(dim.size for dim in proto.tensor_shape.dim)
+    if shape != expected_shape(info, num_rows):
+        raise ValueError(f"the shape {list(shape)}")
+    return tf.make_ndarray(proto)

@@ -15,6 +15,7 @@ import re
 from keras_vae.errors import UserError
 from keras_vae.serving import manifests
 from keras_vae.serving.metadata import METADATA
+from keras_vae.serving.settings import whole_number
 from keras_vae.serving.version_folders import versions
 
 __all__ = ["ServerOptions", "server_files", "write_server_files"]
@@ -72,12 +73,7 @@ class ServerOptions:
 
     def __post_init__(self) -> None:
         for name, (low, high) in _RANGES.items():
-            value = getattr(self, name)
-            if type(value) is not int or not low <= value <= high:
-                raise UserError(
-                    f"{name} must be a whole number, {low} ... {high}. "
-                    f"Received: {name}={value!r}"
-                )
+            whole_number(name, getattr(self, name), low, high)
         if self.max_batch_size & (self.max_batch_size - 1):
             raise UserError(
                 "max_batch_size must be a power of two. "
