@@ -16,7 +16,16 @@ from keras_vae.serving.version_folders import versions
 __all__ = ["ExportedModel"]
 
 # What a folder that is no SavedModel, or a damaged one, makes TensorFlow raise.
-_LOAD_ERRORS = (IndexError, OSError, ValueError, tf.errors.OpError)
+_LOAD_ERRORS = (
+    AttributeError,
+    LookupError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,  # RecursionError is one.
+    TypeError,
+    ValueError,
+    tf.errors.OpError,
+)
 
 
 class ExportedModel:

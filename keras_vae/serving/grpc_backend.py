@@ -4,18 +4,15 @@ References:
     tensorflow_serving/apis/prediction_service.proto
 """
 
-from collections.abc import Callable
-from typing import Any
+import math
+from typing import Any, TypeVar
 
 import grpc
 import numpy as np
 import tensorflow as tf
 from google.protobuf import json_format, message
-from tensorflow_serving.apis import (
-    get_model_metadata_pb2,
-    predict_pb2,
-    prediction_service_pb2_grpc,
-)
+from tensorflow.core.framework import types_pb2
+from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2
 
 from keras_vae.errors import UserError
 from keras_vae.serving.address import ServerAddress
@@ -30,6 +27,9 @@ from keras_vae.serving.backend import (
 
 __all__ = ["GrpcBackend"]
 
+_Message = TypeVar("_Message", bound=message.Message)
+
+_SERVICE = "tensorflow.serving.PredictionService"
 _SIGNATURES = "signature_def"
 _OPTIONS = [
     # A batch of large images is more than the default, 4 MiB.
@@ -50,6 +50,16 @@ _FOREIGN = (
     ValueError,
     message.DecodeError,
 )
+# DataType -> the field of a TensorProto that holds values one by one.
+_VALUES = {
+    types_pb2.DT_FLOAT: "float_val",
+    types_pb2.DT_DOUBLE: "double_val",
+    types_pb2.DT_INT32: "int_val",
+    types_pb2.DT_INT64: "int64_val",
+    types_pb2.DT_UINT8: "int_val",
+    types_pb2.DT_BOOL: "bool_val",
+    types_pb2.DT_STRING: "string_val",
+}
 # What gRPC says where the certificate is another's or signed by another.
 _CERTIFICATE_ERRORS = (
     "CERTIFICATE_VERIFY_FAILED",
@@ -105,9 +115,6 @@ class GrpcBackend:
             self._channel = grpc.insecure_channel(
                 address.location, options=options
             )
-        self._stub = prediction_service_pb2_grpc.PredictionServiceStub(
-            self._channel
-        )
         self._signatures: dict[str, SignatureInfo] | None = None
 
     @property
@@ -118,7 +125,11 @@ class GrpcBackend:
                 metadata_field=[_SIGNATURES]
             )
             self._fill(request.model_spec)
-            answer = self._call(self._stub.GetModelMetadata, request)
+            answer = self._call(
+                "GetModelMetadata",
+                request,
+                get_model_metadata_pb2.GetModelMetadataResponse,
+            )
             found = get_model_metadata_pb2.SignatureDefMap()
             try:
                 answer.metadata[_SIGNATURES].Unpack(found)
@@ -141,7 +152,7 @@ class GrpcBackend:
             dtype = tf.string if value.dtype == object else None
             request.inputs[name].CopyFrom(tf.make_tensor_proto(value, dtype))
         expected = self.signatures[signature].outputs
-        answer = self._call(self._stub.Predict, request)
+        answer = self._call("Predict", request, predict_pb2.PredictResponse)
         num_rows = len(next(iter(inputs.values())))
         if answer.outputs.keys() != expected.keys():
             raise misfit(signature, "other outputs", self.address)
@@ -162,15 +173,30 @@ class GrpcBackend:
         if self.version is not None:
             model_spec.version.value = self.version
 
-    def _call(self, method: Callable[..., Any], request: Any) -> Any:
+    def _call(
+        self, method: str, request: message.Message, answer: type[_Message]
+    ) -> _Message:
+        """Returns what a method of the service answers.
+
+        The answer is parsed here and not by gRPC, which would log a traceback
+        where it cannot be.
+        """
         try:
-            return method(request, timeout=self.timeout)
+            call = self._channel.unary_unary(
+                f"/{_SERVICE}/{method}",
+                request_serializer=type(request).SerializeToString,
+            )
+            data = call(request, timeout=self.timeout)
         except grpc.RpcError as error:
             raise self._error(error.code(), error.details() or "") from error
         except ValueError as error:  # "Cannot invoke RPC on closed channel!"
             raise UserError(
                 f"The client is closed. Received: {self.address}"
             ) from error
+        try:
+            return answer.FromString(data)
+        except message.DecodeError as error:
+            raise self._foreign("no answer that can be read") from error
 
     def _error(self, code: grpc.StatusCode, details: str) -> UserError:
         said = one_line(details)
@@ -239,4 +265,8 @@ def _array(proto: Any, info: TensorInfo, num_rows: int) -> np.ndarray:
     shape = tuple(dim.size for dim in proto.tensor_shape.dim)
     if shape != expected_shape(info, num_rows):
         raise ValueError(f"the shape {list(shape)}")
+    # TensorFlow would fill up what is missing.
+    values = getattr(proto, _VALUES[proto.dtype])
+    if not proto.tensor_content and len(values) != math.prod(shape):
+        raise ValueError(f"{len(values)} values for {list(shape)}")
     return tf.make_ndarray(proto)

@@ -64,6 +64,12 @@ class _Response(http.client.HTTPResponse):
         raw = self.fp.detach()
         self.fp = io.BufferedReader(_TimedReader(raw, sock, end))
 
+    def begin(self) -> None:
+        super().begin()
+        # urllib3 would go on, and log a traceback.
+        if self.msg.defects or self.msg.get_payload():
+            raise http.client.HTTPException("malformed headers")
+
 
 class _Connection(urllib3.connection.HTTPConnection):
     response_class = _Response
