@@ -104,11 +104,8 @@ def _check_flags() -> None:
             f"--export_dir={values.export_dir}"
         )
     for name, needed in _NEEDS.items():
-        if flags.FLAGS[name].present and values[needed].value is None:
-            raise cli.UserError(
-                f"--{name} does nothing without --{needed}. "
-                f"Received: --{name}={values[name].value}"
-            )
+        if values[needed].value is None:
+            cli.refuse_flags([name], f"without --{needed}")
 
 
 if __name__ == "__main__":

@@ -97,7 +97,10 @@ def test_export_of_another_kind_is_refused_until_it_may_replace(
     [
         ([], "--workdir"),
         (["--export_dir=", "--serving_files=d"], "Say what to export"),
-        (["--serving_files=d", "--replace"], "--replace does nothing without"),
+        (
+            ["--serving_files=d", "--replace"],
+            "--replace does nothing without --workdir",
+        ),
         (["--serving_files=d", "--keep_versions=2"], "without --workdir"),
         (["--workdir=run", "--host=::1"], "without --serving_files"),
         (["--serving_files=d", "--host=all"], "--host=all"),
