@@ -1,11 +1,11 @@
 """Exports the model of a run as a SavedModel that TF Serving loads.
 
 Example:
-    python apps/export.py --workdir=runs/mnist_vae \
-        --export_dir=saved_models/mnist_vae --serving_files=deploy
+    python apps/export.py --workdir=runs/mnist_vae --serving_files=deploy
 
-Without --workdir nothing is exported, and --serving_files are written for what
---export_dir holds.
+The export becomes the next version in saved_models/mnist_vae, named after the
+run folder unless --export_dir is given. Without --workdir nothing is exported,
+and --serving_files are written for what --export_dir holds.
 """
 
 from collections.abc import Sequence
@@ -14,19 +14,31 @@ from absl import flags
 
 from keras_vae import cli
 
+# Flag -> the one without which it does nothing.
+_NEEDS = {
+    "keep_versions": "workdir",
+    "replace": "workdir",
+    "host": "serving_files",
+}
+
 
 def _define_flags() -> None:
     flags.DEFINE_string("workdir", None, "The run folder.")
     flags.DEFINE_string(
         "export_dir",
         None,
-        "The model's folder: the export becomes its next version.",
-        required=True,
+        "The model's folder: the export becomes its next version; "
+        "saved_models/<name of the run folder> unless given.",
     )
     flags.DEFINE_integer(
         "keep_versions",
         None,
         "Versions that stay, the new one among them; all unless given.",
+    )
+    flags.DEFINE_boolean(
+        "replace",
+        False,
+        "Export even where the clients of the version before would fail.",
     )
     flags.DEFINE_string(
         "pixels",
@@ -40,33 +52,67 @@ def _define_flags() -> None:
         "Folder for files that start TF Serving: its configuration, a compose "
         "file, a Kubernetes manifest.",
     )
+    flags.DEFINE_string(
+        "host",
+        None,
+        "Address on which the compose file publishes the ports; 127.0.0.1, "
+        "this machine alone, unless given. 0.0.0.0 lets everybody in who "
+        "reaches this machine.",
+    )
 
 
 def main(arguments: Sequence[str]) -> None:
     values = flags.FLAGS
     cli.no_arguments(arguments)
+    _check_flags()
+
+    cli.load_tensorflow()
+    from keras_vae.serving.export import export
+    from keras_vae.serving.server_files import (
+        ServerOptions,
+        write_server_files,
+    )
+    from keras_vae.serving.succession import (
+        check_default_export_dir,
+        default_export_dir,
+    )
+
+    options = ServerOptions(**cli.given_flags("host"))
+    export_dir = values.export_dir or default_export_dir(values.workdir)
+    if not (values.export_dir or values.replace):
+        check_default_export_dir(values.workdir)
+    if values.workdir is not None:
+        path = export(
+            values.workdir,
+            export_dir,
+            keep_versions=values.keep_versions,
+            replace=values.replace,
+            pixels=values.pixels,
+        )
+        print(f"exported {path}")
+    if values.serving_files is not None:
+        files = write_server_files(export_dir, values.serving_files, options)
+        for path in files:
+            print(f"wrote {path}")
+
+
+def _check_flags() -> None:
+    """Refuses what would do nothing."""
+    values = flags.FLAGS
+    if not (values.workdir or values.export_dir):
+        raise cli.UserError(
+            "Say what to export, --workdir, or what to serve, --export_dir. "
+            "Received: neither"
+        )
     if values.workdir is None and values.serving_files is None:
         raise cli.UserError(
             "Nothing to do: name a run with --workdir to export it, or a "
             "folder with --serving_files. Received: "
             f"--export_dir={values.export_dir}"
         )
-
-    cli.load_tensorflow()
-    from keras_vae.serving.export import export
-    from keras_vae.serving.server_files import write_server_files
-
-    if values.workdir is not None:
-        path = export(
-            values.workdir,
-            values.export_dir,
-            keep_versions=values.keep_versions,
-            pixels=values.pixels,
-        )
-        print(f"exported {path}")
-    if values.serving_files is not None:
-        for path in write_server_files(values.export_dir, values.serving_files):
-            print(f"wrote {path}")
+    for name, needed in _NEEDS.items():
+        if values[needed].value is None:
+            cli.refuse_flags([name], f"without --{needed}")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,14 @@ from absl import flags
 
 from keras_vae import cli
 
+# Flag -> the commands that it says something to.
+_COMMANDS = {
+    "num_images": ("sample",),
+    "temperature": ("sample",),
+    "seed": ("sample", "score"),
+}
+_SERVER = ("model_name", "timeout", "retries", "tls_ca")
+
 
 def _define_flags() -> None:
     flags.DEFINE_string(
@@ -72,11 +80,16 @@ def main(arguments: Sequence[str]) -> None:
             "--server=ADDRESS. Received: "
             + ("neither" if values.server is None else "both")
         )
+    if values.server is None:
+        cli.refuse_flags(_SERVER, "without --server")
 
     cli.load_tensorflow()
-    from keras_vae.serving import Client, parse_address, predict
+    from keras_vae.serving import VERBS, Client, parse_address, predict
 
     verb, *inputs = arguments
+    for name, commands in _COMMANDS.items():
+        if verb in VERBS and verb not in commands:
+            cli.refuse_flags([name], f"for {verb}")
     with Client(
         pathlib.Path(values.saved_model)
         if values.server is None

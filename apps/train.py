@@ -137,7 +137,10 @@ def _define_training_flags() -> None:
     )
     flags.DEFINE_boolean("export", True, "Export at the end.")
     flags.DEFINE_string(
-        "export_dir", None, "saved_models/<dataset>_<model> unless given."
+        "export_dir",
+        None,
+        "The exported model's folder; saved_models/<name of the run folder> "
+        "unless given.",
     )
     flags.DEFINE_string(
         "pixels",
@@ -149,6 +152,11 @@ def _define_training_flags() -> None:
         "keep_versions",
         None,
         "Exported versions that stay, the new one too; all unless given.",
+    )
+    flags.DEFINE_boolean(
+        "replace",
+        False,
+        "Export even where the clients of the version before would fail.",
     )
 
 
@@ -164,6 +172,10 @@ def main(arguments: Sequence[str]) -> int:
     from keras_vae.data import DataConfig
     from keras_vae.evaluation import EvaluationConfig
     from keras_vae.pipeline import run
+    from keras_vae.serving.succession import (
+        check_default_export_dir,
+        default_export_dir,
+    )
     from keras_vae.training import (
         DivergedError,
         ExperimentConfig,
@@ -176,8 +188,10 @@ def main(arguments: Sequence[str]) -> int:
         num_importance_samples=values.num_importance_samples
     )
     name = f"{values.dataset.replace('/', '_')}_{values.model}"
-    export_dir = values.export_dir or f"saved_models/{name}"
     workdir = values.workdir or f"runs/{name}"
+    export_dir = values.export_dir or default_export_dir(workdir)
+    if values.export and not (values.export_dir or values.replace):
+        check_default_export_dir(workdir)
     try:
         result = run(
             ExperimentConfig(data, model, training),
@@ -187,6 +201,7 @@ def main(arguments: Sequence[str]) -> int:
             export_dir=export_dir if values.export else None,
             keep_versions=values.keep_versions,
             pixels=values.pixels,
+            replace=values.replace,
         )
     except DivergedError as error:
         # A diagnosis for people: a traceback adds nothing to it.

@@ -31,6 +31,7 @@ __all__ = [
     "model_config",
     "no_arguments",
     "parse_size",
+    "refuse_flags",
     "run",
     "split_cpu",
 ]
@@ -247,6 +248,21 @@ def no_arguments(arguments: Sequence[str]) -> None:
         raise UserError(
             f"Only flags are taken. Received: {' '.join(arguments)}"
         )
+
+
+def refuse_flags(names: Sequence[str], why: str) -> None:
+    """Raises UserError where one of the flags is given, to no effect.
+
+    Args:
+        names: Of the flags.
+        why: What follows "--NAME does nothing".
+    """
+    for name in names:
+        if flags.FLAGS[name].present:
+            raise UserError(
+                f"--{name} does nothing {why}: leave it out. "
+                f"Received: --{name}={flags.FLAGS[name].value}"
+            )
 
 
 def split_cpu(num_devices: int) -> None:

@@ -21,6 +21,8 @@ from keras_vae.models import (
     traverse,
 )
 from keras_vae.serving.export import export
+from keras_vae.serving.metadata import describe
+from keras_vae.serving.succession import check_succession
 from keras_vae.serving.version_folders import (
     check_keep_versions,
     check_writable,
@@ -51,6 +53,7 @@ def run(
     export_dir: str | os.PathLike[str] | None = None,
     keep_versions: int | None = None,
     pixels: str = "mean",
+    replace: bool = False,
 ) -> TrainResult:
     """Trains, and at the end draws pictures, evaluates and exports.
 
@@ -65,6 +68,8 @@ def run(
         keep_versions: How many of its newest versions stay; None for all.
         pixels: What samples show, in pictures and in the export: the `mean` of
             p(x|z), or a `draw` from it.
+        replace: Whether the export may follow a version that answers
+            otherwise. Where it may not, nothing is trained.
 
     Returns:
         What `train` returned. After an interruption nothing else is done.
@@ -77,8 +82,16 @@ def run(
     if export_dir is not None:
         check_keep_versions(keep_versions)
         check_writable(export_dir)
+
+    def check_model(model: GenerativeModel) -> None:
+        if export_dir is not None and not replace:
+            resolved = resolve_data(experiment.data, experiment.model)
+            check_succession(export_dir, describe(model, experiment, resolved))
+
     with translated(), RunFolder(workdir).lock():
-        result = train(experiment, workdir, resume=resume)
+        result = train(
+            experiment, workdir, resume=resume, check_model=check_model
+        )
         if result.interrupted:
             return result
         dataset = result.dataset
@@ -94,7 +107,11 @@ def run(
             print(f"wrote {RunFolder(workdir).results}")
         if export_dir is not None:
             path = export(
-                workdir, export_dir, keep_versions=keep_versions, pixels=pixels
+                workdir,
+                export_dir,
+                keep_versions=keep_versions,
+                replace=replace,
+                pixels=pixels,
             )
             print(f"exported {path}")
     return result

@@ -1,6 +1,7 @@
 """Tests of the way from images to an export, in one process."""
 
 import json
+import shutil
 
 import numpy as np
 import PIL.Image
@@ -12,6 +13,7 @@ from keras_vae.data import ArraySplit, DataConfig, ImageDataset
 from keras_vae.errors import UserError
 from keras_vae.evaluation import EvaluationConfig
 from keras_vae.model_configs import HierarchicalConfig, NVAEConfig, VAEConfig
+from keras_vae.serving.metadata import METADATA
 from keras_vae.training import ExperimentConfig, TrainResult
 from tests.models.cases import IMAGE, make_hierarchical, make_nvae
 
@@ -111,6 +113,36 @@ def test_autoencoder_has_no_samples(images, tmp_path):
     assert set(results) == {"training"}
 
 
+def test_run_that_may_not_be_exported_is_not_trained(
+    vae_run, images, tmp_path, monkeypatch
+):
+    folder, _ = vae_run
+    # Of another run, and with an input more.
+    experiment = _experiment(images, latent_dim=3)
+    monkeypatch.setattr(pipeline, "export", pytest.fail)
+    with pytest.raises(UserError, match="latent_dim: 2 -> 3.*model/1"):
+        pipeline.run(experiment, tmp_path / "run", export_dir=folder / "model")
+    assert list(tmp_path.iterdir()) == []
+    assert _names(folder / "model") == ["1"]
+
+
+def test_replacing_export_follows(vae_run, images, tmp_path):
+    folder, _ = vae_run
+    shutil.copytree(folder / "model", tmp_path / "model")
+    pipeline.run(
+        _experiment(images, latent_dim=3),
+        tmp_path / "run",
+        export_dir=tmp_path / "model",
+        replace=True,
+    )
+    assert _names(tmp_path / "model") == ["1", "2"]
+    runs = [
+        json.loads((tmp_path / "model" / version / METADATA).read_text())["run"]
+        for version in ("1", "2")
+    ]
+    assert runs == ["../run", "../run"]
+
+
 @pytest.fixture
 def draw(tmp_path, monkeypatch):
     """Returns a function that draws what a model does as if it were a run's.
@@ -203,7 +235,7 @@ def test_run_hands_on_what_samples_show(images, tmp_path, monkeypatch):
 def test_nothing_more_is_done_after_an_interruption(
     images, tmp_path, monkeypatch
 ):
-    def interrupted(experiment, workdir, resume):
+    def interrupted(experiment, workdir, **options):
         return TrainResult("SIGTERM", {}, None)
 
     monkeypatch.setattr(pipeline, "train", interrupted)

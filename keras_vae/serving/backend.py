@@ -17,6 +17,7 @@ __all__ = [
 ]
 
 _MAX_TEXT = 240
+_MAX_READ = 10_000
 # Names of TensorFlow's DataType -> NumPy's dtype; strings are bytes objects.
 _DTYPES: dict[str, np.dtype] = {
     "DT_FLOAT": np.dtype(np.float32),
@@ -88,7 +89,8 @@ def parse_signatures(signatures: dict[str, Any]) -> dict[str, SignatureInfo]:
             fields and enums by name, int64 as text.
 
     Raises:
-        KeyError, TypeError, ValueError: If it has another form.
+        AttributeError, KeyError, TypeError, ValueError, OverflowError: If it
+            has another form.
     """
     return {
         name: SignatureInfo(
@@ -116,7 +118,9 @@ def _parse_shape(info: dict[str, Any]) -> tuple[int | None, ...]:
 
 def one_line(text: str | None) -> str:
     """Returns what a server says as one line of bounded length."""
-    line = " ".join((text or "").split())
+    line = " ".join((text or "")[:_MAX_READ].split())
+    # No control characters, which a terminal would obey.
+    line = "".join(c if c.isprintable() else "?" for c in line)
     if len(line) > _MAX_TEXT:
         line = line[: _MAX_TEXT - 3] + "..."
     return line or "nothing"

@@ -196,22 +196,24 @@ def _converted_files(key: str, value: Any) -> np.ndarray:
 
 
 def _check_values(key: str, array: np.ndarray, num_classes: int | None) -> None:
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        row = int(np.argwhere(~np.isfinite(array))[0][0])
-        raise UserError(
-            f"{key} must be finite. Received: NaN or infinity in row {row}"
-        )
-    if key == "image" and (array.min() < 0 or array.max() > 1):
-        raise UserError(
-            "image must be in [0, 1]. Received: "
-            f"{array.min():g} ... {array.max():g}"
-        )
-    if key == "temperature" and array.min() < 0:
-        raise UserError(
-            f"temperature must be at least 0. Received: {array.min():g}"
-        )
+    if array.dtype.kind == "f":
+        found = "NaN or infinity"
+        _require(np.isfinite(array), f"{key} must be finite", found)
+    if key == "image":
+        found = f"{array.min():g} ... {array.max():g}, the first of them"
+        valid = (array >= 0) & (array <= 1)
+        _require(valid, "image must be in [0, 1]", found)
+    if key == "temperature":
+        found = f"{array.min():g}"
+        _require(array >= 0, "temperature must be at least 0", found)
     if key == "label":
+        valid = (array >= 0) & (array < (num_classes or np.inf))
         last = "..." if num_classes is None else f"... {num_classes - 1}"
-        wrong = array[(array < 0) | (array >= (num_classes or np.inf))]
-        if wrong.size:
-            raise UserError(f"label must be 0 {last}. Received: {wrong[0]}")
+        found = ", ".join(map(str, array[~valid][:1]))
+        _require(valid, f"label must be 0 {last}", found)
+
+
+def _require(valid: np.ndarray, what: str, found: str) -> None:
+    if not valid.all():
+        row = int(np.argwhere(~valid)[0][0])
+        raise UserError(f"{what}. Received: {found} in row {row}")

@@ -4,6 +4,7 @@ import collections
 import concurrent.futures
 import functools
 import math
+import numbers
 import os
 import pathlib
 import types
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from keras_vae.errors import UserError, did_you_mean
-from keras_vae.serving import checks
+from keras_vae.serving import answers, checks
 from keras_vae.serving.address import (
     ServerAddress,
     is_address,
@@ -21,15 +22,17 @@ from keras_vae.serving.address import (
     read_certificates,
 )
 from keras_vae.serving.backend import Backend, SignatureInfo
+from keras_vae.serving.contract import check_signature
 from keras_vae.serving.exported import ExportedModel
 from keras_vae.serving.rest_backend import RestBackend
 from keras_vae.serving.retries import Retries
+from keras_vae.serving.settings import check_temperature, whole_number
 
 __all__ = ["Client", "row_seeds"]
 
 # Servers and what stands before them often take at most 4 MiB.
 _MAX_MESSAGE_BYTES = 3 << 20
-_MAX_SEED = 2**31 - 1
+_MAX_SEED = _MAX_ROWS = 2**31 - 1
 _MAX_TIMEOUT = 86_400
 
 Label = int | Sequence[int] | np.ndarray | None
@@ -186,7 +189,8 @@ class Client:
         """Returns one of the signatures.
 
         Raises:
-            UserError: If the model has no such signature.
+            UserError: If the model has no such signature, or one of the
+                package's names and of another form.
         """
         known = self.signatures
         if name not in known:
@@ -194,6 +198,7 @@ class Client:
                 "The model has no such signature. "
                 f"{did_you_mean(name, known)} Received: {name}"
             )
+        check_signature(name, known[name])
         return known[name]
 
     def reconstruct(self, images: Any, label: Label = None) -> np.ndarray:
@@ -240,13 +245,13 @@ class Client:
             temperature: Multiplies the prior's standard deviation.
             label: For a conditional model, of each image or of all.
         """
-        if num < 1:
-            raise UserError(f"num must be at least 1. Received: num={num}")
+        whole_number("num", num, 1, _MAX_ROWS)
+        scale = check_temperature(temperature)
         return self._ask(
             "sample",
             label,
             seed=row_seeds(seed, num),
-            temperature=np.full([num], temperature, np.float32),
+            temperature=np.full([num], scale, np.float32),
         )["image"]
 
     def score(
@@ -347,7 +352,7 @@ class Client:
         """
         info = self.signature(signature)
         size = max(self._row_bytes(info.inputs), self._row_bytes(info.outputs))
-        return max(1, min(self.batch_size, _MAX_MESSAGE_BYTES // size))
+        return max(1, min(self.batch_size, _MAX_MESSAGE_BYTES // max(1, size)))
 
     def _row_bytes(self, tensors: Mapping[str, Any]) -> int:
         image = math.prod(self.image_shape)
@@ -364,7 +369,7 @@ class Client:
         if label is not None:
             num = _num_rows(next(iter(inputs.values())))
             inputs["label"] = (
-                np.full([num], label) if np.ndim(label) == 0 else label
+                np.full([num], label) if _is_single(label) else label
             )
         return self.ask(signature, **inputs)
 
@@ -382,28 +387,19 @@ class Client:
         self, signature: str, rows: dict[str, np.ndarray]
     ) -> dict[str, np.ndarray]:
         answer = self._retries(lambda: self._backend(signature, **rows))
-        num = len(next(iter(rows.values())))
-        expected = self.signature(signature).outputs
-        if answer.keys() != expected.keys() or any(
-            value.shape[:1] != (num,) or value.dtype != expected[name].dtype
-            for name, value in answer.items()
-        ):
-            raise UserError(
-                f"The answer does not fit the signature {signature}: is the "
-                f"model another one by now? Received: {self.target}"
-            )
+        answers.check_answer(
+            signature,
+            self.signature(signature),
+            answer,
+            len(next(iter(rows.values()))),
+            self.target,
+        )
         return answer
 
     def _sizes(self, signature: str, name: str) -> tuple[int, ...]:
         """Returns the shape of an input without the batch."""
-        tensor = self.signature(signature).inputs.get(name)
-        if tensor is None or None in tensor.shape[1:]:
-            raise UserError(
-                "The model is none of this package: its signature "
-                f"{signature} has no {name} of fixed size. "
-                f"Received: {self.target}"
-            )
-        return tuple(size for size in tensor.shape[1:] if size is not None)
+        shape = self.signature(signature).inputs[name].shape
+        return tuple(size for size in shape[1:] if size is not None)
 
 
 def _connect(
@@ -442,19 +438,26 @@ def _check_settings(
     counts: Mapping[str, int | None], timeout: float, retries: int
 ) -> None:
     for name, value in counts.items():
-        if value is not None and value < 1:
-            raise UserError(
-                f"{name} must be at least 1. Received: {name}={value}"
-            )
-    if retries < 0:
+        if value is not None:
+            whole_number(name, value, 1, None)
+    whole_number("retries", retries, 0, None)
+    if not isinstance(timeout, numbers.Real):
         raise UserError(
-            f"retries must be at least 0. Received: retries={retries}"
+            f"timeout must be a number. Received: timeout={timeout!r}"
         )
     if not 0 < timeout <= _MAX_TIMEOUT:
         raise UserError(
             f"timeout must be above 0 and at most {_MAX_TIMEOUT} seconds. "
             f"Received: timeout={timeout}"
         )
+
+
+def _is_single(label: Any) -> bool:
+    """Returns whether it is one for all; rows of several lengths are not."""
+    try:
+        return np.ndim(label) == 0
+    except ValueError:
+        return False
 
 
 def _num_rows(values: Any) -> int:
@@ -471,10 +474,7 @@ def row_seeds(seed: int, num: int, start: int = 0) -> np.ndarray:
     Raises:
         UserError: If the seed is no int32 of at least 0.
     """
-    if not 0 <= seed <= _MAX_SEED:
-        raise UserError(
-            f"seed must be 0 ... {_MAX_SEED}. Received: seed={seed}"
-        )
+    whole_number("seed", seed, 0, _MAX_SEED)
     rows = np.empty([num, 2], np.int32)
     rows[:, 0] = seed
     rows[:, 1] = np.arange(start, start + num)

@@ -12,6 +12,7 @@ from keras_vae.local_files import check_local
 from keras_vae.models import GenerativeModel
 from keras_vae.serving.metadata import METADATA, describe, read_signatures
 from keras_vae.serving.signatures import make_endpoints
+from keras_vae.serving.succession import check_succession, run_path
 from keras_vae.serving.version_folders import (
     add_version,
     check_keep_versions,
@@ -29,6 +30,7 @@ def export(
     *,
     keep_versions: int | None = None,
     pixels: str = "mean",
+    replace: bool = False,
 ) -> pathlib.Path:
     """Exports the model of a run as the next version in `export_dir`.
 
@@ -39,12 +41,15 @@ def export(
             among them; None for all.
         pixels: What the signature `sample` answers: the `mean` of p(x|z), or
             a `draw` from it.
+        replace: Whether it may follow a version that answers otherwise, whose
+            clients then fail; see `check_succession`.
 
     Returns:
         The version folder, `<export_dir>/<version>`.
 
     Raises:
-        UserError: If the run is not trained, or the folder cannot be written.
+        UserError: If the run is not trained, the folder cannot be written, or
+            the model answers otherwise than the version before.
     """
     check_keep_versions(keep_versions)
     check_choice("pixels", pixels, PIXELS)
@@ -56,6 +61,8 @@ def export(
         export_dir,
         keep_versions=keep_versions,
         pixels=pixels,
+        replace=replace,
+        run=run_path(workdir, export_dir),
     )
 
 
@@ -66,6 +73,8 @@ def export_model(
     *,
     keep_versions: int | None = None,
     pixels: str = "mean",
+    replace: bool = False,
+    run: str | None = None,
 ) -> pathlib.Path:
     """Writes a model with its signatures as the next version.
 
@@ -77,26 +86,34 @@ def export_model(
         model: The model, in float32.
         experiment: What it was trained on, for the metadata.
         export_dir: As for `export`.
-        keep_versions: As for `export`.
-        pixels: As for `export`.
+        keep_versions, replace, pixels: As for `export`.
+        run: The path to the run folder from `export_dir`, for the metadata.
 
     Raises:
-        UserError: If the folder cannot be written.
+        UserError: If the folder cannot be written, or the model answers
+            otherwise than the version before.
     """
     check_choice("pixels", pixels, PIXELS)
     resolved = resolve_data(experiment.data, experiment.model)
     if model.group_shapes:
         resolved["pixels"] = pixels
+    metadata = describe(model, experiment, resolved, run)
+
+    def check() -> None:
+        if not replace:
+            check_succession(export_dir, metadata)
 
     def write(folder: pathlib.Path) -> None:
-        signatures = _write(model, resolved, experiment.data.num_bits, folder)
-        metadata = describe(model, experiment, resolved, signatures)
+        metadata["signatures"] = _write(
+            model, resolved, experiment.data.num_bits, folder
+        )
         (folder / METADATA).parent.mkdir()
         (folder / METADATA).write_text(json.dumps(metadata, indent=2) + "\n")
         write_warmup(folder / WARMUP, metadata)
 
+    check()  # What can be seen before the graphs are made.
     base = check_local("export_dir", export_dir)
-    return add_version(base, write, keep_versions)
+    return add_version(base, write, keep_versions, check)
 
 
 def _write(

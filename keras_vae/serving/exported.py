@@ -16,7 +16,16 @@ from keras_vae.serving.version_folders import versions
 __all__ = ["ExportedModel"]
 
 # What a folder that is no SavedModel, or a damaged one, makes TensorFlow raise.
-_LOAD_ERRORS = (IndexError, OSError, ValueError, tf.errors.OpError)
+_LOAD_ERRORS = (
+    AttributeError,
+    LookupError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,  # RecursionError is one.
+    TypeError,
+    ValueError,
+    tf.errors.OpError,
+)
 
 
 class ExportedModel:
@@ -42,14 +51,11 @@ class ExportedModel:
 
     def __init__(self, path: str | os.PathLike[str]):
         self.path = _version_folder(check_local("saved_model", path))
+        self.metadata = _read_metadata(self.path)
         try:
-            self.metadata: dict[str, Any] = read_json(self.path / METADATA)
             self._module = tf.saved_model.load(str(self.path))
         except _LOAD_ERRORS as error:
-            raise UserError(
-                "The SavedModel cannot be loaded as an export of this package "
-                f"({type(error).__name__}). Received: {self.path}"
-            ) from error
+            raise _not_loadable(self.path, type(error).__name__) from error
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -78,9 +84,20 @@ class ExportedModel:
                 f"Received: {signature}"
             )
         function = self._module.signatures[signature]
-        tensors = {k: tf.convert_to_tensor(v) for k, v in inputs.items()}
+        expected = function.structured_input_signature[1]
+        if expected.keys() != inputs.keys():
+            raise UserError(
+                f"{signature} takes {', '.join(sorted(expected))}. "
+                f"Received: {', '.join(sorted(inputs)) or 'nothing'}"
+            )
+        tensors = {k: _tensor(k, value) for k, value in inputs.items()}
         try:
             return {k: v.numpy() for k, v in function(**tensors).items()}
+        except tf.errors.ResourceExhaustedError as error:
+            raise UserError(
+                "The model ran out of memory: ask for fewer rows at once. "
+                f"Received: {self.path}"
+            ) from error
         except tf.errors.InvalidArgumentError as error:
             raise UserError(
                 "The model refused the request; it says: "
@@ -100,6 +117,52 @@ class ExportedModel:
 
     def close(self) -> None:
         """Does nothing: there is no connection."""
+
+
+def _read_metadata(path: pathlib.Path) -> dict[str, Any]:
+    """Returns what an export says of itself, as far as it is used checked.
+
+    Raises:
+        UserError: If it cannot be read, or says something else.
+    """
+    try:
+        metadata = read_json(path / METADATA)
+    except UserError as error:
+        raise _not_loadable(path, str(error)) from error
+    if not isinstance(metadata, dict):
+        raise _not_loadable(path, "its metadata are no dict")
+    shape = metadata.get("image_shape")
+    names = metadata.get("class_names")
+    count = metadata.get("num_classes")
+    good = {
+        "image_shape": isinstance(shape, list)
+        and len(shape) == 3
+        and all(type(size) is int and size > 0 for size in shape),
+        "class_names": isinstance(names, list)
+        and all(isinstance(name, str) for name in names),
+        "num_classes": type(count) is int and count >= 0,
+    }
+    for name, is_good in good.items():
+        if not is_good:
+            raise _not_loadable(path, f"{name} of its metadata")
+    return metadata
+
+
+def _not_loadable(path: pathlib.Path, why: str) -> UserError:
+    return UserError(
+        "The SavedModel cannot be loaded as an export of this package "
+        f"({why}). Received: {path}"
+    )
+
+
+def _tensor(name: str, value: Any) -> tf.Tensor:
+    try:
+        return tf.convert_to_tensor(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise UserError(
+            f"{name} must be an array. Received: {type(value).__name__} "
+            f"({one_line(str(error))})"
+        ) from error
 
 
 def _reason(message: str) -> str:

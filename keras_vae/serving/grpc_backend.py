@@ -4,23 +4,22 @@ References:
     tensorflow_serving/apis/prediction_service.proto
 """
 
-from collections.abc import Callable
-from typing import Any
+import math
+from typing import Any, TypeVar
 
 import grpc
 import numpy as np
 import tensorflow as tf
 from google.protobuf import json_format, message
-from tensorflow_serving.apis import (
-    get_model_metadata_pb2,
-    predict_pb2,
-    prediction_service_pb2_grpc,
-)
+from tensorflow.core.framework import types_pb2
+from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2
 
 from keras_vae.errors import UserError
 from keras_vae.serving.address import ServerAddress
+from keras_vae.serving.answers import MAX_BYTES, expected_shape, misfit
 from keras_vae.serving.backend import (
     SignatureInfo,
+    TensorInfo,
     UnavailableError,
     one_line,
     parse_signatures,
@@ -28,17 +27,39 @@ from keras_vae.serving.backend import (
 
 __all__ = ["GrpcBackend"]
 
+_Message = TypeVar("_Message", bound=message.Message)
+
+_SERVICE = "tensorflow.serving.PredictionService"
 _SIGNATURES = "signature_def"
 _OPTIONS = [
     # A batch of large images is more than the default, 4 MiB.
     ("grpc.max_send_message_length", -1),
-    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_receive_message_length", MAX_BYTES),
     # Else a try soon after a failure would not even try to connect.
     ("grpc.initial_reconnect_backoff_ms", 50),
     ("grpc.max_reconnect_backoff_ms", 1000),
     # The server is asked directly, as over REST.
     ("grpc.enable_http_proxy", 0),
 ]
+# What an answer of another form raises where signatures are looked for.
+_FOREIGN = (
+    AttributeError,
+    KeyError,
+    OverflowError,
+    TypeError,
+    ValueError,
+    message.DecodeError,
+)
+# DataType -> the field of a TensorProto that holds values one by one.
+_VALUES = {
+    types_pb2.DT_FLOAT: "float_val",
+    types_pb2.DT_DOUBLE: "double_val",
+    types_pb2.DT_INT32: "int_val",
+    types_pb2.DT_INT64: "int64_val",
+    types_pb2.DT_UINT8: "int_val",
+    types_pb2.DT_BOOL: "bool_val",
+    types_pb2.DT_STRING: "string_val",
+}
 # What gRPC says where the certificate is another's or signed by another.
 _CERTIFICATE_ERRORS = (
     "CERTIFICATE_VERIFY_FAILED",
@@ -94,9 +115,6 @@ class GrpcBackend:
             self._channel = grpc.insecure_channel(
                 address.location, options=options
             )
-        self._stub = prediction_service_pb2_grpc.PredictionServiceStub(
-            self._channel
-        )
         self._signatures: dict[str, SignatureInfo] | None = None
 
     @property
@@ -107,7 +125,11 @@ class GrpcBackend:
                 metadata_field=[_SIGNATURES]
             )
             self._fill(request.model_spec)
-            answer = self._call(self._stub.GetModelMetadata, request)
+            answer = self._call(
+                "GetModelMetadata",
+                request,
+                get_model_metadata_pb2.GetModelMetadataResponse,
+            )
             found = get_model_metadata_pb2.SignatureDefMap()
             try:
                 answer.metadata[_SIGNATURES].Unpack(found)
@@ -115,7 +137,7 @@ class GrpcBackend:
                     found, preserving_proto_field_name=True
                 )
                 self._signatures = parse_signatures(names[_SIGNATURES])
-            except (KeyError, ValueError, message.DecodeError) as error:
+            except _FOREIGN as error:
                 raise self._foreign("no signatures") from error
         return self._signatures
 
@@ -129,8 +151,18 @@ class GrpcBackend:
         for name, value in inputs.items():
             dtype = tf.string if value.dtype == object else None
             request.inputs[name].CopyFrom(tf.make_tensor_proto(value, dtype))
-        answer = self._call(self._stub.Predict, request)
-        return {k: tf.make_ndarray(v) for k, v in answer.outputs.items()}
+        expected = self.signatures[signature].outputs
+        answer = self._call("Predict", request, predict_pb2.PredictResponse)
+        num_rows = len(next(iter(inputs.values())))
+        if answer.outputs.keys() != expected.keys():
+            raise misfit(signature, "other outputs", self.address)
+        try:
+            return {
+                name: _array(answer.outputs[name], info, num_rows)
+                for name, info in expected.items()
+            }
+        except (TypeError, ValueError) as error:
+            raise misfit(signature, str(error), self.address) from error
 
     def close(self) -> None:
         """Closes the connection; requests that wait for an answer fail."""
@@ -141,15 +173,30 @@ class GrpcBackend:
         if self.version is not None:
             model_spec.version.value = self.version
 
-    def _call(self, method: Callable[..., Any], request: Any) -> Any:
+    def _call(
+        self, method: str, request: message.Message, answer: type[_Message]
+    ) -> _Message:
+        """Returns what a method of the service answers.
+
+        The answer is parsed here and not by gRPC, which would log a traceback
+        where it cannot be.
+        """
         try:
-            return method(request, timeout=self.timeout)
+            call = self._channel.unary_unary(
+                f"/{_SERVICE}/{method}",
+                request_serializer=type(request).SerializeToString,
+            )
+            data = call(request, timeout=self.timeout)
         except grpc.RpcError as error:
             raise self._error(error.code(), error.details() or "") from error
         except ValueError as error:  # "Cannot invoke RPC on closed channel!"
             raise UserError(
                 f"The client is closed. Received: {self.address}"
             ) from error
+        try:
+            return answer.FromString(data)
+        except message.DecodeError as error:
+            raise self._foreign("no answer that can be read") from error
 
     def _error(self, code: grpc.StatusCode, details: str) -> UserError:
         said = one_line(details)
@@ -202,3 +249,24 @@ class GrpcBackend:
             "What answers there is not TF Serving's gRPC API: check host and "
             f"port. Received: {self.address} ({what})"
         )
+
+
+def _array(proto: Any, info: TensorInfo, num_rows: int) -> np.ndarray:
+    """Returns a tensor as an array.
+
+    Its shape is looked at first: a small message may claim a large one.
+
+    Raises:
+        TypeError, ValueError: If it is not what `info` says.
+    """
+    dtype = tf.as_dtype(info.dtype)
+    if proto.dtype != dtype.as_datatype_enum:
+        raise ValueError(f"another dtype than {dtype.name}")
+    shape = tuple(dim.size for dim in proto.tensor_shape.dim)
+    if shape != expected_shape(info, num_rows):
+        raise ValueError(f"the shape {list(shape)}")
+    # TensorFlow would fill up what is missing.
+    values = getattr(proto, _VALUES[proto.dtype])
+    if not proto.tensor_content and len(values) != math.prod(shape):
+        raise ValueError(f"{len(values)} values for {list(shape)}")
+    return tf.make_ndarray(proto)

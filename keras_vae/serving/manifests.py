@@ -1,11 +1,13 @@
 """Texts of the compose file and of the Kubernetes manifest.
 
-Strings are written as JSON, which YAML reads as it is meant.
+Every value that is meant as a string is quoted: without quotes YAML reads
+`1`, `null`, `on` or `1e3` as something else.
 """
 
 import json
 import re
 import textwrap
+from collections.abc import Sequence
 from typing import Any
 
 __all__ = ["compose", "kubernetes"]
@@ -16,9 +18,14 @@ def compose(export_path: str, **values: Any) -> str:
 
     Args:
         export_path: The model's folder, from that of the file.
-        **values: name, image, flags, cpus, memory, grpc_port, rest_port.
+        **values: name, image, flags, cpus, memory, host, grpc_port,
+            rest_port.
     """
     name, rest = values["name"], values["rest_port"]
+    host = values["host"]
+    if ":" in host:  # IPv6.
+        host = f"[{host}]"
+    ports = [f"{host}:{port}:{port}" for port in (values["grpc_port"], rest)]
     # The image has bash and grep, and no curl.
     probe = (
         f"exec 3<>/dev/tcp/127.0.0.1/{rest} && "
@@ -28,19 +35,19 @@ def compose(export_path: str, **values: Any) -> str:
     # A folder is mounted and not its files: those are replaced by renaming.
     return f"""\
 # Starts TF Serving on {name}:  docker compose -f FILE up
+# It asks nobody who they are: all who reach the ports may ask the model.
 services:
   serving:
-    image: {_text(values["image"])}
+    image: {_text(_literal(values["image"]))}
     entrypoint: ["tensorflow_model_server"]
     command:
-{_flags(values["flags"], 6)}
+{_list(values["flags"], 6)}
     ports:
-      - "{values["grpc_port"]}:{values["grpc_port"]}"
-      - "{rest}:{rest}"
+{_list(ports, 6)}
     volumes:
       - type: bind
-        source: {_text(_relative(export_path))}
-        target: "/models/{name}"
+        source: {_text(_literal(_relative(export_path)))}
+        target: {_text(f"/models/{name}")}
         read_only: true
       - type: bind
         source: "."
@@ -65,8 +72,7 @@ def kubernetes(configuration: dict[str, str], **values: Any) -> str:
         configuration: Name of a file in /config -> its text.
         **values: As for `compose`, with replicas and metrics_path.
     """
-    # Names of objects are DNS labels.
-    app = re.sub("[^a-z0-9-]+", "-", values["name"].lower()).strip("-")[:50]
+    app = _dns_label(values["name"])
     parts = [
         _config_map(app, configuration),
         _claim(app, values["replicas"]),
@@ -85,8 +91,8 @@ def _config_map(app: str, configuration: dict[str, str]) -> str:
 apiVersion: v1
 kind: ConfigMap
 metadata:
-  name: {app}-config
-  labels: {{app: {app}}}
+  name: {_text(f"{app}-config")}
+  labels: {{app: {_text(app)}}}
 data:
 {data}"""
 
@@ -98,8 +104,8 @@ def _claim(app: str, replicas: int) -> str:
 apiVersion: v1
 kind: PersistentVolumeClaim
 metadata:
-  name: {app}-models
-  labels: {{app: {app}}}
+  name: {_text(f"{app}-models")}
+  labels: {{app: {_text(app)}}}
 spec:
   accessModes: [{mode}]
   resources:
@@ -108,23 +114,27 @@ spec:
 
 
 def _deployment(app: str, **values: Any) -> str:
-    status = f"{{path: /v1/models/{values['name']}, port: rest}}"
+    path = _text(f"/v1/models/{values['name']}")
+    status = f"{{path: {path}, port: rest}}"
+    resources = (
+        f'{{cpu: "{values["cpus"]}", memory: {_text(values["memory"])}}}'
+    )
     return f"""\
 apiVersion: apps/v1
 kind: Deployment
 metadata:
-  name: {app}
-  labels: {{app: {app}}}
+  name: {_text(app)}
+  labels: {{app: {_text(app)}}}
 spec:
   replicas: {values["replicas"]}
   selector:
-    matchLabels: {{app: {app}}}
+    matchLabels: {{app: {_text(app)}}}
   strategy:
     type: RollingUpdate
     rollingUpdate: {{maxUnavailable: 0, maxSurge: 1}}
   template:
     metadata:
-      labels: {{app: {app}}}
+      labels: {{app: {_text(app)}}}
       annotations:
         prometheus.io/scrape: "true"
         prometheus.io/port: "{values["rest_port"]}"
@@ -136,7 +146,7 @@ spec:
           image: {_text(values["image"])}
           command: ["tensorflow_model_server"]
           args:
-{_flags(values["flags"], 12)}
+{_list(values["flags"], 12)}
           ports:
             - {{name: grpc, containerPort: {values["grpc_port"]}}}
             - {{name: rest, containerPort: {values["rest_port"]}}}
@@ -159,20 +169,20 @@ spec:
             preStop:
               exec: {{command: ["sleep", "5"]}}
           resources:
-            requests: {{cpu: "{values["cpus"]}", memory: {values["memory"]}}}
-            limits: {{cpu: "{values["cpus"]}", memory: {values["memory"]}}}
+            requests: {resources}
+            limits: {resources}
           securityContext:
             allowPrivilegeEscalation: false
           volumeMounts:
             - name: models
-              mountPath: /models/{values["name"]}
+              mountPath: {_text(f"/models/{values['name']}")}
               readOnly: true
             - {{name: config, mountPath: /config, readOnly: true}}
       volumes:
         - name: models
-          persistentVolumeClaim: {{claimName: {app}-models}}
+          persistentVolumeClaim: {{claimName: {_text(f"{app}-models")}}}
         - name: config
-          configMap: {{name: {app}-config}}
+          configMap: {{name: {_text(f"{app}-config")}}}
 """
 
 
@@ -181,31 +191,48 @@ def _service(app: str, grpc_port: int, rest_port: int) -> str:
 apiVersion: v1
 kind: Service
 metadata:
-  name: {app}
-  labels: {{app: {app}}}
+  name: {_text(app)}
+  labels: {{app: {_text(app)}}}
 spec:
-  selector: {{app: {app}}}
+  # Within the cluster alone, where every pod may ask: the server asks nobody
+  # who they are.
+  type: ClusterIP
+  selector: {{app: {_text(app)}}}
   ports:
     - {{name: grpc, port: {grpc_port}, targetPort: grpc}}
     - {{name: rest, port: {rest_port}, targetPort: rest}}
 """
 
 
+def _dns_label(name: str) -> str:
+    """Returns a name as Kubernetes takes it for a Service (RFC 1035)."""
+    label = re.sub("[^a-z0-9]+", "-", name.lower()).strip("-")
+    if not label[:1].isalpha():
+        label = f"model-{label}"
+    return label[:50].rstrip("-")
+
+
 def _text(value: str) -> str:
-    return json.dumps(value)
+    """Returns a string in quotes, as YAML and JSON write it."""
+    text = json.dumps(value, ensure_ascii=False)
+    # YAML takes no surrogate pairs, and some characters only as escapes.
+    return re.sub(r"[^\0-~]", lambda m: f"\\U{ord(m[0]):08X}", text)
 
 
-def _flags(flags: list[str], indent: int) -> str:
+def _list(values: Sequence[str], indent: int) -> str:
     return textwrap.indent(
-        "\n".join(f"- {_text(flag)}" for flag in flags), " " * indent
+        "\n".join(f"- {_text(value)}" for value in values), " " * indent
     )
 
 
+def _literal(text: str) -> str:
+    """Returns a text in which compose sees no variables."""
+    return text.replace("$", "$$")
+
+
 def _relative(path: str) -> str:
-    # Compose takes a source without a leading dot for the name of a volume;
-    # and `$` begins a variable.
-    path = path if path.startswith((".", "/")) else f"./{path}"
-    return path.replace("$", "$$")
+    # Compose takes a source without a leading dot for the name of a volume.
+    return path if path.startswith((".", "/")) else f"./{path}"
 
 
 def _compose_memory(memory: str) -> str:

@@ -21,25 +21,28 @@ def describe(
     model: GenerativeModel,
     experiment: ExperimentConfig,
     resolved: dict[str, str],
-    signatures: dict[str, Any],
+    run: str | None = None,
 ) -> dict[str, Any]:
-    """Returns the metadata of an export: plain data for JSON.
+    """Returns the metadata of a model: plain data for JSON.
 
-    The same model gives the same metadata: there is no date in it.
+    The same model gives the same metadata: there is no date in it. An export
+    adds `signatures`, what `read_signatures` returned.
 
     Args:
         model: The model.
         experiment: What it was trained on and how.
         resolved: What `auto` stands for in it, and `pixels`.
-        signatures: What `read_signatures` returned.
+        run: The path to the run folder from the exported model's folder;
+            None where there is none.
 
     Returns:
         `image_shape` (height, width, channels) and `image_range`;
         `latent_dim`, and in `latent_layout` where each group lies in a flat
         latent vector; how images are prepared (`binarization`,
-        `dequantization`, `num_bits`); what `sample` answers (`pixels`: the
-        `mean` of p(x|z), or a `draw`); the classes of a conditional model; the
-        signatures; the whole experiment; versions of what wrote it.
+        `dequantization`, `num_bits`) and the `unit` of their scores; what
+        `sample` answers (`pixels`: the `mean` of p(x|z), or a `draw`); the
+        classes of a conditional model; the run and its whole experiment;
+        versions of what wrote it.
     """
     return {
         "package": f"keras_vae {keras_vae.__version__}",
@@ -54,8 +57,8 @@ def describe(
         "latent_layout": _layout(model),
         "num_classes": model.num_classes,
         "class_names": list(model.class_names),
-        "signatures": signatures,
         **resolved,
+        "run": run,
         "experiment": experiment.to_dict(),
     }
 

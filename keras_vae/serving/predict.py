@@ -22,6 +22,7 @@ from keras_vae.serving.client import Client, row_seeds
 from keras_vae.serving.image_inputs import find_images, load_images
 from keras_vae.serving.labels import labels_of_rows
 from keras_vae.serving.latent_files import read_latents
+from keras_vae.serving.settings import check_temperature, whole_number
 
 __all__ = ["VERBS", "predict"]
 
@@ -39,6 +40,7 @@ _PICTURE = {
     "sample": "image",
     "decode": "image",
 }
+_MAX_IMAGES = 2**31 - 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,15 +138,8 @@ def _check_sampling(
 ) -> None:
     if inputs:
         raise UserError(f"sample takes no files. Received: {' '.join(inputs)}")
-    if not 1 <= num_images < 2**31:
-        raise UserError(
-            f"num_images must be at least 1. Received: num_images={num_images}"
-        )
-    if not 0 <= temperature < float("inf"):
-        raise UserError(
-            "temperature must be a finite number of at least 0. "
-            f"Received: temperature={temperature}"
-        )
+    whole_number("num_images", num_images, 1, _MAX_IMAGES)
+    check_temperature(temperature)
 
 
 def _sample_rows(

@@ -5,9 +5,9 @@ References:
 """
 
 import base64
+import http.client
 import json
 import ssl
-import time
 import urllib.parse
 from typing import Any
 
@@ -16,17 +16,27 @@ import urllib3
 
 from keras_vae.errors import UserError
 from keras_vae.serving.address import ServerAddress
+from keras_vae.serving.answers import MAX_BYTES, misfit, read_json
 from keras_vae.serving.backend import (
     SignatureInfo,
-    TensorInfo,
     UnavailableError,
     one_line,
     parse_signatures,
 )
+from keras_vae.serving.http_pool import make_pool
 
 __all__ = ["RestBackend"]
 
 _CHUNK = 1 << 16
+# What JSON of another form raises where signatures are looked for.
+_FOREIGN = (
+    AttributeError,
+    KeyError,
+    OverflowError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 _OK, _NOT_FOUND, _UNAVAILABLE, _TIMED_OUT = 200, 404, 503, 504
 
 
@@ -68,9 +78,7 @@ class RestBackend:
         if address.secure:
             context = ssl.create_default_context(cadata=certificates)
             options["ssl_context"] = context
-        self._pool = urllib3.PoolManager(
-            maxsize=connections, retries=False, **options
-        )
+        self._pool = make_pool(maxsize=connections, retries=False, **options)
         self._signatures: dict[str, SignatureInfo] | None = None
 
     @property
@@ -81,7 +89,7 @@ class RestBackend:
             try:
                 found = answer["metadata"]["signature_def"]["signature_def"]
                 self._signatures = parse_signatures(found)
-            except (AttributeError, KeyError, TypeError, ValueError) as error:
+            except _FOREIGN as error:
                 raise self._foreign("no signatures") from error
         return self._signatures
 
@@ -93,13 +101,13 @@ class RestBackend:
         columns = {name: _to_json(value) for name, value in inputs.items()}
         body = json.dumps({"signature_name": signature, "inputs": columns})
         answer = self._request("POST", ":predict", body.encode())
+        if not isinstance(answer, dict) or "outputs" not in answer:
+            raise self._foreign("no outputs")
+        num_rows = len(next(iter(inputs.values())))
         try:
-            outputs = answer["outputs"]
-            if len(expected) == 1:  # One output goes without its name.
-                outputs = dict.fromkeys(expected, outputs)
-            return {k: _from_json(outputs[k], expected[k]) for k in expected}
-        except (KeyError, TypeError, ValueError) as error:
-            raise self._foreign("no outputs that fit the signature") from error
+            return read_json(answer["outputs"], expected, num_rows)
+        except ValueError as error:
+            raise misfit(signature, str(error), self._url) from error
 
     def close(self) -> None:
         """Closes the connections that are not in use."""
@@ -111,9 +119,8 @@ class RestBackend:
         Raises:
             UserError: If it does not answer, or answers an error.
         """
-        end = time.monotonic() + self.timeout
         try:
-            status, data = self._exchange(method, path, body, end)
+            status, data = self._exchange(method, path, body)
         except urllib3.exceptions.SSLError as error:
             raise _tls_error(self.address, error) from error
         except urllib3.exceptions.NewConnectionError as error:
@@ -124,7 +131,13 @@ class RestBackend:
         except (urllib3.exceptions.TimeoutError, TimeoutError) as error:
             raise self._late() from error
         except urllib3.exceptions.ProtocolError as error:
-            if _is_no_http(error):
+            cause = error.args[-1]
+            if isinstance(cause, http.client.IncompleteRead):
+                raise UnavailableError(
+                    "The server closed the connection within its answer. "
+                    f"Received: {self.address}"
+                ) from error
+            if _is_no_http(cause):
                 raise UserError(
                     "What answers there is no HTTP server: a gRPC address is "
                     "written host:port, without http://. "
@@ -142,7 +155,7 @@ class RestBackend:
         return self._parse(status, data)
 
     def _exchange(
-        self, method: str, path: str, body: bytes, end: float
+        self, method: str, path: str, body: bytes
     ) -> tuple[int, bytes]:
         response = self._pool.request(
             method,
@@ -155,12 +168,14 @@ class RestBackend:
         )
         data = bytearray()
         try:
-            # In pieces: a server that sends a byte now and then would keep
-            # each single read within the socket's timeout.
-            while chunk := response.read1(_CHUNK):
+            # As it comes: nothing compressed was asked for, and little may
+            # become much.
+            if "Content-Encoding" in response.headers:
+                raise self._foreign("a compressed answer")
+            while chunk := response.read1(_CHUNK, decode_content=False):
                 data += chunk
-                if time.monotonic() > end:
-                    raise TimeoutError
+                if len(data) > MAX_BYTES:
+                    raise self._foreign(f"more than {MAX_BYTES >> 20} MiB")
         except BaseException:
             response.close()
             raise
@@ -171,11 +186,11 @@ class RestBackend:
         try:
             answer = json.loads(data)
             text = answer.get("error") if status != _OK else None
-        except (AttributeError, ValueError) as error:
+        except (AttributeError, RecursionError, ValueError) as error:
             if status == _UNAVAILABLE:  # From a gateway before the server.
                 raise self._unavailable("") from error
             raise self._foreign(f"HTTP status {status}") from error
-        text = one_line(str(text or ""))
+        text = one_line(text if isinstance(text, str) else None)
         if status == _OK:
             return answer
         if status == _UNAVAILABLE:
@@ -213,9 +228,11 @@ class RestBackend:
         )
 
 
-def _is_no_http(error: urllib3.exceptions.ProtocolError) -> bool:
-    """Returns whether the status line was none, as HTTP/2's frames are."""
-    return "BadStatusLine" in repr(error)
+def _is_no_http(cause: object) -> bool:
+    """Returns whether what came is no HTTP, as HTTP/2's frames are not."""
+    return isinstance(cause, http.client.HTTPException) and not isinstance(
+        cause, http.client.RemoteDisconnected
+    )
 
 
 def _reason(error: Exception) -> str:
@@ -247,10 +264,3 @@ def _to_json(array: np.ndarray) -> list[Any]:
     if array.dtype == object:
         return [{"b64": base64.b64encode(v).decode()} for v in array]
     return array.tolist()
-
-
-def _from_json(values: Any, info: TensorInfo) -> np.ndarray:
-    if info.dtype != object:
-        return np.asarray(values, info.dtype)
-    data = [base64.b64decode(value["b64"]) for value in values]
-    return np.array([*data, None], object)[:-1]

@@ -5,6 +5,7 @@ References:
 """
 
 import dataclasses
+import ipaddress
 import os
 import pathlib
 import re
@@ -14,12 +15,26 @@ from keras_vae.errors import UserError
 from keras_vae.failures import not_writable
 from keras_vae.serving import manifests
 from keras_vae.serving.metadata import METADATA
+from keras_vae.serving.settings import whole_number
 from keras_vae.serving.version_folders import versions
 
 __all__ = ["ServerOptions", "server_files", "write_server_files"]
 
 # What TF Serving's REST paths, and ours in YAML, can hold without quotes.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_MAX_INT32 = 2**31 - 1
+_RANGES = {
+    "max_batch_size": (1, 2**20),
+    "batch_timeout_micros": (0, _MAX_INT32),
+    "max_enqueued_batches": (1, _MAX_INT32),
+    "cpus": (1, 1024),
+    "replicas": (1, 1000),
+    "grpc_port": (1, 65535),
+    "rest_port": (1, 65535),
+}
+# Both Kubernetes and compose have these.
+_MEMORY = re.compile("[1-9][0-9]*(Mi|Gi)")
+_IMAGE = re.compile(r"[a-z0-9][A-Za-z0-9._:/@-]*")
 _METRICS_PATH = "/monitoring/prometheus/metrics"
 
 
@@ -39,6 +54,8 @@ class ServerOptions:
         memory: Memory of a server; two versions are loaded when one takes
             over from another.
         replicas: Servers in Kubernetes.
+        host: Address on which the compose file publishes the ports. Who
+            reaches it may ask: TF Serving knows no passwords.
         grpc_port: Port of gRPC.
         rest_port: Port of REST and of the metrics.
     """
@@ -50,26 +67,45 @@ class ServerOptions:
     cpus: int = 2
     memory: str = "2Gi"
     replicas: int = 1
+    host: str = "127.0.0.1"
     grpc_port: int = 8500
     rest_port: int = 8501
 
     def __post_init__(self) -> None:
-        for name in ("max_batch_size", "max_enqueued_batches", "cpus"):
-            if getattr(self, name) < 1:
-                raise UserError(
-                    f"{name} must be at least 1. "
-                    f"Received: {name}={getattr(self, name)}"
-                )
+        for name, (low, high) in _RANGES.items():
+            whole_number(name, getattr(self, name), low, high)
         if self.max_batch_size & (self.max_batch_size - 1):
             raise UserError(
                 "max_batch_size must be a power of two. "
                 f"Received: max_batch_size={self.max_batch_size}"
             )
-        if self.batch_timeout_micros < 0 or self.replicas < 1:
+        if self.grpc_port == self.rest_port:
             raise UserError(
-                "batch_timeout_micros must be at least 0 and replicas at least "
-                f"1. Received: {self.batch_timeout_micros} and {self.replicas}"
+                "grpc_port and rest_port must differ. "
+                f"Received: {self.grpc_port} for both"
             )
+        if not _MEMORY.fullmatch(str(self.memory)):
+            raise UserError(
+                "memory must be a number of mebibytes or gibibytes, such as "
+                f"512Mi or 2Gi. Received: memory={self.memory!r}"
+            )
+        if not _IMAGE.fullmatch(str(self.image)):
+            raise UserError(
+                "image must be that of a container, such as "
+                f"tensorflow/serving:2.21.0. Received: image={self.image!r}"
+            )
+        self._check_host()
+
+    def _check_host(self) -> None:
+        try:
+            # A zone, after %, is none that compose takes.
+            ipaddress.ip_address(str(self.host).replace("%", "/"))
+        except ValueError as error:
+            raise UserError(
+                "host must be an IP address of this machine: 127.0.0.1 for "
+                "itself alone, 0.0.0.0 for all who reach it. "
+                f"Received: --host={self.host}"
+            ) from error
 
     @property
     def allowed_batch_sizes(self) -> tuple[int, ...]:
@@ -121,8 +157,14 @@ def server_files(
     """
     if not _NAME.fullmatch(model_name):
         raise UserError(
-            "The model's name must be of letters, digits, '.', '_' and '-': "
-            f"rename its folder. Received: {model_name}"
+            "The model's name must be of letters, digits, '.', '_' and '-', "
+            "and begin with one of the first two: rename its folder. "
+            f"Received: {model_name}"
+        )
+    if not _is_unicode(export_path):
+        raise UserError(
+            "The path of the export must be valid UTF-8, which YAML is "
+            f"written in. Received: {export_path!r}"
         )
     flags = [
         f"--port={options.grpc_port}",
@@ -146,7 +188,10 @@ def server_files(
         "metrics_path": _METRICS_PATH,
         **{
             name: getattr(options, name)
-            for name in ("cpus", "memory", "replicas", "grpc_port", "rest_port")
+            for name in (
+                *("cpus", "memory", "replicas"),
+                *("host", "grpc_port", "rest_port"),
+            )
         },
     }
     return {
@@ -154,6 +199,11 @@ def server_files(
         "compose.yaml": manifests.compose(export_path, **values),
         "kubernetes.yaml": manifests.kubernetes(configuration, **values),
     }
+
+
+def _is_unicode(text: str) -> bool:
+    """Returns whether no byte of a file's name stands in it undecoded."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _models(name: str) -> str:

@@ -2,6 +2,7 @@
 
 Every input and output shares its first dimension, the batch, so that a server
 may join requests; a row's answer depends on that row alone, its seed included.
+What a model cannot use is refused: see `graph_checks`.
 """
 
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import tensorflow as tf
 from keras_vae import seeds
 from keras_vae.data import MAX_BITS, to_unit_interval
 from keras_vae.models import GenerativeModel, pixel_seed
+from keras_vae.serving.graph_checks import checked
 from keras_vae.serving.image_bytes import decode_image_file
 
 __all__ = ["Endpoint", "make_endpoints"]
@@ -41,7 +43,7 @@ def make_endpoints(
         label = [tf.TensorSpec([None], tf.int32, name="label")]
     z = tf.TensorSpec([None, model.latent_dim], tf.float32, name="z")
     data = tf.TensorSpec([None], tf.string, name="image_bytes")
-    endpoints: dict[str, Endpoint] = {
+    endpoints = {
         "reconstruct": (_reconstruct(model), [image, *label]),
         "decode": (_decode(model), [z, *label]),
         "reconstruct_bytes": (_reconstruct_bytes(model), [data, *label]),
@@ -53,7 +55,7 @@ def make_endpoints(
             lambda image: {"z": model.encode(image)},
             [image],
         )
-        return endpoints
+        return _checked(endpoints, model)
     seed = tf.TensorSpec([None, 2], tf.int32, name="seed")
     temperature = tf.TensorSpec([None], tf.float32, name="temperature")
     endpoints["encode"] = (_encode(model), [image, *label])
@@ -61,7 +63,16 @@ def make_endpoints(
     endpoints["sample"] = (sample, [seed, temperature, *label])
     score = _score(model, resolved, num_bits)
     endpoints["score"] = (score, [image, seed, *label])
-    return endpoints
+    return _checked(endpoints, model)
+
+
+def _checked(
+    endpoints: dict[str, Endpoint], model: GenerativeModel
+) -> dict[str, Endpoint]:
+    return {
+        name: (checked(function, specs, model), specs)
+        for name, (function, specs) in endpoints.items()
+    }
 
 
 def _given(label: tf.Tensor | None) -> dict[str, tf.Tensor]:

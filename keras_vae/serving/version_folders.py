@@ -25,6 +25,7 @@ __all__ = [
     "add_version",
     "check_keep_versions",
     "check_writable",
+    "newest_version",
     "next_version",
     "versions",
 ]
@@ -43,6 +44,7 @@ def add_version(
     base: pathlib.Path,
     write: Callable[[pathlib.Path], None],
     keep_versions: int | None = None,
+    check: Callable[[], None] | None = None,
 ) -> pathlib.Path:
     """Adds the next version to a model's folder.
 
@@ -51,6 +53,9 @@ def add_version(
         write: Fills the empty folder whose path it is given.
         keep_versions: How many of the newest versions stay, the new one
             among them; None for all.
+        check: Called when the version is written, before it appears; what it
+            raises leaves the folder as it was. No other exporter's version
+            appears between the two.
 
     Returns:
         The version folder.
@@ -66,7 +71,10 @@ def add_version(
                 write(partial)
             partial.chmod(0o755)
             _sync_tree(partial)
-            target = _publish(partial, base)
+            with _locked(base, wait=True):
+                if check is not None:
+                    check()
+                target = _publish(partial, base)
         except OSError as error:
             raise _not_writable(base, error) from error
     if keep_versions is not None:
@@ -94,6 +102,15 @@ def versions(base: pathlib.Path) -> list[int]:
     return sorted(int(path.name) for path in _numbered(base) if path.is_dir())
 
 
+def newest_version(base: pathlib.Path) -> pathlib.Path | None:
+    """Returns the folder of the newest SavedModel; None where there is none.
+
+    A folder without a SavedModel is passed over, as a server cannot load it.
+    """
+    found = _with_model(base) if base.is_dir() else []
+    return found[-1] if found else None
+
+
 def next_version(base: pathlib.Path) -> int:
     """Returns the number after the highest, 1 for an empty folder.
 
@@ -104,6 +121,12 @@ def next_version(base: pathlib.Path) -> int:
 
 def _numbered(base: pathlib.Path) -> list[pathlib.Path]:
     return [path for path in base.iterdir() if path.name.isdecimal()]
+
+
+def _with_model(base: pathlib.Path) -> list[pathlib.Path]:
+    """Returns the version folders with a SavedModel, the newest one last."""
+    found = [p for p in _numbered(base) if (p / _MODEL_FILE).is_file()]
+    return sorted(found, key=lambda path: int(path.name))
 
 
 @contextlib.contextmanager
@@ -133,8 +156,12 @@ def _partial_folder(base: pathlib.Path) -> Iterator[pathlib.Path]:
 
 
 @contextlib.contextmanager
-def _locked(folder: pathlib.Path) -> Iterator[bool | None]:
+def _locked(folder: pathlib.Path, wait: bool = False) -> Iterator[bool | None]:
     """Tries to lock a folder; the lock ends with the process that holds it.
+
+    Args:
+        folder: The folder.
+        wait: Whether to wait until another process lets it go.
 
     Yields:
         Whether it is locked now; False if another process holds it, and None
@@ -144,7 +171,9 @@ def _locked(folder: pathlib.Path) -> Iterator[bool | None]:
     try:
         locked: bool | None = True
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(
+                descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB)
+            )
         except BlockingIOError:
             locked = False
         except OSError:
@@ -193,11 +222,7 @@ def _remove_old(base: pathlib.Path, keep: int, new: pathlib.Path) -> None:
 
     Only folders with a SavedModel count, so that no other data are lost.
     """
-    found = sorted(
-        (p for p in _numbered(base) if (p / _MODEL_FILE).is_file()),
-        key=lambda path: int(path.name),
-    )
-    for path in found[:-keep]:
+    for path in _with_model(base)[:-keep]:
         if path == new:
             continue
         try:

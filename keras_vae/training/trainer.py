@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -124,6 +124,7 @@ def train(
     resume: bool = True,
     dataset: ImageDataset | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    check_model: Callable[[GenerativeModel], None] | None = None,
 ) -> TrainResult:
     """Trains a model with `fit`, or goes on with a run that was cut off.
 
@@ -138,6 +139,8 @@ def train(
         resume: Whether to go on with a run that the folder holds.
         dataset: The images, where they are loaded already.
         callbacks: Further Keras callbacks; they come last.
+        check_model: Called with the model before the run folder is touched;
+            raises what speaks against training it.
 
     Raises:
         UserError: If the experiment cannot be run as asked, or another process
@@ -149,7 +152,7 @@ def train(
     folder = RunFolder(workdir)
     with translated(), folder.lock():
         folder.check(experiment, resume)
-        return _train(experiment, folder, dataset, callbacks)
+        return _train(experiment, folder, dataset, callbacks, check_model)
 
 
 def _train(
@@ -157,6 +160,7 @@ def _train(
     folder: RunFolder,
     dataset: ImageDataset | None,
     callbacks: Sequence[keras.callbacks.Callback],
+    check_model: Callable[[GenerativeModel], None] | None,
 ) -> TrainResult:
     config, length = experiment.model, experiment.training
     saved = checkpoint_files.newest(folder.checkpoints)
@@ -175,6 +179,8 @@ def _train(
         state, record=run_record.make(experiment, state.model)
     )
     goes_on = saved is not None or folder.config.exists()
+    if check_model is not None:
+        check_model(state.model)
     folder.start(experiment, dataset.image_shape, state.model.class_names)
     checkpoints = Checkpoints(
         state,

@@ -55,8 +55,7 @@ def test_wrong_flag_of_train(arguments, parts, tmp_path):
 
 @pytest.mark.parametrize("name", ["evaluate", "export", "predict"])
 def test_missing_flag_is_named(name, tmp_path):
-    required = {"export": "export_dir", "predict": "output"}
-    flag = required.get(name, "workdir")
+    flag = "output" if name == "predict" else "workdir"
     app.assert_refused(app.run(name, cwd=tmp_path), f"--{flag}")
 
 
@@ -77,6 +76,28 @@ def test_predict_asks_one_model(where, received, tmp_path):
     )
     parts = ["--saved_model=DIR or --server=ADDRESS", f"Received: {received}"]
     app.assert_refused(result, *parts)
+
+
+@pytest.mark.parametrize(
+    ("command", "flag"),
+    [
+        ("reconstruct", "--temperature=0.5"),
+        ("encode", "--num_images=3"),
+        ("decode", "--seed=1"),
+        ("score", "--temperature=0"),
+        ("sample", "--timeout=3"),
+        ("sample", "--retries=0"),
+        ("sample", "--model_name=vae"),
+        ("sample", "--tls_ca=ca.pem"),
+    ],
+)
+def test_predict_refuses_flags_without_effect(
+    command, flag, warm_process, tmp_path
+):
+    flags = ("--saved_model=m", "--output=o.png", flag)
+    result = warm_process.run("predict", command, *flags, cwd=tmp_path)
+    name = flag.partition("=")[0]
+    app.assert_refused(result, f"{name} does nothing", f"Received: {name}=")
 
 
 def test_predict_without_a_command_lists_them(tmp_path):

@@ -11,6 +11,7 @@ from PIL import Image
 
 from keras_vae.serving import Client, read_images
 from tests.apps import app
+from tests.serving.protocol.batching import BatchingParameters
 from tests.serving.protocol.server import Tls, running_server
 
 _SHAPE = (28, 28, 1)
@@ -44,17 +45,26 @@ def results(trained_run, warm_process, folder, digits):
         with socket.create_server(("127.0.0.1", 0)) as free:
             absent = free.getsockname()[1]
         model = {"model_name": "digits"}
+        # More rows in a request are refused.
+        fours = BatchingParameters(max_batch_size=4, allowed_batch_sizes=(4,))
         server, other = (
             stack.enter_context(
-                running_server(trained_run.export_dir, **model, tls=each)
+                running_server(
+                    trained_run.export_dir, **model, tls=each, batching=fours
+                )
             )
             for each in (None, tls)
         )
-        named = "--model_name=digits"
+        named = ("--model_name=digits", "--batch_size=4")
         grpc, rest = server.grpc_address, server.rest_address
         commands = {
-            "gRPC": ("reconstruct", grpc, "pairs", named, digits),
-            "REST": ("score", rest, "scores.csv", named, "--seed=3", digits),
+            "gRPC": ("reconstruct", grpc, "pairs", *named, digits),
+            "REST": ("score", rest, "scores.csv", *named, "--seed=3", digits),
+            "new": (
+                *("sample", grpc, "new", *named, "--version=1", "--seed=4"),
+                *("--num_images=5", "--temperature=0.5"),
+            ),
+            "version": ("sample", rest, "e.png", *named, "--version=9"),
             "absent": ("sample", f"127.0.0.1:{absent}", "a.png", "--retries=1"),
             "silent": (
                 "sample",
@@ -62,7 +72,7 @@ def results(trained_run, warm_process, folder, digits):
                 "b.png",
                 "--timeout=0.5",
             ),
-            "NaN": ("decode", rest, "c.png", named, "nan.npz"),
+            "NaN": ("decode", rest, "c.png", *named, "nan.npz"),
             "other host": (
                 "sample",
                 other.grpc_address,
@@ -98,6 +108,17 @@ def test_pictures_come_over_grpc(results, trained_run, folder, digits):
         np.testing.assert_allclose(found, levels, atol=0.501)
 
 
+def test_samples_are_those_that_were_asked_for(results, trained_run, folder):
+    assert results["new"].stdout == "wrote new\n"
+    with Client(trained_run.export_dir) as client:
+        expected = client.sample(5, seed=4, temperature=0.5)[..., 0] * 255
+    written = sorted((folder / "new").iterdir())
+    for path, levels in zip(written, expected, strict=True):
+        with Image.open(path) as picture:
+            found = np.asarray(picture).astype(np.float32)
+        np.testing.assert_allclose(found, levels, atol=0.501)
+
+
 def test_a_table_comes_over_rest(results, trained_run, folder, digits):
     result = results["REST"]
     assert (result.returncode, result.stderr) == (0, "")
@@ -117,6 +138,7 @@ def test_a_table_comes_over_rest(results, trained_run, folder, digits):
     [
         ("absent", ["cannot be reached", "refused", "(2 tries)"]),
         ("silent", ["did not answer within 0.5 s", "http://127.0.0.1:"]),
+        ("version", ["no such model or version", "digits/versions/9"]),
         ("NaN", ["latents must be finite", "nan.npz"]),
         ("other host", ["certificate is refused", "tls_ca"]),
     ],

@@ -384,6 +384,13 @@ def test_what_is_no_address_is_refused(text):
         ({"batch_size": 0}, "batch_size must be at least 1"),
         ({"max_in_flight": 0}, "max_in_flight must be"),
         ({"version": 0}, "version must be"),
+        ({"timeout": "30"}, "timeout must be a number.*'30'"),
+        ({"timeout": float("inf")}, "timeout must be above 0.*inf"),
+        ({"retries": 1.5}, "retries must be.*whole number.*1.5"),
+        ({"batch_size": 2.5}, "batch_size must be.*whole number.*2.5"),
+        ({"batch_size": "8"}, "batch_size must be.*'8'"),
+        ({"max_in_flight": True}, "max_in_flight must be.*True"),
+        ({"version": 1.0}, "version must be.*1.0"),
         ({"tls_ca": "no.pem"}, "tls_ca must be a PEM file.*no.pem"),
     ],
 )

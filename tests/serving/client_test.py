@@ -182,6 +182,108 @@ def test_inputs_are_checked_before_they_are_sent(name, inputs, message, client):
         client.ask(name, **inputs)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"num": 0}, "num must be 1 ... .*num=0"),
+        ({"num": 2.5}, "num must be.*whole number.*2.5"),
+        ({"num": True}, "num must be.*True"),
+        ({"num": "4"}, "num must be.*'4'"),
+        ({"num": 2**31}, "num must be 1 ... 2147483647"),
+        ({"seed": -1}, "seed must be 0 ...*seed=-1"),
+        ({"seed": 0.5}, "seed must be.*whole number.*0.5"),
+        ({"seed": 2**31}, "seed must be"),
+        ({"seed": None}, "seed must be.*None"),
+        ({"temperature": -1}, "temperature must be.*temperature=-1"),
+        ({"temperature": float("nan")}, "temperature must be.*nan"),
+        ({"temperature": 1e39}, "temperature must be finite|must be a finite"),
+        ({"temperature": "1"}, "temperature must be.*'1'"),
+        ({"temperature": None}, "temperature must be.*None"),
+        ({"temperature": [1.0, 1.0]}, "temperature must be"),
+        ({"label": 0}, "takes no label"),
+    ],
+    ids=str,
+)
+def test_what_sample_cannot_use_is_refused(options, message, client):
+    with pytest.raises(UserError, match=message):
+        client.sample(**{"num": 2, **options})
+
+
+def test_numbers_of_numpy_are_taken(client):
+    found = client.sample(
+        np.int64(2), seed=np.uint8(1), temperature=np.float32(0.5)
+    )
+    np.testing.assert_array_equal(
+        found, client.sample(2, seed=1, temperature=0.5)
+    )
+
+
+def test_row_that_cannot_be_used_is_named(client, images):
+    for row, value in ((0, np.nan), (7, 1.5), (49, -np.inf)):
+        bad = images.copy()
+        bad[row, 1, 2, 0] = value
+        for ask in (client.reconstruct, client.encode, client.score):
+            with pytest.raises(UserError, match=f"in row {row}$"):
+                ask(bad)
+    temperature = np.ones(50)
+    temperature[33] = -1
+    seed = np.zeros([50, 2], np.int64)
+    with pytest.raises(UserError, match="at least 0. Received: -1 in row 33$"):
+        client.ask("sample", seed=seed, temperature=temperature)
+
+
+@pytest.fixture(scope="module")
+def conditional(tmp_path_factory):
+    """A client of an export that knows three classes."""
+    config = VAEConfig(architecture="dense", hidden_units=(8,), latent_dim=2)
+    names = ("a", "b", "c")
+    model = build_model(
+        config, _SHAPE, likelihood="bernoulli", class_names=names
+    )
+    path = tmp_path_factory.mktemp("conditional") / "model"
+    experiment = ExperimentConfig(
+        DataConfig("mnist_5k"), config, TrainingConfig()
+    )
+    export_model(model, experiment, path)
+    with Client(path) as asked:
+        yield asked
+
+
+@pytest.mark.parametrize(
+    ("label", "message"),
+    [
+        (None, "model is conditional"),
+        (3, "label must be 0 ... 2. Received: 3 in row 0$"),
+        (-1, "label must be 0 ... 2. Received: -1 in row 0$"),
+        ([0, 1, 2, 3], "Received: 3 in row 3$"),
+        (0.7, "label must be int32. Received: float64"),
+        ([0, 1, 2, 0.7], "label must be int32. Received: float64"),
+        (True, "label must be int32. Received: bool"),
+        ("a", "label must be int32"),
+        ([0, 1], "same number of rows. Received: .*label 2"),
+        ([[0, 1, 2, 0]], r"label must have the shape \[batch\]"),
+        ([[0], [1, 2]], "rows of several shapes"),
+        (2**40, "label must fit int32"),
+    ],
+    ids=str,
+)
+def test_label_that_is_no_class_is_refused(label, message, conditional):
+    with pytest.raises(UserError, match=message):
+        conditional.sample(4, label=label)
+    with pytest.raises(UserError, match=message):
+        conditional.decode(np.zeros([4, 2]), label=label)
+
+
+def test_each_row_has_its_own_label(conditional):
+    both = conditional.sample(6, seed=2, label=[0, 1, 2, 2, 1, 0])
+    for label in range(3):
+        alone = conditional.sample(6, seed=2, label=label)
+        rows = [label, 5 - label]
+        np.testing.assert_allclose(both[rows], alone[rows], atol=1e-6)
+        others = [(label + 1) % 3]
+        assert np.abs(both[others] - alone[others]).max() > 1e-4
+
+
 def test_files_are_checked_before_they_are_sent(client, tmp_path):
     for file, message in (
         (_png(5, 4), "resize the file. Received: 5x4 in its bytes"),

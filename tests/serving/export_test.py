@@ -138,6 +138,7 @@ def test_metadata_says_what_the_model_is(model, tmp_path, monkeypatch):
     assert metadata["dequantization"] == "none"
     assert metadata["likelihood"] == "bernoulli"
     assert metadata["pixels"] == "mean"
+    assert metadata["run"] is None
     assert metadata["package"].startswith("keras_vae ")
     # The whole experiment can be had back from it.
     again = ExperimentConfig.from_dict(metadata["experiment"])
@@ -191,7 +192,7 @@ def test_layout_of_a_hierarchy_fills_the_flat_latent():
         class_names=("cat", "dog"),
     )
     resolved = resolve_data(_EXPERIMENT.data, _EXPERIMENT.model)
-    found = describe(model, _EXPERIMENT, resolved, {})
+    found = describe(model, _EXPERIMENT, resolved)
     flat = np.arange(13)
     parts = [
         flat[group["offset"] :][: group["size"]].reshape(group["shape"])

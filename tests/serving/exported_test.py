@@ -1,5 +1,6 @@
 """Tests of loading an export, and of what cannot be loaded."""
 
+import json
 import shutil
 
 import numpy as np
@@ -95,6 +96,65 @@ def test_damaged_saved_model_is_refused(name, copied):
     data = path.read_bytes()
     path.write_bytes(data[: len(data) // 2])
     message = r"cannot be loaded as an export.*Received: .*model/1$"
+    with pytest.raises(UserError, match=message):
+        ExportedModel(copied)
+
+
+@pytest.mark.parametrize(
+    "name", ["variables", "variables/variables.index", "saved_model.pb"]
+)
+def test_missing_part_is_named(name, copied):
+    path = copied / "1" / name
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    message = "No SavedModel found|cannot be loaded as an export"
+    with pytest.raises(UserError, match=message):
+        ExportedModel(copied)
+
+
+def _flipped(data, random):
+    """Returns bytes of which some hundred are others, after the header."""
+    damaged = bytearray(data)
+    for place in random.integers(len(data) // 9, len(data), 100):
+        damaged[place] ^= 1 << int(random.integers(8))
+    return bytes(damaged)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_graph_of_flipped_bits_is_refused(seed, copied):
+    path = copied / "1" / "saved_model.pb"
+    path.write_bytes(_flipped(path.read_bytes(), np.random.default_rng(seed)))
+    with pytest.raises(UserError, match="cannot be loaded as an export"):
+        ExportedModel(copied)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "[]", "null", "7", '"x"', "{", "{}", "\xff", "[" * 100_000),
+        *('{"image_shape": []}', '{"image_shape": "x"}'),
+    ],
+    ids=lambda text: text[:20],
+)
+def test_metadata_of_another_form(text, copied):
+    (copied / "1/assets.extra/metadata.json").write_text(text, "latin-1")
+    with pytest.raises(UserError, match="cannot be loaded as an export"):
+        ExportedModel(copied)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("image_shape", v) for v in (None, [28, 28, 1.0], [28, 0, 1])),
+        *(("image_shape", v) for v in ([28, 28, True], {"0": 28})),
+        *(("num_classes", v) for v in (None, "10", -1, 2.5, True)),
+        *(("class_names", v) for v in (None, "cat", [1, 2], {"cat": 0})),
+    ],
+    ids=str,
+)
+def test_metadata_of_another_type(name, value, copied):
+    path = copied / "1/assets.extra/metadata.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {name: value}))
+    message = rf"cannot be loaded as an export.*\({name} of its metadata\)"
     with pytest.raises(UserError, match=message):
         ExportedModel(copied)
 

@@ -127,7 +127,8 @@ def test_compose_starts_the_image_on_the_export(written):
     assert re.fullmatch(r"tensorflow/serving:\d+\.\d+\.\d+", service["image"])
     assert service["entrypoint"] == ["tensorflow_model_server"]
     _check_flags(_flags(service["command"]))
-    assert service["ports"] == ["8500:8500", "8501:8501"]
+    # On this machine alone.
+    assert service["ports"] == ["127.0.0.1:8500:8500", "127.0.0.1:8501:8501"]
     mounts = {m["target"]: m for m in service["volumes"]}
     assert set(mounts) == {"/models/mnist_vae", "/config"}
     assert all(m["type"] == "bind" and m["read_only"] for m in mounts.values())
@@ -190,6 +191,7 @@ def test_kubernetes_container(written):
     _check_flags(_flags(container["args"]))
     ports = {p["name"]: p["containerPort"] for p in container["ports"]}
     assert ports == {"grpc": 8500, "rest": 8501}
+    assert objects["Service"]["spec"]["type"] == "ClusterIP"
     for port in objects["Service"]["spec"]["ports"]:
         assert port["targetPort"] in ports
         assert port["port"] == ports[port["targetPort"]]
@@ -265,6 +267,7 @@ def test_options_are_in_all_files(tmp_path):
         cpus=3,
         memory="512Mi",
         replicas=2,
+        host="0.0.0.0",
         grpc_port=9000,
         rest_port=9001,
     )
@@ -281,7 +284,7 @@ def test_options_are_in_all_files(tmp_path):
     compose = yaml.safe_load((tmp_path / "compose.yaml").read_text())
     service = compose["services"]["serving"]
     assert service["image"] == container["image"] == options.image
-    assert service["ports"] == ["9000:9000", "9001:9001"]
+    assert service["ports"] == ["0.0.0.0:9000:9000", "0.0.0.0:9001:9001"]
     assert service["mem_limit"] == "512m"
     # `$$` is compose's way to write `$`.
     source = service["volumes"][0]["source"].replace("$$", "$")
@@ -315,7 +318,95 @@ def test_folder_without_an_export_is_refused(made, tmp_path):
     assert not (tmp_path / "deploy").exists()
 
 
-@pytest.mark.parametrize("name", ["a b", "a/b", "a:b", "", "ä", '"'])
+def _strings(value):
+    """Yields what stands at the ends of nested YAML."""
+    if isinstance(value, dict | list):
+        items = value.values() if isinstance(value, dict) else value
+        for item in items:
+            yield from _strings(item)
+    else:
+        yield value
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("1", "007", "1e3", "0x1", "0o7", "1_000", "1.5", "12e03"),
+        *("null", "Null", "true", "on", "No", "y", "inf", "2026-11-30"),
+        *("A.b_c-", "x" * 200, "9" + "-" * 60 + "9"),
+    ],
+)
+def test_name_is_a_name_in_every_file(name):
+    files = server_files(name, f"../{name}", ServerOptions())
+    config = text_format.Parse(
+        files["models.config"], model_server_config_pb2.ModelServerConfig()
+    )
+    (model,) = config.model_config_list.config
+    assert (model.name, model.base_path) == (name, f"/models/{name}")
+    (service,) = yaml.safe_load(files["compose.yaml"])["services"].values()
+    assert [mount["target"] for mount in service["volumes"]] == [
+        f"/models/{name}",
+        "/config",
+    ]
+    assert service["volumes"][0]["source"] == f"../{name}"
+    objects = list(yaml.safe_load_all(files["kubernetes.yaml"]))
+    kinds = {found["kind"]: found for found in objects}
+    for found in objects:
+        # A Service's name begins with a letter.
+        assert _DNS_LABEL.fullmatch(found["metadata"]["name"])
+        assert found["metadata"]["name"][0].isalpha()
+        (label,) = found["metadata"]["labels"].values()
+        assert label == kinds["Deployment"]["metadata"]["name"]
+    pod = kinds["Deployment"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert container["volumeMounts"][0]["mountPath"] == f"/models/{name}"
+    get = container["readinessProbe"]["httpGet"]
+    assert get["path"] == f"/v1/models/{name}"
+    # What is no name stays a number.
+    numbers = [v for v in _strings(objects) if not isinstance(v, str)]
+    assert {type(value) for value in numbers} <= {int, bool}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("../a b", "../$HOME/x", "../'\"/x", "../\\n/x", "../a: b # c"),
+        *("../\n/x", "../\t\x7f\x85\u2028\ufeff/x", "../ä/\U0001f600", "~/x"),
+        *("- a", "/models/{x}", "%TAG", "@x", "volume", "null"),
+    ],
+)
+def test_path_of_any_characters_is_read_as_it_is(path):
+    text = server_files("vae", path, ServerOptions())["compose.yaml"]
+    (service,) = yaml.safe_load(text)["services"].values()
+    source = service["volumes"][0]["source"].replace("$$", "$")
+    assert source == (path if path[0] in "./" else f"./{path}")
+    assert service["volumes"][0]["type"] == "bind"
+    text.encode("ascii")
+
+
+def test_path_that_is_no_text_is_refused():
+    with pytest.raises(UserError, match="valid UTF-8.*udce9"):
+        server_files("vae", "../caf\udce9/vae", ServerOptions())
+
+
+@pytest.mark.parametrize(
+    ("host", "port"), [("::1", "[::1]:8500:8500"), ("10.0.0.7", "10.0.0.7:85")]
+)
+def test_ports_are_published_where_it_was_asked(host, port):
+    text = server_files("vae", "../x", ServerOptions(host=host))["compose.yaml"]
+    (service,) = yaml.safe_load(text)["services"].values()
+    assert service["ports"][0].startswith(port)
+
+
+def test_dollars_are_no_variables(tmp_path):
+    # One that compose would take from the environment.
+    with pytest.raises(UserError, match="image must be"):
+        ServerOptions(image="serving:${TAG}")
+
+
+@pytest.mark.parametrize(
+    "name", ["a b", "a/b", "a:b", "", "ä", '"', ".", "..", "-a", "a\n", "a$b"]
+)
 def test_name_that_a_server_cannot_have(name):
     with pytest.raises(UserError, match="model's name must be"):
         server_files(name, "../x", ServerOptions())
@@ -324,11 +415,35 @@ def test_name_that_a_server_cannot_have(name):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"max_batch_size": 0}, "max_batch_size must be at least 1"),
+        ({"max_batch_size": 0}, "max_batch_size must be 1 "),
         ({"max_batch_size": 96}, "power of two. Received: max_batch_size=96"),
-        ({"cpus": 0}, "cpus must be at least 1"),
+        ({"max_batch_size": 2.0}, "max_batch_size must be .*2.0"),
+        ({"max_batch_size": 2**21}, "max_batch_size must be"),
+        ({"max_enqueued_batches": 0}, "max_enqueued_batches must be"),
+        ({"max_enqueued_batches": 2**40}, "max_enqueued_batches must be"),
+        ({"cpus": 0}, "cpus must be 1 .*whole number"),
+        ({"cpus": 1.5}, "cpus must be.*1.5"),
+        ({"cpus": True}, "cpus must be.*True"),
+        ({"cpus": "2"}, "cpus must be.*'2'"),
         ({"batch_timeout_micros": -1}, "batch_timeout_micros must be"),
-        ({"replicas": 0}, "replicas at least"),
+        ({"replicas": 0}, "replicas must be"),
+        ({"grpc_port": 0}, "grpc_port must be 1 ... 65535"),
+        ({"rest_port": 65536}, "rest_port must be.*rest_port=65536"),
+        ({"grpc_port": -1}, "grpc_port must be"),
+        ({"rest_port": "8501"}, "rest_port must be"),
+        ({"rest_port": 8500}, "must differ. Received: 8500 for both"),
+        *(
+            ({"memory": text}, "memory must be.*Received: memory=")
+            for text in ("", "2", "2G", "500m", "0Gi", "-1Gi", "1.5Gi", "2Gi\n")
+        ),
+        *(
+            ({"image": text}, "image must be.*Received: image=")
+            for text in ("", "a b", 'a"', "a\nb", "-x", None)
+        ),
+        *(
+            ({"host": text}, "host must be an IP address.*Received: --host=")
+            for text in ("", "all", "localhost", "1.2.3", "::1%eth0", "::1/64")
+        ),
     ],
 )
 def test_wrong_options_are_named(options, message):

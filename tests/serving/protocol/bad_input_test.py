@@ -1,5 +1,7 @@
 """Bad requests: a clear status each, and the server goes on answering."""
 
+import json
+
 import grpc
 import numpy as np
 import pytest
@@ -94,18 +96,40 @@ def test_bad_request_is_refused_and_the_server_goes_on(case, server):
 @pytest.mark.parametrize(
     "value", [-3.0, 7.0, np.nan, np.inf], ids=["low", "high", "nan", "inf"]
 )
-def test_values_out_of_range_do_no_harm(value, server):
+def test_values_out_of_range_are_refused(value, server):
     images = asking.images(2)
     images[0] = value
-    for signature in ("reconstruct", "encode"):
-        # A row that is no image spoils its own answer alone.
-        answer = asking.predict(server, signature, {"image": images})
-        good = asking.predict(server, signature, {"image": images[1:]})
-        for name, values in good.items():
-            np.testing.assert_allclose(answer[name][1:], values, atol=1e-5)
     seeds = np.zeros([2, 2], np.int32)
-    answer = asking.predict(server, "score", {"image": images, "seed": seeds})
-    assert np.isfinite(answer["elbo"][1])
+    for signature, more in (
+        ("reconstruct", {}),
+        ("encode", {}),
+        ("score", {"seed": seeds}),
+    ):
+        code, details = asking.refused(
+            server, signature, {"image": images, **more}
+        )
+        assert code == _INVALID
+        assert "image must be in [0, 1]" in details
+        good = {"image": asking.images(2), **more}
+        for values in asking.predict(server, signature, good).values():
+            assert np.isfinite(values).all()
+
+
+@pytest.mark.parametrize("value", ["-1.0", "NaN", "Infinity", "1e39"])
+def test_temperature_in_json_is_refused(value, server):
+    body = {"signature_name": "sample", "inputs": {"seed": [[1, 2]]}}
+    for text, expected in ((value, 400), ("0.0", 200)):
+        body["inputs"]["temperature"] = [json.loads(text)]
+        code, answer = asking.rest(server, "vae:predict", body)
+        assert code == expected
+    assert set(answer) == {"outputs"}
+
+
+@pytest.mark.parametrize("seed", [[1.5, 2], ["1", 2], [True, 2], [2**31, 0]])
+def test_seed_in_json_of_another_type_is_refused(seed, server):
+    inputs = {"seed": [seed], "temperature": [1.0]}
+    body = {"signature_name": "sample", "inputs": inputs}
+    assert asking.rest(server, "vae:predict", body)[0] == 400
 
 
 def test_empty_and_large_batches(model_base_path):
