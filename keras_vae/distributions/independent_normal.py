@@ -59,7 +59,9 @@ class IndependentNormal(DistributionLayer):
     Example:
 
         class Decoder(keras.Model):
-            def __init__(self):
+            real_valued = True
+
+    def __init__(self):
                 super().__init__()
                 self.conv = keras.layers.Conv2DTranspose(3, 3, padding="same")
                 self.likelihood = IndependentNormal((32, 32, 3), "shared", 0.1)
