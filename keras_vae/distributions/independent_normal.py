@@ -59,9 +59,7 @@ class IndependentNormal(DistributionLayer):
     Example:
 
         class Decoder(keras.Model):
-            real_valued = True
-
-    def __init__(self):
+            def __init__(self):
                 super().__init__()
                 self.conv = keras.layers.Conv2DTranspose(3, 3, padding="same")
                 self.likelihood = IndependentNormal((32, 32, 3), "shared", 0.1)
@@ -77,6 +75,8 @@ class IndependentNormal(DistributionLayer):
         with Calibrated Decoders. Section 3 (the shared scale).
         https://arxiv.org/abs/2006.13202
     """
+
+    real_valued = True
 
     def __init__(
         self,
