@@ -88,7 +88,7 @@ def make_step(state: TrainingState, stage: str) -> Callable[..., Any]:
         loss, gradients = training_gradients(model, image, index, index)
         if stage == "backward":
             return gradients
-        apply_gradients(model, gradients)
+        apply_gradients(model, loss, gradients)
         return loss.total
 
     return step

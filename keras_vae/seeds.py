@@ -41,7 +41,7 @@ def any_seed(seed: Any = None) -> tf.Tensor:
     if seed is None:
         return tf.random.uniform([2], maxval=_LARGEST, dtype=tf.int32)
     if isinstance(seed, numbers.Integral) and not isinstance(seed, bool):
-        if -_LARGEST <= seed <= _LARGEST:
+        if abs(int(seed)) <= _LARGEST:
             return from_int(int(seed))
     else:
         pair = tf.convert_to_tensor(seed)

@@ -1,5 +1,6 @@
 """Tests of the stateless seeds."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -65,6 +66,26 @@ def test_outside_a_strategy_the_seed_is_that_of_replica_0():
     assert key(seeds.replica(base)) == key(seeds.fold_in(base, 0))
     with make_strategy("mirrored").scope():
         assert key(seeds.replica(base)) == key(seeds.fold_in(base, 0))
+
+
+def test_any_seed_is_a_number_a_pair_or_drawn():
+    for given in (3, np.int64(3), np.array(3), tf.constant(3)):
+        assert key(seeds.any_seed(given)) == (3, 0)
+    for given in ((1, 2), [1, 2], np.array([1, 2]), tf.constant([1, 2])):
+        assert key(seeds.any_seed(given)) == (1, 2)
+    keras.utils.set_random_seed(0)
+    drawn = [key(seeds.any_seed()) for _ in range(3)]
+    assert len(set(drawn)) == 3
+    in_graph = tf.function(seeds.any_seed)
+    assert key(in_graph()) != key(in_graph())
+    keras.utils.set_random_seed(0)
+    assert [key(seeds.any_seed()) for _ in range(3)] == drawn
+
+
+@pytest.mark.parametrize("seed", [0.5, True, "1", 2**31, (1, 2, 3), (0.5, 1.0)])
+def test_what_is_no_seed_is_refused(seed):
+    with pytest.raises(ValueError, match="`seed` must be .* Received: seed="):
+        seeds.any_seed(seed)
 
 
 if __name__ == "__main__":

@@ -43,12 +43,16 @@ class DistributionLayer(keras.layers.Layer):
 
     Attributes:
         event_shape: Tuple of ints.
+        real_valued: Whether any number can be a value; else, as a likelihood,
+            only one in [0, 1].
 
     Raises:
         UserError: If `event_shape` or `dtype` is not as said above, or, when
             the layer is called, if `params` does not have `num_params` numbers
             per event.
     """
+
+    real_valued = False
 
     def __init__(self, event_shape: int | Sequence[int], **kwargs: Any) -> None:
         # Not the global policy: under mixed_bfloat16 it would cast `params`.

@@ -76,6 +76,8 @@ class IndependentNormal(DistributionLayer):
         https://arxiv.org/abs/2006.13202
     """
 
+    real_valued = True
+
     def __init__(
         self,
         event_shape: int | Sequence[int],

@@ -66,23 +66,21 @@ def encode_images(
             as in training.
         labels: int32 `[num]`, for a conditional model; else None.
     """
-    rows = {"image": images}
-    if labels is not None:
-        rows["label"] = labels.astype(np.int32)
+    data = [images] if labels is None else [images, labels]
 
     @tf.function(autograph=False, reduce_retracing=True)
-    def moments(**batch: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def moments(
+        image: tf.Tensor, **condition: tf.Tensor
+    ) -> tuple[tf.Tensor, ...]:
         if model.group_shapes:
-            return model.latent_moments(**batch)
-        return (model.encode(**batch),)
+            return model.latent_moments(image, **condition)
+        return (model.encode(image, **condition),)
 
     parts = []
     for start in range(0, len(images), _BATCH_SIZE):
-        batch = {
-            name: tf.constant(values[start : start + _BATCH_SIZE])
-            for name, values in rows.items()
-        }
-        parts.append([part.numpy() for part in moments(**batch)])
+        batch = [rows[start : start + _BATCH_SIZE] for rows in data]
+        image, condition = model.unpack(tuple(batch))
+        parts.append([part.numpy() for part in moments(image, **condition)])
     mean, *stddev = (np.concatenate(part) for part in zip(*parts, strict=True))
     return Latents(mean, stddev[0] if stddev else None)
 

@@ -9,7 +9,7 @@ from typing import Any, TextIO
 import numpy as np
 import tensorflow as tf
 
-from keras_vae.config import check_number, is_whole
+from keras_vae.config import is_whole
 from keras_vae.data import ImageDataset, Split, evaluation_batches, load
 from keras_vae.errors import UserError
 from keras_vae.evaluation.likelihood import likelihood_bounds
@@ -52,8 +52,11 @@ class EvaluationConfig:
             )
         for name in ("num_importance_samples", "num_images"):
             value = getattr(self, name)
-            if value is not None:
-                check_number(name, value, 1, whole=True)
+            if value is not None and not (is_whole(value) and value >= 1):
+                raise UserError(
+                    f"{name} must be at least 1, a whole number. "
+                    f"Received: {name}={value}"
+                )
         if not (is_whole(self.seed) and 0 <= self.seed < 2**31):
             raise UserError(
                 f"seed must be 0 ... 2147483647. Received: seed={self.seed}"

@@ -8,11 +8,15 @@ import numpy as np
 import tensorflow as tf
 
 from keras_vae import seeds
-from keras_vae.config import check_number
+from keras_vae.config import is_whole
 from keras_vae.models import GenerativeModel
 from keras_vae.objectives import Inference
 
-__all__ = ["LikelihoodBounds", "likelihood_bounds"]
+__all__ = [
+    "LikelihoodBounds",
+    "check_num_importance_samples",
+    "likelihood_bounds",
+]
 
 _ROWS = 500
 
@@ -67,9 +71,7 @@ def likelihood_bounds(
         ValueError: If K is not a whole number of at least 1, or the model has
             no latent variables.
     """
-    check_number(
-        "num_importance_samples", num_importance_samples, 1, whole=True
-    )
+    check_num_importance_samples(num_importance_samples)
     estimate = _make_estimate(model, num_importance_samples, rows)
     parts, done = [], 0
     for index, batch in enumerate(batches):
@@ -85,6 +87,15 @@ def likelihood_bounds(
     return LikelihoodBounds(
         elbo, weighted, log_likelihood, kl, num_importance_samples
     )
+
+
+def check_num_importance_samples(count: Any) -> None:
+    """Raises ValueError unless K is a whole number of at least 1."""
+    if not (is_whole(count) and count >= 1):
+        raise ValueError(
+            "`num_importance_samples` must be at least 1, a whole number. "
+            f"Received: {count}"
+        )
 
 
 def _make_estimate(

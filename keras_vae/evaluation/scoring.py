@@ -8,7 +8,11 @@ import numpy as np
 import scipy.special
 import tensorflow as tf
 
-from keras_vae.evaluation.likelihood import LikelihoodBounds, likelihood_bounds
+from keras_vae.evaluation.likelihood import (
+    LikelihoodBounds,
+    check_num_importance_samples,
+    likelihood_bounds,
+)
 from keras_vae.models import GenerativeModel
 
 __all__ = ["ImageScores", "image_scores", "mixture_of_classes"]
@@ -68,7 +72,12 @@ def image_scores(
         labels: int32 `[num]`, for a conditional model; else None.
         progress: Called with the number of images done so far, those of all
             classes together; nothing is drawn for a plain autoencoder.
+
+    Raises:
+        ValueError: If K is not a whole number of at least 1, or the images or
+            labels are not those that the model takes.
     """
+    check_num_importance_samples(num_importance_samples)
     if not model.num_classes or labels is not None:
         bounds = None
         if model.group_shapes:
@@ -150,7 +159,8 @@ def _error(
     )
     errors = []
     for image, label in _batches(images, labels):
-        condition = {} if label is None else {"label": label}
+        batch = image if label is None else (image, label)
+        image, condition = model.unpack(batch)
         again = reconstruct(image, **condition)
         difference = image.numpy().astype(np.float64) - again.numpy()
         errors.append(np.sum(difference**2, axis=(1, 2, 3)))

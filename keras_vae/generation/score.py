@@ -8,6 +8,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from keras_vae import outputs, sizes
+from keras_vae.config import is_whole
 from keras_vae.data.image_dataset import NO_LABEL
 from keras_vae.errors import UserError, did_you_mean
 from keras_vae.evaluation import (
@@ -165,9 +166,10 @@ def _check_numbers(num_importance_samples: int, num_shown: int) -> None:
         ("num_importance_samples", num_importance_samples),
         ("num_shown", num_shown),
     ):
-        if value < 1:
+        if not (is_whole(value) and value >= 1):
             raise UserError(
-                f"{name} must be at least 1. Received: {name}={value}"
+                f"{name} must be at least 1, a whole number. "
+                f"Received: {name}={value}"
             )
 
 

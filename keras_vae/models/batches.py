@@ -30,7 +30,10 @@ class Batch(NamedTuple):
 
 
 def unpack(
-    data: Any, image_shape: tuple[int, int, int], num_classes: int = 0
+    data: Any,
+    image_shape: tuple[int, int, int],
+    num_classes: int = 0,
+    real_valued: bool = False,
 ) -> Batch:
     """Returns a batch in its parts, and refuses what is none.
 
@@ -44,12 +47,13 @@ def unpack(
             out, or the images themselves.
         image_shape: (height, width, channels) of the images.
         num_classes: Of a conditional model, else 0.
+        real_valued: Whether values may be outside [0, 1].
 
     Raises:
         ValueError: If a part has another dtype, shape or range.
     """
     image, target, weight = _parts(data)
-    image = check_images(image, image_shape)
+    image = check_images(image, image_shape, real_valued)
     if weight is not None:
         weight = _check_weight(weight, image)
     if not num_classes:
@@ -98,7 +102,9 @@ def with_target(x: Any, y: Any, weight: Any) -> tuple[Any, Any]:
     return x, y  # Of a stream Keras refuses them.
 
 
-def check_images(image: Any, image_shape: tuple[int, int, int]) -> tf.Tensor:
+def check_images(
+    image: Any, image_shape: tuple[int, int, int], real_valued: bool = False
+) -> tf.Tensor:
     """Returns images as float32 `[batch, height, width, channels]`.
 
     NaN passes: it belongs into the loss, where it is seen.
@@ -106,6 +112,7 @@ def check_images(image: Any, image_shape: tuple[int, int, int]) -> tf.Tensor:
     Args:
         image: Floating-point numbers in [0, 1]; or truth values, 0 and 1.
         image_shape: (height, width, channels).
+        real_valued: Whether values may be outside [0, 1].
 
     Raises:
         ValueError: If they are not floating-point numbers, not of this shape
@@ -130,24 +137,21 @@ def check_images(image: Any, image_shape: tuple[int, int, int]) -> tf.Tensor:
         )
     if not image.shape[1:].is_fully_defined():
         image = tf.ensure_shape(image, shape)
-    if _is_concrete(image) or image.shape[0] == 0:
-        _check_range(image)
-    return tf.cast(image, tf.float32)
-
-
-def _check_range(image: tf.Tensor) -> None:
-    if image.shape[0] == 0:
-        if _is_share():
-            return
+    if image.shape[0] == 0 and not _is_share():
         raise ValueError(
             "There must be at least one image. "
-            f"Received: images of shape {tuple(image.shape)}"
+            f"Received: images of shape {_shape(image)}"
         )
-    if bool(_beyond(*_range(image))):
+    if (
+        _is_concrete(image)
+        and not real_valued
+        and bool(_beyond(*_range(image)))
+    ):
         raise ValueError(
             "Images must be in [0, 1]: divide levels by the largest, 255 of 8 "
             f"bits and 65535 of 16. Received: {_described(image)}"
         )
+    return tf.cast(image, tf.float32)
 
 
 def _is_share() -> bool:

@@ -260,10 +260,11 @@ class GenerativeModel(keras.Model):
         """Calls the encoder with images, which are checked first.
 
         Raises:
-            ValueError: If they are not floating-point numbers in [0, 1] of the
-                model's `image_shape`.
+            ValueError: If they are not floating-point numbers of the model's
+                `image_shape`, or are outside [0, 1] and the likelihood is not
+                one of all real numbers.
         """
-        image = check_images(image, self.image_shape)
+        image = check_images(image, self.image_shape, self._real_valued)
         return self.encoder(image, *args, **kwargs)
 
     @property
@@ -283,17 +284,28 @@ class GenerativeModel(keras.Model):
             model, else nothing: `encode(image, **condition)`.
 
         Raises:
-            ValueError: If the images are not floating-point numbers in [0, 1]
-                of the model's `image_shape`, the classes are missing, no
+            ValueError: If the images are not floating-point numbers of the
+                model's `image_shape`, or are outside [0, 1] and the likelihood
+                is not one of all real numbers; if the classes are missing, no
                 integers or not one of the model's for each image, or there is
                 a target that the model would not use.
         """
-        image, condition, _ = self.unpack_weighted(batch)
+        image, condition, _ = unpack(
+            batch, self.image_shape, self.num_classes, self._real_valued
+        )
         return image, condition
 
     def unpack_weighted(self, batch: Any) -> Batch:
-        """Does as `unpack`, and returns the weights of the images too."""
+        """Returns a batch of `fit` or `evaluate`, with the images' weights.
+
+        It does as `unpack`, but images are in [0, 1] whatever the model.
+        """
         return unpack(batch, self.image_shape, self.num_classes)
+
+    @property
+    def _real_valued(self) -> bool:
+        likelihood = getattr(self.decoder, "distribution", None)
+        return getattr(likelihood, "real_valued", False)
 
     def classes_in_turn(self, count: int) -> dict[str, tf.Tensor]:
         """Returns the keywords of `sample` for images of each class in turn.

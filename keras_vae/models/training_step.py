@@ -121,10 +121,7 @@ def training_gradients(
     with tf.GradientTape() as tape:
         loss = training_loss(model, data, step, batch_number)
         scaled = model.optimizer.scale_loss(loss.total)
-    gradients = tape.gradient(scaled, variables)
-    if skips_steps(model.optimizer):
-        gradients = _none_finite_unless(loss.total, gradients)
-    return loss, gradients
+    return loss, tape.gradient(scaled, variables)
 
 
 def skips_steps(optimizer: Any) -> bool:
@@ -154,16 +151,27 @@ def _none_finite_unless(loss: tf.Tensor, gradients: list[Any]) -> list[Any]:
     return gradients
 
 
-def apply_gradients(model: Any, gradients: list[Any]) -> tf.Tensor | None:
-    """Takes the step; returns whether it was skipped, if that can be."""
+def apply_gradients(
+    model: Any, loss: TrainingLoss, gradients: list[Any]
+) -> tf.Tensor | None:
+    """Takes the step; returns whether it was skipped, if that can be.
+
+    Args:
+        model: The compiled model.
+        loss: What `training_gradients` returned.
+        gradients: What `training_gradients` returned.
+    """
     optimizer, variables = model.optimizer, model.trainable_variables
     if not variables:
         warnings.warn(
             "The model does not have any trainable weights.", stacklevel=2
         )
         return None
+    can_skip = skips_steps(optimizer)
+    if can_skip:
+        gradients = _none_finite_unless(loss.total, gradients)
     optimizer.apply_gradients(zip(gradients, variables, strict=True))
-    return optimizer.last_step_skipped if skips_steps(optimizer) else None
+    return optimizer.last_step_skipped if can_skip else None
 
 
 def train_step(model: Any, data: Any) -> None:
@@ -176,7 +184,7 @@ def train_step(model: Any, data: Any) -> None:
     loss, gradients = training_gradients(
         model, data, optimizer.iterations, batches_seen(optimizer)
     )
-    skipped = apply_gradients(model, gradients)
+    skipped = apply_gradients(model, loss, gradients)
     for one in loss.passes:
         _update(model, one, skipped)
     if skipped is not None:

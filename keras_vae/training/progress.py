@@ -95,7 +95,7 @@ class Progress(keras.callbacks.Callback):
         parts.append(self.unit.replace(" per ", "/"))
         skipped = int(logs.get("skipped_steps", 0))
         if skipped:
-            parts.append(f"{skipped} of its steps skipped")
+            parts.append(f"{skipped} steps skipped")
         parts.append(f"{self.images_per_second:,.0f} images/s")
         if 0 < done < 1:
             left = float(self.state.elapsed.numpy()) * (1 - done) / done

@@ -8,7 +8,11 @@ import pytest
 import tensorflow as tf
 
 from keras_vae import seeds
-from keras_vae.evaluation import likelihood_bounds
+from keras_vae.evaluation import (
+    EvaluationConfig,
+    image_scores,
+    likelihood_bounds,
+)
 from tests.evaluation.linear_gaussian import LinearGaussian
 from tests.models.cases import binary_images, make_model
 
@@ -207,11 +211,16 @@ def test_impossible_images_give_minus_infinity():
     assert np.all(np.isneginf(bounds.importance_weighted))
 
 
-def test_number_of_samples_is_checked():
-    with pytest.raises(
-        ValueError, match=r"num_importance_samples.*Received: 0"
-    ):
-        likelihood_bounds(make_model(), batches(binary_images(4)), 0)
+@pytest.mark.parametrize("count", [0, -1, 2.5, 2.0, True, "2"])
+def test_number_of_samples_is_checked(count):
+    model, message = make_model(), rf"num_importance_samples.*Received: {count}"
+    with pytest.raises(ValueError, match=message):
+        likelihood_bounds(model, batches(binary_images(4)), count)
+    for scored in (model, make_model("normal_fixed", model="autoencoder")):
+        with pytest.raises(ValueError, match=message):
+            image_scores(scored, binary_images(4), count)
+    with pytest.raises(ValueError, match="num_importance_samples must be at"):
+        EvaluationConfig(num_importance_samples=count)
 
 
 def test_a_model_without_latents_has_no_bounds():

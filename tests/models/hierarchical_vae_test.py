@@ -272,5 +272,36 @@ def test_a_flow_that_keeps_volume_moves_no_density():
     np.testing.assert_allclose(group.log_ratio, [-expected], rtol=1e-6)
 
 
+def test_groups_of_one_shape_have_noise_of_their_own():
+    model = make_hierarchical(num_groups=(2, 2))
+    shapes = model.group_shapes
+    assert len(set(shapes)) < len(shapes)
+    noise = model.draw_noise(8, tf.constant(_SEED))
+    flat = [np.ravel(values) for values in noise]
+    for index, one in enumerate(flat):
+        for other in flat[:index]:
+            size = min(len(one), len(other))
+            assert np.abs(one[:size] - other[:size]).max() > 0.1
+    inference = model.infer(
+        binary_images(), model.encode(binary_images()), tf.constant(_SEED)
+    )
+    for group, expected in zip(inference.groups, noise, strict=True):
+        posterior = group.posterior
+        drawn = (group.sample - posterior.mean()) / posterior.stddev()
+        np.testing.assert_allclose(drawn, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_sample_takes_a_number_or_draws_a_seed(model):
+    np.testing.assert_array_equal(
+        model.sample([2], 3), model.sample([2], seeds.from_int(3))
+    )
+    images = binary_images(2)
+    np.testing.assert_array_equal(
+        model.resample(images, 1, 3),
+        model.resample(images, 1, seeds.from_int(3)),
+    )
+    assert np.any(model.sample([2]) != model.sample([2]))
+
+
 if __name__ == "__main__":
     raise SystemExit(pytest.main([__file__]))

@@ -325,6 +325,29 @@ def test_accumulated_batches_are_one_large_batch():
 
 
 @pytest.mark.parametrize("parts", [1, 2])
+def test_the_model_is_told_whether_it_trains(parts):
+    model, told = make_model(), []
+    model.batch_parts = parts
+    encode, infer = model.encode, model.infer
+
+    def watched_encode(*args, training=False, **kwargs):
+        told.append(training)
+        return encode(*args, training=training, **kwargs)
+
+    def watched_infer(*args, training=False, **kwargs):
+        told.append(training)
+        return infer(*args, training=training, **kwargs)
+
+    model.encode, model.infer = watched_encode, watched_infer
+    images = binary_images(4)
+    fit(compiled(model=model), images)
+    assert told == [True] * (2 * parts)
+    told.clear()
+    model.evaluate(images, verbose=0)
+    assert told == [False] * 2
+
+
+@pytest.mark.parametrize("parts", [1, 2])
 def test_each_part_of_a_batch_has_its_own_classes(parts):
     model = make_model(class_names=("a", "b"), num_classes="auto")
     random = np.random.default_rng(1)

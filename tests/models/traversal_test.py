@@ -59,5 +59,20 @@ def test_each_image_is_followed_by_its_own_draws():
             np.testing.assert_allclose(draw, reconstructions[index], atol=1e-6)
 
 
+def test_seed_and_temperature_of_the_draws():
+    model = make_hierarchical()
+    images = binary_images(2)
+    found = resampled(model, images, 3, temperature=0.5, seed=7)
+    copies = np.repeat(images, 3, axis=0)
+    for kept, row in enumerate(found):
+        draws = row.reshape([2, 4, *IMAGE])[:, 1:].reshape([-1, *IMAGE])
+        expected = model.resample(copies, kept, (7, 0), 0.5)
+        np.testing.assert_allclose(draws, expected, atol=1e-6)
+    other = resampled(model, images, 3, temperature=0.5, seed=8)
+    assert np.abs(found[0] - other[0]).max() > 1e-4
+    other = resampled(model, images, 3, temperature=1.0, seed=7)
+    assert np.abs(found[0] - other[0]).max() > 1e-4
+
+
 if __name__ == "__main__":
     raise SystemExit(pytest.main([__file__]))

@@ -2,6 +2,7 @@
 
 import math
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -95,6 +96,18 @@ def test_reconstruction_decodes_the_mean_code():
     x = binary_images()
     expected = model.decode(model.encode(x).mean())
     np.testing.assert_allclose(model(x), expected, atol=1e-6)
+
+
+def test_sample_takes_a_number_or_draws_a_seed():
+    model = make_model()
+    np.testing.assert_array_equal(
+        model.sample([3], 7), model.sample([3], seed=(7, 0))
+    )
+    keras.utils.set_random_seed(1)
+    first, second = model.sample([3]), model.sample([3])
+    assert np.any(first != second)
+    keras.utils.set_random_seed(1)
+    np.testing.assert_array_equal(model.sample([3]), first)
 
 
 if __name__ == "__main__":

@@ -321,10 +321,14 @@ def test_importance_weighted_loss_comes_to_the_evidence():
     np.testing.assert_allclose(loss, -evidence, atol=5 / np.sqrt(count))
 
 
-@pytest.mark.parametrize("count", [0, -3])
+@pytest.mark.parametrize("count", [0, -3, 2.5, 2.0, True, "2", np.nan])
 def test_importance_weighted_needs_a_draw(count):
     with pytest.raises(ValueError, match="at least 1"):
         ImportanceWeighted(count)
+
+
+def test_number_of_draws_may_be_one_of_numpy():
+    assert ImportanceWeighted(np.int64(2)).num_samples == 2
 
 
 if __name__ == "__main__":

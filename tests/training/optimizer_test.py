@@ -437,5 +437,33 @@ def test_bad_arguments_are_named(name, value):
         Adam(0.1, **{name: value})
 
 
+@pytest.mark.parametrize("name", ["adam", "scaled"])
+def test_says_whether_the_last_step_was_skipped(name):
+    variables = _variables()
+    optimizer = Adam(0.1)
+    if name == "scaled":
+        optimizer = LossScale(optimizer)
+    optimizer = _build(optimizer, variables)
+    assert optimizer.skips_steps
+    for number, value in ((0, None), (1, np.nan), (2, np.inf), (3, None)):
+        good = value is None
+        gradients = _gradients(number) if good else _spoiled(number, value)
+        optimizer.apply_gradients(zip(gradients, variables))
+        assert bool(optimizer.last_step_skipped) == (not good)
+    assert not LossScale(keras.optimizers.SGD()).skips_steps
+
+
+def test_of_a_gradient_that_is_only_added_it_is_not_known():
+    variables = _variables()
+    optimizer = _build(Adam(0.1, gradient_accumulation_steps=2), variables)
+    found = []
+    for number in range(6):
+        bad = number == 2  # The update of batches 2 and 3.
+        gradients = _spoiled(number, np.nan) if bad else _gradients(number)
+        optimizer.apply_gradients(zip(gradients, variables))
+        found.append(bool(optimizer.last_step_skipped))
+    assert found == [False, False, False, True, False, False]
+
+
 if __name__ == "__main__":
     raise SystemExit(pytest.main([__file__]))

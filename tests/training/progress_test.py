@@ -131,5 +131,16 @@ def test_no_terminal_no_control_characters(finished_run):
     assert all("val_elbo" in line for line in lines)
 
 
+def test_skipped_steps_are_said(clock):
+    texts = []
+    for skipped in (0.0, 2.0):
+        stream = io.StringIO()
+        logs = {**_LOGS, "skipped_steps": skipped}
+        _epoch(clock, stream, _state(200, 1000, 90.0), logs=logs)
+        texts.append(stream.getvalue())
+    assert "skipped" not in texts[0]
+    assert "val_elbo -99.00  2 steps skipped  80 images/s" in texts[1]
+
+
 if __name__ == "__main__":
     raise SystemExit(pytest.main([__file__]))
