@@ -62,6 +62,15 @@ def test_scale_stays_above_the_floor():
     np.testing.assert_allclose(stddev, [0.01, 0.01, 1e4], rtol=1e-3)
 
 
+def test_a_shared_scale_stays_above_the_floor_too():
+    layer = IndependentNormal(2, "shared", 1.0, min_scale=0.05)
+    layer.build((None, 2))
+    for raw, expected in ((-200.0, 0.05), (0.0, 1.0)):
+        layer.raw_scale.assign(raw)
+        stddev = layer(tf.zeros([1, 2])).stddev()
+        np.testing.assert_allclose(stddev, [[expected] * 2], rtol=1e-5)
+
+
 def test_shared_scale_is_one_trainable_variable():
     layer = IndependentNormal(SHAPE, "shared", 0.5)
     layer.build((None, 6))

@@ -42,14 +42,15 @@ def test_log_prob_and_entropy_are_scipys():
 def test_scale_is_the_triangle_of_the_params():
     # [6] fills [[3, 0, 0], [5, 4, 0], [2, 1, 0]]; see fill_triangular.
     params = np.float32([0, 0, 0, 0, 1, 2, 3, 4, 5])
-    scale = MultivariateNormalTriL(3)(params).scale.to_dense().numpy()
+    layer = MultivariateNormalTriL(3, min_scale=0.1)
+    scale = layer(params).scale.to_dense().numpy()
     expected = tfp.math.fill_triangular(params[3:]).numpy()
     lower = np.tril_indices(3, -1)
     np.testing.assert_array_equal(scale[lower], expected[lower])
     np.testing.assert_array_equal(scale[np.triu_indices(3, 1)], 0.0)
-    raw = np.diag(expected) + np.log(np.expm1(1.0 - 1e-5))
+    raw = np.diag(expected) + np.log(np.expm1(0.9))
     np.testing.assert_allclose(
-        np.diag(scale), 1e-5 + np.logaddexp(0, raw), rtol=1e-5
+        np.diag(scale), 0.1 + np.logaddexp(0, raw), rtol=1e-5
     )
 
 

@@ -191,6 +191,44 @@ def test_balance_weights_the_groups_in_the_warmup():
     assert float(tape.gradient(total, loc)) == pytest.approx(slope, rel=1e-5)
 
 
+@pytest.mark.parametrize("last", [0.5, 4.0])
+def test_balance_lasts_until_the_last_beta_whatever_it_is(last):
+    inference = _hierarchy(tf.constant(0.3))
+    kl = np.array([group.kl_divergence for group in inference.groups])
+    share = (kl.mean(axis=1) + 0.01) / np.array([1.0, 2.0, 2.0])
+    objective = ELBO(LinearWarmup(0.0, last, 0.5, 20), balance=True)
+    for step, gamma in ((9, share / share.mean()), (10, np.ones(3))):
+        beta = last * step / 10
+        expected = beta * gamma @ kl - inference.log_likelihood
+        np.testing.assert_allclose(
+            objective(inference, step), expected, rtol=1e-5
+        )
+
+
+def test_balance_takes_estimates_below_zero_for_what_is_carried():
+    """Of a group with a flow: log q - log p of a draw may be of any sign."""
+    normal = tfd.Independent(tfd.Normal(tf.zeros([2, 1]), 1.0), 1)
+    # KL (z^2 - base^2) / 2 of -2 and 2, and of 1 and 1.
+    pairs = [([0.0, 2.0], [2.0, 0.0]), ([2.0**0.5] * 2, [0.0, 0.0])]
+    groups = tuple(
+        LatentGroup(
+            normal,
+            normal,
+            tf.reshape(tf.constant(sample), [2, 1]),
+            tf.reshape(tf.constant(base), [2, 1]),
+        )
+        for sample, base in pairs
+    )
+    image = tf.zeros([2, 1, 1, 1])
+    likelihood = tfd.Independent(tfd.Normal(image, 1.0), 3)
+    inference = Inference(image, likelihood, groups)
+    objective = ELBO(LinearWarmup(0.0, 1.0, 0.5, 20), balance=True)
+    gamma = np.array([2.01, 1.01]) / 1.51
+    kl = gamma @ np.array([[-2.0, 2.0], [1.0, 1.0]])
+    expected = 0.5 * kl + 0.5 * np.log(2 * np.pi)
+    np.testing.assert_allclose(objective(inference, 5), expected, rtol=1e-5)
+
+
 def test_balance_is_over_with_the_warmup():
     inference = _hierarchy(tf.constant(0.3))
     schedule = KLWarmup(1.0, 0.3, 100)

@@ -1,9 +1,11 @@
 """Tests that a run hands the settings of its experiment on."""
 
 import dataclasses
+import types
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from keras_vae.data import DataConfig
 from keras_vae.training import RunFolder, run, train, trainer
@@ -123,6 +125,51 @@ def test_settings_of_the_training_reach_the_run(recorded, tmp_path, dataset):
     assert batch_size == 4
     assert epoch == dataset.splits["train"].num_images // 4
     assert calls["resolve_jit"] == (("false",), {})
+
+
+def _made_run(dataset, step=0, waited=0, elapsed=0.0, epoch=17, **training):
+    """Returns a run of 17 steps an epoch that is at a step."""
+    state = types.SimpleNamespace(
+        step=step,
+        epochs_waited=tf.constant(waited),
+        elapsed=tf.constant(elapsed),
+        model=types.SimpleNamespace(num_classes=0),
+    )
+    resolved = {"binarization": "none", "dequantization": "none"}
+    experiment = experiments.make_experiment(training)
+    return run.Run(experiment, resolved, dataset, state, None, epoch)
+
+
+@pytest.mark.parametrize(("epoch", "count"), [(17, 17), (80, 50)])
+def test_statistics_are_of_the_next_batches(recorded, dataset, epoch, count):
+    made = _made_run(dataset, step=5, epoch=epoch)
+    with pytest.raises(_ReachedError):
+        made._statistics_batches()
+    _, options = recorded["training_batches"]
+    assert (options["start_step"], options["num_steps"]) == (5, 5 + count)
+
+
+def test_batch_of_a_step_is_that_step_alone(recorded, dataset):
+    with pytest.raises(_ReachedError):
+        _made_run(dataset, step=9)._batch_at(5)
+    _, options = recorded["training_batches"]
+    assert (options["start_step"], options["num_steps"]) == (5, 6)
+
+
+@pytest.mark.parametrize(
+    ("where", "training", "finished"),
+    [
+        ({"step": 50}, {"epochs": 3}, False),
+        ({"step": 51}, {"epochs": 3}, True),
+        ({"waited": 1}, {"patience": 2}, False),
+        ({"waited": 2}, {"patience": 2}, True),
+        ({"waited": 2}, {"patience": 0}, False),
+        ({"step": 51, "elapsed": 29.0}, {"max_minutes": 0.5}, False),
+        ({"elapsed": 30.0}, {"max_minutes": 0.5}, True),
+    ],
+)
+def test_where_a_run_is_over(dataset, where, training, finished):
+    assert _made_run(dataset, **where, **training)._finished() is finished
 
 
 def test_mean_image_is_that_of_the_levels_that_are_kept(dataset):

@@ -275,6 +275,24 @@ def test_a_gradient_that_is_not_finite_leaves_everything_as_it_was(
         np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-6)
 
 
+@pytest.mark.parametrize("kind", [Adam, Muon])
+@pytest.mark.parametrize("excluded", [0, 1])
+def test_what_is_excluded_from_weight_decay_has_none(kind, excluded):
+    ours, plain = _variables(), _variables()
+    optimizer = kind(0.1, weight_decay=0.5)
+    optimizer.exclude_from_weight_decay([ours[excluded]])
+    pairs = zip(
+        _apply(_build(optimizer, ours), ours, 2),
+        _apply(_build(kind(0.1, weight_decay=0.0), plain), plain, 2),
+    )
+    for mine, expected in pairs:
+        np.testing.assert_allclose(
+            mine[excluded], expected[excluded], rtol=1e-6
+        )
+        other = 1 - excluded
+        assert np.abs(mine[other] - expected[other]).max() > 0.01
+
+
 def test_survives_in_xla_too():
     variables = _variables()
     optimizer = _build(Adamax(0.1, use_ema=True, skip_factor=3.0), variables)
