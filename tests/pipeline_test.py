@@ -126,21 +126,29 @@ def test_run_that_may_not_be_exported_is_not_trained(
     assert _names(folder / "model") == ["1"]
 
 
-def test_replacing_export_follows(vae_run, images, tmp_path):
+def test_export_refused_at_the_end_loses_nothing(
+    vae_run, images, tmp_path, monkeypatch
+):
     folder, _ = vae_run
     shutil.copytree(folder / "model", tmp_path / "model")
-    pipeline.run(
-        _experiment(images, latent_dim=3),
-        tmp_path / "run",
-        export_dir=tmp_path / "model",
-        replace=True,
-    )
-    assert _names(tmp_path / "model") == ["1", "2"]
-    runs = [
-        json.loads((tmp_path / "model" / version / METADATA).read_text())["run"]
-        for version in ("1", "2")
-    ]
-    assert runs == ["../run", "../run"]
+    experiment = _experiment(images, latent_dim=3)
+    places = (experiment, tmp_path / "run")
+    export_dir = tmp_path / "model"
+    with monkeypatch.context() as patch:
+        # As where another run exports meanwhile.
+        patch.setattr(pipeline, "check_succession", lambda *_: None)
+        with pytest.raises(UserError, match="--replace.*latent_dim: 2 -> 3"):
+            pipeline.run(*places, export_dir=export_dir)
+    assert _names(export_dir) == ["1"]
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert results["training"]["steps"] > 0
+    # The same command goes on with the run, and exports it knowingly.
+    pipeline.run(*places, export_dir=export_dir, replace=True, keep_versions=1)
+    assert _names(export_dir) == ["2"]
+    metadata = json.loads((export_dir / "2" / METADATA).read_text())
+    assert metadata["run"] == "../run"
+    again = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert again["training"]["steps"] == results["training"]["steps"]
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """What a model answers, checked: it may be another one, broken, or hostile."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from keras_vae.serving.backend import SignatureInfo, TensorInfo
 __all__ = [
     "MAX_BYTES",
     "check_answer",
-    "expected_shape",
+    "has_shape",
     "misfit",
     "read_json",
 ]
@@ -20,7 +20,12 @@ __all__ = [
 # Of an answer on its way. Requests are made so that it has a few MiB, or the
 # numbers of one row.
 MAX_BYTES = 128 << 20
-_NUMBERS = {"f": {int, float}, "i": {int}, "u": {int}, "b": {bool}}
+_NUMBERS: dict[str, set[type]] = {
+    "f": {int, float},
+    "i": {int},
+    "u": {int},
+    "b": {bool},
+}
 
 
 def misfit(signature: str, reason: str, received: Any) -> UserError:
@@ -58,7 +63,7 @@ def check_answer(
         array = outputs[key]
         if array.dtype != info.dtype:
             raise misfit(name, f"{key} is {array.dtype}", received)
-        if array.shape != expected_shape(info, num_rows):
+        if not has_shape(array.shape, info, num_rows):
             raise misfit(name, f"{key} has {list(array.shape)}", received)
         if info.dtype.kind == "f" and not np.isfinite(array).all():
             row = int(np.argwhere(~np.isfinite(array))[0][0])
@@ -68,9 +73,12 @@ def check_answer(
             )
 
 
-def expected_shape(info: TensorInfo, num_rows: int) -> tuple[int | None, ...]:
-    """Returns the shape of an output for so many rows."""
-    return (num_rows, *info.shape[1:])
+def has_shape(shape: Sequence[int], info: TensorInfo, num_rows: int) -> bool:
+    """Returns whether it is an output's shape for so many rows."""
+    expected = (num_rows, *info.shape[1:])
+    return len(shape) == len(expected) and all(
+        size is None or size == found for size, found in zip(expected, shape)
+    )
 
 
 def read_json(
@@ -105,11 +113,16 @@ def _array(
     Raises:
         ValueError: If the lists have another shape, or hold anything else.
     """
-    shape = expected_shape(info, num_rows)
-    level = [values]
-    for size in shape:
-        if any(type(v) is not list or len(v) != size for v in level):
-            raise ValueError(f"{name} has another shape than {list(shape)}")
+    level: list[Any] = [values]
+    shape: list[int] = []
+    for size in (num_rows, *info.shape[1:]):
+        if not all(type(part) is list for part in level):
+            raise ValueError(f"{name} has another shape")
+        # A free size is what it is, the same everywhere.
+        sizes = {len(part) for part in level} or {size or 0}
+        if len(sizes) > 1 or size not in (None, *sizes):
+            raise ValueError(f"{name} has another shape")
+        shape.extend(sizes)
         level = [value for part in level for value in part]
     if info.dtype == object:
         array = np.empty(len(level), object)

@@ -16,7 +16,7 @@ from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2
 
 from keras_vae.errors import UserError
 from keras_vae.serving.address import ServerAddress
-from keras_vae.serving.answers import MAX_BYTES, expected_shape, misfit
+from keras_vae.serving.answers import MAX_BYTES, has_shape, misfit
 from keras_vae.serving.backend import (
     SignatureInfo,
     TensorInfo,
@@ -263,7 +263,7 @@ def _array(proto: Any, info: TensorInfo, num_rows: int) -> np.ndarray:
     if proto.dtype != dtype.as_datatype_enum:
         raise ValueError(f"another dtype than {dtype.name}")
     shape = tuple(dim.size for dim in proto.tensor_shape.dim)
-    if shape != expected_shape(info, num_rows):
+    if not has_shape(shape, info, num_rows):
         raise ValueError(f"the shape {list(shape)}")
     # TensorFlow would fill up what is missing.
     values = getattr(proto, _VALUES[proto.dtype])

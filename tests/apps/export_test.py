@@ -92,6 +92,28 @@ def test_export_of_another_kind_is_refused_until_it_may_replace(
     assert result.stdout == "exported saved_models/run/2\n"
 
 
+def test_end_of_training_replaces_and_removes_what_it_may(
+    trained_run, warm_process, tmp_path
+):
+    shutil.copytree(trained_run.workdir, tmp_path / "runs" / "digits")
+    base = tmp_path / "saved_models" / "digits"
+    (base / "1").mkdir(parents=True)
+    # Of somebody else.
+    (base / "1" / "saved_model.pb").touch()
+    result = warm_process.run(
+        "train",
+        *trained_run.flags,
+        "--workdir=runs/digits",
+        "--noevaluate",
+        "--replace",
+        "--keep_versions=1",
+        cwd=tmp_path,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "exported saved_models/digits/2" in result.stdout.splitlines()
+    assert [path.name for path in base.iterdir()] == ["2"]
+
+
 @pytest.mark.parametrize(
     ("flags", "part"),
     [

@@ -288,6 +288,37 @@ def test_closed_client_says_so(serve):
         client.decode(_Z)
 
 
+@pytest.mark.parametrize("kind", _KINDS)
+def test_closing_ends_a_request_that_waits_to_be_tried_again(kind, serve):
+    plan = _Plan(503)
+    client = Client(serve(kind, plan), retries=1000)
+    said = []
+
+    def ask():
+        try:
+            client.decode(_Z)
+        except UserError as error:
+            said.append(str(error))
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    while len(plan.times) < 2:
+        time.sleep(0.01)
+    start = time.monotonic()
+    client.close()
+    thread.join(10)
+    assert time.monotonic() - start < 2
+    assert len(said) == 1
+
+
+def test_waiting_times_follow_the_seed_of_the_client():
+    address = "http://127.0.0.1:1"
+    for seed in (3, 4):
+        with Client(address, retry_seed=seed) as client:
+            found = client._retries.delay(0)
+        assert found == Retries(4, seed=seed).delay(0)
+
+
 def test_other_web_server_is_recognised():
     class Page(http.server.BaseHTTPRequestHandler):
         def do_GET(self):

@@ -62,7 +62,8 @@ _GOOD = {
 
 def _http(body, status="200 OK", headers=""):
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    head = f"HTTP/1.1 {status}\r\nContent-Length: {len(data)}\r\n{headers}\r\n"
+    headers += f"Content-Length: {len(data)}\r\nConnection: close\r\n"
+    head = f"HTTP/1.1 {status}\r\n{headers}\r\n"
     return head.encode("latin-1") + data
 
 
@@ -234,6 +235,29 @@ def test_good_answer_is_taken():
     ):
         assert client.decode(_Z).tolist() == _IMAGE
         assert client.image_shape == (2, 3, 1)
+
+
+def test_free_sizes_of_another_signature_are_read_as_they_come():
+    signatures = _changed("more", copy.deepcopy(_GOOD["encode"]))
+    signatures["more"]["outputs"] = {"x": _info("DT_INT32", -1, -1, 2)}
+    good = [[[1, 2], [3, 4], [5, 6]]] * 2
+    for outputs in (good, [[], []]):
+        with (
+            _rest(
+                _http({"outputs": outputs}), _metadata(signatures)
+            ) as address,
+            Client(address, timeout=_TIMEOUT, retries=0) as client,
+        ):
+            found = client.ask("more", image=np.zeros([2, 2, 3, 1]))["x"]
+        assert found.dtype == np.int32
+        assert found.tolist() == outputs
+    for bad in ([good[0], []], [[[1]], [[1]]], [good[0], 7], [[[1, 2.5]]] * 2):
+        with (
+            _rest(_http({"outputs": bad}), _metadata(signatures)) as address,
+            Client(address, timeout=_TIMEOUT, retries=0) as client,
+            pytest.raises(UserError, match="does not fit the signature more"),
+        ):
+            client.ask("more", image=np.zeros([2, 2, 3, 1]))
 
 
 @pytest.mark.parametrize("kind", _BODIES)

@@ -264,12 +264,14 @@ def test_options_are_in_all_files(tmp_path):
     options = ServerOptions(
         image="registry.example/serving:1",
         max_batch_size=8,
+        batch_timeout_micros=77,
+        max_enqueued_batches=9,
         cpus=3,
         memory="512Mi",
         replicas=2,
         host="0.0.0.0",
         grpc_port=9000,
-        rest_port=9001,
+        rest_port=9105,
     )
     export = _make_export(tmp_path / "Über$tand" / "Big.Model_2")
     write_server_files(export, tmp_path, options)
@@ -280,11 +282,28 @@ def test_options_are_in_all_files(tmp_path):
     claim = objects["PersistentVolumeClaim"]["spec"]
     assert claim["accessModes"] == ["ReadWriteMany"]
     (container,) = spec["template"]["spec"]["containers"]
-    assert _flags(container["args"])["port"] == "9000"
+    flags = _flags(container["args"])
+    assert (flags["port"], flags["rest_api_port"]) == ("9000", "9105")
+    for kind in ("intra", "inter"):
+        assert flags[f"tensorflow_{kind}_op_parallelism"] == "3"
+    ports = {p["name"]: p["containerPort"] for p in container["ports"]}
+    assert ports == {"grpc": 9000, "rest": 9105}
+    ports = {p["name"]: p["port"] for p in objects["Service"]["spec"]["ports"]}
+    assert ports == {"grpc": 9000, "rest": 9105}
+    annotations = spec["template"]["metadata"]["annotations"]
+    assert annotations["prometheus.io/port"] == "9105"
+    resources = {"cpu": "3", "memory": "512Mi"}
+    assert container["resources"] == {
+        "requests": resources,
+        "limits": resources,
+    }
     compose = yaml.safe_load((tmp_path / "compose.yaml").read_text())
     service = compose["services"]["serving"]
     assert service["image"] == container["image"] == options.image
-    assert service["ports"] == ["0.0.0.0:9000:9000", "0.0.0.0:9001:9001"]
+    assert service["ports"] == ["0.0.0.0:9000:9000", "0.0.0.0:9105:9105"]
+    assert "/127.0.0.1/9105 " in service["healthcheck"]["test"][3]
+    assert _flags(service["command"]) == flags
+    assert service["cpus"] == 3
     assert service["mem_limit"] == "512m"
     # `$$` is compose's way to write `$`.
     source = service["volumes"][0]["source"].replace("$$", "$")
@@ -292,6 +311,8 @@ def test_options_are_in_all_files(tmp_path):
     read = config_files.read_batching(tmp_path / "batching_parameters.txt")
     assert read.allowed_batch_sizes == (1, 2, 4, 8)
     assert read.num_batch_threads == 3
+    assert read.batch_timeout_micros == 77
+    assert read.max_enqueued_batches == 9
 
 
 def test_files_are_replaced_whole(written, monkeypatch):

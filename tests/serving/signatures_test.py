@@ -28,10 +28,10 @@ _CLOSE = {"rtol": 1e-5, "atol": 1e-6}
 _F, _I, _S = tf.float32, tf.int32, tf.string
 
 
-def _exported(folder, shape=_SHAPE, data="mnist_5k", **config):
+def _exported(folder, shape=_SHAPE, data="mnist_5k", num_bits=8, **config):
     """Returns a model with some weights, and its export, loaded."""
     experiment = ExperimentConfig(
-        DataConfig(data),
+        DataConfig(data, num_bits=num_bits),
         VAEConfig(
             architecture="dense", hidden_units=(16,), latent_dim=_D, **config
         ),
@@ -279,6 +279,18 @@ def test_dequantized_score_is_offset_by_the_width_of_the_levels(
     difference = plain["log_likelihood"] - served["log_likelihood"]
     # Half a level of noise moves the log-likelihood far less than the offset.
     np.testing.assert_allclose(difference, offset, rtol=0.05)
+
+
+def test_score_of_fewer_bits_is_that_of_their_levels(tmp_path):
+    model, exported, resolved = _exported(tmp_path, data="cifar10", num_bits=5)
+    rows = {"image": _images(3), "seed": _seeds(3)}
+    found = exported("score", **rows)
+    for num_bits in (5, 8):
+        score, _ = make_endpoints(model, resolved, num_bits)["score"]
+        expected = score(*map(tf.constant, rows.values()))
+        for name, values in expected.items():
+            is_close = np.allclose(found[name], values, rtol=1e-4, atol=1e-4)
+            assert is_close == (num_bits == 5), name
 
 
 def test_scores_agree_with_the_bounds_of_evaluation(binary):
