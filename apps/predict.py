@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from keras_vae import cli
+from keras_vae.units import NATS
 
 # Flag -> the commands that it says something to.
 _COMMANDS = {
@@ -111,7 +112,8 @@ def main(arguments: Sequence[str]) -> None:
             temperature=values.temperature,
             label=values.label,
         )
-    print(f"wrote {path}")
+    unit = f" ({NATS})" if verb == "score" else ""
+    print(f"wrote {path}{unit}")
 
 
 if __name__ == "__main__":
