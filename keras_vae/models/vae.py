@@ -155,6 +155,7 @@ class VAE(GenerativeModel):
         noise: tf.Tensor,
         temperature: tf.Tensor,
         label: tf.Tensor | None = None,
+        *,
         pixel_seed: tf.Tensor | None = None,
     ) -> tf.Tensor:
         z = temperature[:, tf.newaxis] * noise
