@@ -155,7 +155,7 @@ def sample_batches(
         if len(temperature) == 1:
             scale = tf.fill([tf.shape(seed)[0]], temperature[0])
         return model.generate(
-            noise, scale, pixel_seed(pixels, seed), **condition
+            noise, scale, pixel_seed=pixel_seed(pixels, seed), **condition
         )
 
     for start in range(0, num_images, _BATCH_SIZE):

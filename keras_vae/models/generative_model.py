@@ -201,6 +201,7 @@ class GenerativeModel(keras.Model):
         self,
         noise: tf.Tensor,
         temperature: tf.Tensor,
+        *,
         pixel_seed: tf.Tensor | None = None,
     ) -> tf.Tensor:
         """Returns p(x|z)'s mean for a draw from the prior made of noise.

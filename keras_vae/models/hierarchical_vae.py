@@ -208,6 +208,7 @@ class HierarchicalVAE(GenerativeModel):
         self,
         noise: tf.Tensor,
         temperature: tf.Tensor,
+        *,
         pixel_seed: tf.Tensor | None = None,
     ) -> tf.Tensor:
         return self._generate(

@@ -168,8 +168,9 @@ class VAE(GenerativeModel):
         self,
         noise: tf.Tensor,
         temperature: tf.Tensor,
-        pixel_seed: tf.Tensor | None = None,
         label: tf.Tensor | None = None,
+        *,
+        pixel_seed: tf.Tensor | None = None,
     ) -> tf.Tensor:
         z = temperature[:, tf.newaxis] * noise
         return image_of(

@@ -119,7 +119,10 @@ def _sample(
     ) -> dict[str, tf.Tensor]:
         noise = seeds.row_normal(seed, model.latent_dim)
         image = model.generate(
-            noise, temperature, pixel_seed(pixels, seed), **_given(label)
+            noise,
+            temperature,
+            pixel_seed=pixel_seed(pixels, seed),
+            **_given(label),
         )
         return {"image": image}
 

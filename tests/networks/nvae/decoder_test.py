@@ -1,11 +1,14 @@
 """Tests of NVAE's top-down tower."""
 
+import itertools
+
 import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from keras_vae.distributions import DiscretizedLogisticMixture
+from keras_vae.networks.nvae import collect
 from tests.conformance import (
     check_config,
     check_eager_equals_graph,
@@ -18,6 +21,7 @@ from tests.networks.nvae.cases import (
     SMALL,
     make_architecture,
     make_decoder,
+    make_encoder,
     num_trainable,
 )
 
@@ -212,6 +216,30 @@ def test_numbers_of_cells():
     ups = [cell.upsample for cells in decoder.cells for cell in cells]
     assert ups == [False, False, True, *[False] * 6]
     assert [cell.upsample for cell in decoder.post] == [True, False]
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_batch_statistics_move_in_training_only(training):
+    decoder = make_decoder(decoder_cells=2, post_cells=2)
+    _, norms = collect(decoder)
+    before = [norm.moving_variance.numpy() for norm in norms]
+    assert len(norms) > 10
+    zs = random_like(decoder.group_shapes, 2)
+    decoder.descend(2, lambda index, *_: zs[index], training)
+    moved = [
+        np.any(norm.moving_variance.numpy() != old)
+        for norm, old in zip(norms, before, strict=True)
+    ]
+    assert moved == [training] * len(norms)
+
+
+@pytest.mark.parametrize("recompute", [True, False])
+def test_all_cells_are_recomputed_or_none(recompute):
+    options = {"recompute": recompute, "pre_cells": 2, "post_cells": 2}
+    encoder, decoder = make_encoder(**options), make_decoder(**options)
+    towers = [encoder.cells, *decoder.cells, decoder.post]
+    cells = itertools.chain.from_iterable(towers)
+    assert {cell.recompute for cell in cells} == {recompute}
 
 
 def test_a_single_group_starts_from_z():
