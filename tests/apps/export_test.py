@@ -60,6 +60,13 @@ def test_export_is_named_after_its_run_folder(
         "--replace",
         "a/digits in saved_models/digits/1, and now",
     )
+    app.assert_refused(
+        warm_process.run(
+            "train", *trained_run.flags, "--workdir=c/digits", cwd=tmp_path
+        ),
+        "saved_models/digits holds the exports of another run folder",
+    )
+    assert not (tmp_path / "c").exists()
     found = [path.name for path in (tmp_path / "saved_models").rglob("*.pb")]
     assert sorted(found) == ["fingerprint.pb", "saved_model.pb"]
     served = "--export_dir=saved_models/digits"

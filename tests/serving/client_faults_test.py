@@ -291,7 +291,8 @@ def test_closed_client_says_so(serve):
 @pytest.mark.parametrize("kind", _KINDS)
 def test_closing_ends_a_request_that_waits_to_be_tried_again(kind, serve):
     plan = _Plan(503)
-    client = Client(serve(kind, plan), retries=1000)
+    # More than three seconds of waiting, if it were not for closing.
+    client = Client(serve(kind, plan), retries=6)
     said = []
 
     def ask():
