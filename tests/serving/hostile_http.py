@@ -62,13 +62,19 @@ class _HttpServer:
     def _read(self, connection):
         data = b""
         while b"\r\n\r\n" not in data:
-            data += connection.recv(1 << 16)
+            data += self._receive(connection)
         head, _, body = data.partition(b"\r\n\r\n")
         for line in head.lower().split(b"\r\n"):
             if line.startswith(b"content-length:"):
                 while len(body) < int(line.split(b":")[1]):
-                    body += connection.recv(1 << 16)
+                    body += self._receive(connection)
         return head
+
+    def _receive(self, connection):
+        data = connection.recv(1 << 16)
+        if not data:
+            raise ConnectionError("the client has gone")
+        return data
 
 
 def drip(start, piece=b" "):
