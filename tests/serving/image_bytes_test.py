@@ -149,6 +149,15 @@ def test_jpeg_of_grey_levels_of_rgb_and_with_long_profiles():
     _check(data[:2] + b"\xff\xff\xff" + data[2:])
 
 
+def test_jpeg_of_inks():
+    _check(_encoded("CMYK", "JPEG"))
+    for quality in (50, 100):
+        file = io.BytesIO()
+        image = Image.frombytes("CMYK", (23, 19), _COLOURS.tobytes())
+        image.save(file, "JPEG", quality=quality)
+        _check(file.getvalue())
+
+
 @pytest.mark.parametrize("endian", ["<", ">"])
 @pytest.mark.parametrize("orientation", range(10))
 def test_orientation(orientation, endian):
@@ -169,7 +178,6 @@ def test_orientation_of_other_metadata_is_none():
     ("data", "message"),
     [
         *((_png(kind, 16), "more than 8 bits") for kind in (0, 2, 4, 6)),
-        (_encoded("CMYK", "JPEG"), "CMYK"),
         (_encoded("RGB", "GIF"), "a PNG or JPEG file is needed"),
         (_encoded("RGB", "WEBP"), "a PNG or JPEG file is needed"),
         (b"", "a PNG or JPEG file is needed"),
