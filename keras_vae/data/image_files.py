@@ -174,6 +174,8 @@ def read_image(file: pathlib.Path | bytes, channels: int) -> np.ndarray:
             image = image.convert("RGBA")
             white = Image.new("RGBA", image.size, "white")
             image = Image.alpha_composite(white, image)
+        if image.mode == "CMYK":
+            image = _to_rgb(image)
         image = image.convert("L" if channels == 1 else "RGB")
         levels = np.asarray(image, np.uint8)
     return levels.reshape(*levels.shape[:2], channels)
@@ -261,6 +263,14 @@ def _check(image: Image.Image, stream: BinaryIO, name: str) -> None:
         # Pillow widens the levels of a PNG to 8 bits, but not the one of them
         # that is transparent.
         image.info["transparency"] = transparency * 255 // (2**bits - 1)
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    """Returns a CMYK image in RGB, rounded as TensorFlow's decoder does."""
+    light = 255 - np.asarray(image, np.int32)
+    return Image.fromarray(
+        (light[..., :3] * light[..., 3:] // 255).astype("u1")
+    )
 
 
 def _bits_per_channel(image: Image.Image, stream: BinaryIO) -> int:

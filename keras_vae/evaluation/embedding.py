@@ -166,7 +166,7 @@ def _most_varying(mean: np.ndarray, at_most: int) -> np.ndarray:
 
 
 def _write_rows(path: pathlib.Path, rows: Iterable[Iterable[object]]) -> None:
-    with path.open("w", encoding="utf-8") as file:
+    with path.open("w", encoding="utf-8", errors="backslashreplace") as file:
         for row in rows:
             file.write("\t".join(_cell(value) for value in row) + "\n")
 

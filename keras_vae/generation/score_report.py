@@ -101,7 +101,9 @@ def write_report(
         num_shown: Images in the picture of the most unusual ones.
     """
     rows = table.rows()
-    with (folder / "scores.csv").open("w", newline="", encoding="utf-8") as f:
+    with (folder / "scores.csv").open(
+        "w", newline="", encoding="utf-8", errors="backslashreplace"
+    ) as f:
         writer = csv.DictWriter(f, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)

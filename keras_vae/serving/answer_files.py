@@ -18,7 +18,9 @@ def write_csv(
 ) -> None:
     """Writes a row for each file: its name, and the answers `[batch]`."""
     names = iter(files)
-    with path.open("w", newline="") as stream:
+    with path.open(
+        "w", newline="", encoding="utf-8", errors="backslashreplace"
+    ) as stream:
         writer = csv.writer(stream)
         for number, batch in enumerate(answers):
             if not number:

@@ -82,7 +82,6 @@ def _decode_jpeg(data: tf.Tensor, shape: tuple[int, int, int]) -> tf.Tensor:
     orientation = _orientation(data, _jpeg_exif(data))
     header = tf.cast(tf.io.extract_jpeg_shape(data), tf.int64)
     data = _of_size(data, header[:2], orientation, shape)
-    data = _refuse(data, header[2] > 3, "the JPEG file is CMYK")
     # The transform of libjpeg and Pillow; the default is a quicker one.
     pixels = tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE")
     return _turned(tf.cast(pixels, tf.int32), orientation)
@@ -99,10 +98,12 @@ def _png_chunks(data: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     def kind(position: tf.Tensor) -> tf.Tensor:
         return _cut(data, position + 4, 4)
 
-    def goes_on(position, exif, transparency) -> tf.Tensor:
+    def goes_on(position: tf.Tensor, *_: tf.Tensor) -> tf.Tensor:
         return (position + 8 <= _length(data)) & (kind(position) != b"IDAT")
 
-    def step(position, exif, transparency):
+    def step(
+        position: tf.Tensor, exif: tf.Tensor, transparency: tf.Tensor
+    ) -> tuple[tf.Tensor, ...]:
         found = tf.equal(kind(position), b"eXIf")
         return (
             position + 12 + _number(data, position, 4),
@@ -127,11 +128,11 @@ def _jpeg_exif(data: tf.Tensor) -> tf.Tensor:
             _cut(data, position, 1), b"\xff"
         )
 
-    def goes_on(position, exif) -> tf.Tensor:
+    def goes_on(position: tf.Tensor, *_: tf.Tensor) -> tf.Tensor:
         pixels = tf.equal(_cut(data, position, 2), b"\xff\xda")
         return is_segment(position) & ~pixels
 
-    def step(position, exif):
+    def step(position: tf.Tensor, exif: tf.Tensor) -> tuple[tf.Tensor, ...]:
         found = tf.equal(_cut(data, position, 2), b"\xff\xe1")
         found &= tf.equal(_cut(data, position + 4, 6), b"Exif\0\0")
         # A marker may come after bytes that fill up.

@@ -1,5 +1,7 @@
 """Tests of folders of images."""
 
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -174,6 +176,106 @@ def test_one_16_bit_image_among_others_is_named(flat, max_bytes):
 def test_too_few_images(tmp_path):
     _write(tmp_path / "a.png")
     with pytest.raises(UserError, match="nothing to train on"):
+        _load(tmp_path)
+
+
+def _fill(folder, count, **kwargs):
+    for number in range(count):
+        _write(folder / f"{number}.png", number, **kwargs)
+
+
+def _sizes(data):
+    return {name: split.num_images for name, split in data.splits.items()}
+
+
+@pytest.mark.parametrize("validation", ["val", "valid", "validation", "Val"])
+@pytest.mark.parametrize(
+    ("train", "test"), [("train", "test"), ("Training", "TEST")]
+)
+def test_usual_names_of_splits_are_understood(
+    tmp_path, validation, train, test
+):
+    sizes = {"train": 8, "validation": 3, "test": 2}
+    for name, size in zip((train, validation, test), sizes.values()):
+        _fill(tmp_path / name, size)
+    assert _sizes(_load(tmp_path)) == sizes
+
+
+def test_two_folders_for_one_split_are_refused(tmp_path):
+    for name in ("train", "val", "validation"):
+        _fill(tmp_path / name, 5)
+    with pytest.raises(UserError, match="two folders.*'val' and 'validation'"):
+        _load(tmp_path)
+
+
+@pytest.mark.parametrize("sibling", ["bus/a.png", "extra.png", "dev/x/a.png"])
+def test_images_beside_the_splits_are_refused(tmp_path, sibling):
+    _fill(tmp_path / "train", 10)
+    _write(tmp_path / sibling)
+    top = sibling.partition("/")[0]
+    with pytest.raises(UserError, match=f"beside it in {top}.*rename 'train'"):
+        _load(tmp_path)
+
+
+def test_other_files_beside_the_splits_are_passed_over(tmp_path, capsys):
+    _fill(tmp_path / "train", 10)
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "train.csv").touch()
+    assert sum(_sizes(_load(tmp_path)).values()) == 10
+    assert "labels/train.csv" in capsys.readouterr().err
+
+
+def test_splits_within_a_class_are_refused(tmp_path):
+    for name in ("train", "test"):
+        _fill(tmp_path / "archive" / name, 5)
+    with pytest.raises(UserError, match="name 'archive' itself as data_dir"):
+        _load(tmp_path)
+
+
+def test_classes_that_a_split_lacks_are_said(tmp_path, capsys):
+    for name in ("train/a", "train/b", "val/a", "test/a", "test/c"):
+        _fill(tmp_path / name, 4)
+    assert _load(tmp_path).class_names == ["a", "b", "c"]
+    message = capsys.readouterr().err
+    assert "the train images have 1 of 3 classes not: c" in message
+    assert "the validation images have 2 of 3 classes not: b, c" in message
+    assert "the test images have 1 of 3 classes not: b" in message
+
+
+def test_class_folder_may_be_a_link(tmp_path):
+    _fill(tmp_path / "data" / "cats", 10)
+    _fill(tmp_path / "elsewhere", 10)
+    (tmp_path / "data" / "dogs").symlink_to(tmp_path / "elsewhere")
+    data = _load(tmp_path / "data")
+    assert data.class_names == ["cats", "dogs"]
+    assert sum(_sizes(data).values()) == 20
+
+
+def test_system_folders_are_no_classes_and_are_said(tmp_path, capsys):
+    for name in ("cat", "dog", ".ipynb_checkpoints", "@eaDir"):
+        _fill(tmp_path / name, 6)
+    data = _load(tmp_path)
+    assert data.class_names == ["cat", "dog"]
+    assert sum(_sizes(data).values()) == 12
+    assert "2 hidden or of the system (.ipynb_checkpoints, @eaDir)" in (
+        capsys.readouterr().err
+    )
+
+
+def test_all_formats_of_a_mixed_folder_are_read(flat):
+    for number, suffix in enumerate(("webp", "tif", "bmp", "jpg", "gif")):
+        Image.fromarray(np.full((5, 6, 3), number, np.uint8)).save(
+            flat / f"other.{suffix}"
+        )
+    data = _load(flat)
+    assert sum(_sizes(data).values()) == 35
+    assert data.image_shape == (5, 6, 3)
+
+
+def test_class_name_that_is_no_text_is_refused(tmp_path):
+    _fill(tmp_path / os.fsdecode(b"\xff"), 4)
+    _fill(tmp_path / "b", 4)
+    with pytest.raises(UserError, match=r"rename it. Received: \\udcff"):
         _load(tmp_path)
 
 

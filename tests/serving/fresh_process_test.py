@@ -89,6 +89,7 @@ def _inputs(exported):
     if exported.metadata.get("num_classes"):
         for arrays in inputs.values():
             arrays["label"] = np.array([0, 2, 1], np.int32)
+        inputs["class_names"] = {"label": np.array([0, 2, 1], np.int32)}
     return inputs
 
 
@@ -143,14 +144,15 @@ def test_process_imported_neither_tensorflow_nor_this_package(fresh):
     assert not {"tensorflow", "keras", "keras_vae"} & set(modules)
 
 
-def test_every_signature_is_there(fresh):
+def test_every_signature_is_there(fresh, exported):
     _, signatures, _, _ = fresh
-    assert signatures == sorted(_SIGNATURES)
+    more = {"class_names"} if exported.metadata["num_classes"] else set()
+    assert set(signatures) == {*_SIGNATURES, *more}
 
 
 def test_threads_get_the_answers_of_one_thread(fresh):
-    _, _, _, threads = fresh
-    assert threads == {"compared": 6 * len(_SIGNATURES), "errors": 0}
+    _, signatures, _, threads = fresh
+    assert threads == {"compared": 6 * len(signatures), "errors": 0}
 
 
 @pytest.mark.parametrize("signature", _SIGNATURES)
@@ -167,6 +169,15 @@ def test_numbers_are_those_of_python(signature, fresh, exported):
         np.testing.assert_allclose(
             answer[name], values, rtol=1e-5, atol=1e-6 * np.abs(values).max()
         )
+
+
+def test_class_names_are_those_of_the_model(fresh, exported):
+    folder, signatures, _, _ = fresh
+    if "class_names" in signatures:
+        answer = tf_c_api.load_npz(folder / "class_names.out.npz")
+        assert answer["class_name_bytes"].tolist() == [b"a", b"c", b"b"]
+    else:
+        assert not exported.metadata["class_names"]
 
 
 def test_app_and_package_are_not_needed_to_read_the_signatures(exported):

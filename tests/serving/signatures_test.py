@@ -384,7 +384,7 @@ def test_bytes_of_another_size_are_refused(binary):
 
 def test_bytes_that_are_no_image_are_refused(binary):
     _, exported, _ = binary
-    with pytest.raises(UserError, match="Invalid JPEG data"):
+    with pytest.raises(UserError, match="PNG or JPEG file is needed"):
         exported("reconstruct_bytes", image_bytes=np.array([b"no image"]))
 
 
