@@ -20,6 +20,12 @@ def _define_flags() -> None:
     flags.DEFINE_integer(
         "num_images", None, "A seeded random subset of so many; all if unset."
     )
+    flags.DEFINE_boolean(
+        "accept_changed_data",
+        False,
+        "Evaluate although the images have changed since the run began. Those "
+        "that were there keep their split, and the results say what changed.",
+    )
     flags.DEFINE_integer("seed", 0, "Of binarization, subset and draws.")
 
 
@@ -39,7 +45,12 @@ def main(arguments: Sequence[str]) -> None:
     )
     experiment = RunFolder(values.workdir).load_experiment()
     share_cores(experiment.model, experiment.training)
-    print(format_table(evaluate(values.workdir, config)))
+    results = evaluate(
+        values.workdir,
+        config,
+        accept_changed_data=values.accept_changed_data,
+    )
+    print(format_table(results))
     print(f"wrote {values.workdir}/results.json")
 
 

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_vae.data.config import DataConfig
+from keras_vae.data.contents import Contents, file_digests
 from keras_vae.data.file_split import FileSplit
 from keras_vae.data.image_dataset import ImageDataset, Split
 from keras_vae.data.image_files import (
@@ -24,7 +25,7 @@ from keras_vae.data.image_files import (
     inspect_image,
     read_image,
 )
-from keras_vae.data.splitting import plan_splits
+from keras_vae.data.splitting import keep_splits, plan_splits
 from keras_vae.data.transforms import final_shape, make_transform
 from keras_vae.errors import UserError
 
@@ -35,7 +36,9 @@ _SPLITS = ("train", "validation", "test")
 _WHOLE = "images"
 
 
-def open_image_folder(config: DataConfig) -> ImageDataset:
+def open_image_folder(
+    config: DataConfig, recorded: Contents | None = None
+) -> ImageDataset:
     """Opens a folder of images.
 
     The header of every file is read, so that a file that does not fit is
@@ -44,6 +47,8 @@ def open_image_folder(config: DataConfig) -> ImageDataset:
 
     Args:
         config: Gives the folder in `data_dir`, and how to split and resize.
+        recorded: What the folder was when its splits were cut; files keep
+            theirs. None: they are cut now.
 
     Returns:
         dataset: Its images are decoded as they are needed.
@@ -68,16 +73,32 @@ def open_image_folder(config: DataConfig) -> ImageDataset:
     every_file = [file for found in files.values() for file in found]
     image_shape = final_shape(_common_shape(every_file, config), config)
 
-    splits: dict[str, Split] = {}
+    names = {
+        source: [path.relative_to(root).as_posix() for path in found]
+        for source, found in paths.items()
+    }
+    digests = file_digests(root, [n for some in names.values() for n in some])
     sizes = {name: len(found) for name, found in files.items()}
-    for name, (source, positions) in plan_splits(sizes, config).items():
+    plan = plan_splits(sizes, config)
+    if recorded is not None and recorded.splits:
+        plan = keep_splits(plan, names, digests, recorded, config.seed)
+    splits: dict[str, Split] = {}
+    split_of = {}
+    for name, (source, positions) in plan.items():
         splits[name] = _split(
             [files[source][i].path for i in positions],
             classes[source][positions] if class_names else None,
             image_shape,
             config,
         )
-    return ImageDataset(config.dataset, image_shape, class_names, splits)
+        split_of.update({names[source][i]: name for i in positions})
+    return ImageDataset(
+        config.dataset,
+        image_shape,
+        class_names,
+        splits,
+        Contents(digests, split_of),
+    )
 
 
 def _split_folders(root: pathlib.Path) -> dict[str, pathlib.Path]:

@@ -65,7 +65,7 @@ def load_outliers(
         )
         experiment = dataclasses.replace(trained.experiment, data=changed)
         images = ImageSource(split=source.split, seed=source.seed).load(
-            dataclasses.replace(trained, experiment=experiment),
+            dataclasses.replace(trained, experiment=experiment, folder=None),
             default_num_images=source.num_images,
             dequantize=True,
         )

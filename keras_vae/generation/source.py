@@ -22,7 +22,13 @@ from keras_vae.data.transforms import make_transform
 from keras_vae.errors import UserError
 from keras_vae.generation.labels import Label, parse_labels
 from keras_vae.models import GenerativeModel
-from keras_vae.training import ExperimentConfig, load_trained, resolve_data
+from keras_vae.training import (
+    ExperimentConfig,
+    RunFolder,
+    load_trained,
+    open_run_data,
+    resolve_data,
+)
 
 __all__ = [
     "ImageSource",
@@ -45,11 +51,14 @@ class TrainedModel:
         model: The model, in float32, with its averaged weights.
         experiment: What it was trained on, and how.
         resolved: What `auto` stands for there, of `resolve_data`.
+        folder: The run folder; None where the images are not the run's, and
+            need not be those that it began with.
     """
 
     model: GenerativeModel
     experiment: ExperimentConfig
     resolved: dict[str, str]
+    folder: RunFolder | None = None
 
 
 def load_model(workdir: str | os.PathLike[str]) -> TrainedModel:
@@ -60,7 +69,7 @@ def load_model(workdir: str | os.PathLike[str]) -> TrainedModel:
     """
     model, experiment = load_trained(workdir)
     resolved = resolve_data(experiment.data, experiment.model)
-    return TrainedModel(model, experiment, resolved)
+    return TrainedModel(model, experiment, resolved, RunFolder(workdir))
 
 
 def check_prior(model: GenerativeModel) -> None:
@@ -105,6 +114,8 @@ class ImageSource:
         manual_dir: Where its archives lie now; None: as in training.
         label: The class of all the images, for a conditional model; None: as
             the dataset, or the name of each file's folder, says.
+        accept_changed_data: Whether the dataset may have changed since the run
+            began; its images then keep the split that they had.
 
     Raises:
         UserError: If a value is not possible.
@@ -117,6 +128,7 @@ class ImageSource:
     data_dir: str | None = None
     manual_dir: str | None = None
     label: Label | None = None
+    accept_changed_data: bool = False
 
     def __post_init__(self) -> None:
         if self.split is not None and self.split not in _SPLITS:
@@ -197,14 +209,21 @@ class ImageSource:
         """Returns the run's dataset, from where it lies now.
 
         Raises:
-            UserError: If it cannot be read.
+            UserError: If it cannot be read, or has changed.
         """
         places = {
             name: getattr(self, name)
             for name in ("data_dir", "manual_dir")
             if getattr(self, name) is not None
         }
-        return load(dataclasses.replace(trained.experiment.data, **places))
+        config = dataclasses.replace(trained.experiment.data, **places)
+        if trained.folder is None:
+            return load(config)
+        return open_run_data(
+            trained.folder,
+            config,
+            accept_changed_data=self.accept_changed_data,
+        ).dataset
 
     def _label(self, trained: TrainedModel) -> int:
         assert self.label is not None

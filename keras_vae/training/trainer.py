@@ -18,7 +18,6 @@ from keras_vae.data import (
     Split,
     default_binarization,
     evaluation_batches,
-    load,
     steps_per_epoch,
 )
 from keras_vae.errors import UserError
@@ -30,6 +29,7 @@ from keras_vae.models import (
 from keras_vae.training.callbacks import Checkpoints
 from keras_vae.training.experiment import ExperimentConfig, RunFolder
 from keras_vae.training.run import EVALUATION_BATCH_SIZE, Run
+from keras_vae.training.run_data import open_run_data
 from keras_vae.training.state import TrainingState, make_state
 from keras_vae.training.strategy import (
     check_batch_size,
@@ -107,6 +107,7 @@ def train(
     workdir: str | os.PathLike[str],
     *,
     resume: bool = True,
+    accept_changed_data: bool = False,
     dataset: ImageDataset | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> TrainResult:
@@ -120,6 +121,8 @@ def train(
         experiment: Data, model and training.
         workdir: The run folder; see `RunFolder`.
         resume: Whether to go on with a run that the folder holds.
+        accept_changed_data: Whether to go on with it where the images are not
+            those that it began with; see `open_run_data`.
         dataset: The images, where they are loaded already.
         callbacks: Further Keras callbacks; they come last.
 
@@ -134,7 +137,13 @@ def train(
     check_batch_size(strategy, config.batch_size)
     parts = resolve_batch_parts(config, length, strategy.num_replicas_in_sync)
     resolved = resolve_data(experiment.data, config)
-    dataset = dataset or load(experiment.data)
+    data = open_run_data(
+        folder,
+        experiment.data,
+        dataset,
+        accept_changed_data=accept_changed_data,
+    )
+    dataset = data.dataset
     epoch = steps_per_epoch(dataset.splits["train"], config.batch_size)
     resolved["precision"] = resolve_precision(length.precision, config)
     with strategy.scope():
@@ -147,7 +156,9 @@ def train(
         length.keep_checkpoints,
         length.checkpoint_seconds,
     )
-    if not checkpoints.restore():
+    restored = checkpoints.restore()
+    data = data.record(folder, state.step)
+    if not restored:
         mean = _mean_image(dataset.splits["train"], experiment.data.num_bits)
         state.model.decoder.set_output_mean(mean)
     run = Run(experiment, resolved, dataset, state, folder, epoch)
@@ -163,6 +174,7 @@ def train(
         "num_replicas": strategy.num_replicas_in_sync,
         "batch_parts": parts,
         **resolved,
+        **({"data_changes": data.changes} if data.changes else {}),
     }
     folder.update_results({"training": summary})
     return TrainResult(received, summary, dataset)
