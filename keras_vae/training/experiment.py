@@ -9,6 +9,7 @@ from typing import Any
 
 from keras_vae.config import ModelConfig, TrainingConfig, differences
 from keras_vae.data import DataConfig
+from keras_vae.data.config import canonical_name
 from keras_vae.errors import UserError
 from keras_vae.model_configs import model_config_from_dict
 
@@ -45,6 +46,11 @@ class ExperimentConfig:
         data = dict(config["data"])
         if data.get("resize") is not None:
             data["resize"] = tuple(data["resize"])
+        name = data.get("dataset")
+        if name is not None and name != canonical_name(str(name)):
+            # An older version took "MNIST" for a dataset without a default.
+            if data.get("binarization") == "auto":
+                data["binarization"] = "none"
         return cls(
             DataConfig(**data),
             model_config_from_dict(config["model"]),
