@@ -20,6 +20,12 @@ def _define_flags() -> None:
     flags.DEFINE_integer(
         "num_images", None, "A seeded random subset of so many; all if unset."
     )
+    flags.DEFINE_boolean(
+        "accept_changed_data",
+        False,
+        "Evaluate although the images have changed since the run began. Those "
+        "that were there keep their split, and the results say what changed.",
+    )
     flags.DEFINE_integer("seed", 0, "Of binarization, subset and draws.")
 
 
@@ -43,6 +49,7 @@ def main(arguments: Sequence[str]) -> None:
     evaluate(
         values.workdir,
         config,
+        accept_changed_data=values.accept_changed_data,
         show=lambda found: print(format_table(found), flush=True),
     )
     print(f"wrote {values.workdir}/results.json")

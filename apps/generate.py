@@ -116,7 +116,15 @@ class _Verb:
         return tuple(dict.fromkeys((*self.takes, *source)))
 
 
-_SOURCE = ("split", "num_images", "seed", "data_dir", "manual_dir", "label")
+_SOURCE = (
+    "split",
+    "num_images",
+    "seed",
+    "data_dir",
+    "manual_dir",
+    "accept_changed_data",
+    "label",
+)
 _CHAINS = ("num_chains", "burn_in", "num_sweeps", "num_shown")
 _VERBS = {
     "sample": _Verb(
@@ -154,7 +162,14 @@ _VERBS = {
     ),
     "augment": _Verb(
         _augment,
-        ("per_class", "seed", "temperature", "data_dir", "manual_dir"),
+        (
+            "per_class",
+            "seed",
+            "temperature",
+            "data_dir",
+            "manual_dir",
+            "accept_changed_data",
+        ),
     ),
     "impute": _Verb(
         _impute, ("mask", "share", "side", *_CHAINS), reads_images=True
@@ -211,6 +226,11 @@ _FLAGS: dict[str, tuple[Callable[..., Any], str]] = {
     "manual_dir": (
         flags.DEFINE_string,
         "Folder of its archives, where it is not as in training.",
+    ),
+    "accept_changed_data": (
+        flags.DEFINE_boolean,
+        "Take the run's dataset although it has changed since the run began. "
+        "Images that were there keep their split.",
     ),
     "temperature": (
         _numbers,

@@ -91,6 +91,12 @@ def _define_training_flags() -> None:
         "workdir", None, "Run folder; runs/<dataset>_<model> unless given."
     )
     flags.DEFINE_boolean("resume", True, "Go on with the run in the folder.")
+    flags.DEFINE_boolean(
+        "accept_changed_data",
+        False,
+        "Go on with a run whose images have changed. Those that were there "
+        "keep their split, and the results say what changed.",
+    )
     flags.DEFINE_integer("epochs", default.epochs, "Passes through the data.")
     flags.DEFINE_float(
         "max_minutes", None, "Train so many minutes instead of --epochs."
@@ -187,7 +193,7 @@ def main(arguments: Sequence[str]) -> int:
     evaluation = EvaluationConfig(
         num_importance_samples=values.num_importance_samples
     )
-    name = f"{values.dataset.replace('/', '_')}_{values.model}"
+    name = f"{data.dataset.replace('/', '_')}_{values.model}"
     workdir = values.workdir or f"runs/{name}"
     export_dir = values.export_dir or default_export_dir(workdir)
     if values.export and not (values.export_dir or values.replace):
@@ -197,6 +203,7 @@ def main(arguments: Sequence[str]) -> int:
             ExperimentConfig(data, model, training),
             workdir,
             resume=values.resume,
+            accept_changed_data=values.accept_changed_data,
             evaluation=evaluation if values.evaluate else None,
             export_dir=export_dir if values.export else None,
             keep_versions=values.keep_versions,

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from keras_vae import plotting, seeds
 from keras_vae.config import PIXELS, check_choice
-from keras_vae.data import ImageDataset, evaluation_batches, load
+from keras_vae.data import ImageDataset, evaluation_batches
 from keras_vae.evaluation import EvaluationConfig, evaluate, format_table
 from keras_vae.failures import translated, writing
 from keras_vae.models import (
@@ -32,6 +32,7 @@ from keras_vae.training import (
     RunFolder,
     TrainResult,
     load_trained,
+    open_run_data,
     resolve_data,
     train,
 )
@@ -49,6 +50,7 @@ def run(
     workdir: str | os.PathLike[str],
     *,
     resume: bool = True,
+    accept_changed_data: bool = False,
     evaluation: EvaluationConfig | None = None,
     export_dir: str | os.PathLike[str] | None = None,
     keep_versions: int | None = None,
@@ -63,6 +65,8 @@ def run(
         experiment: Data, model and training.
         workdir: The run folder.
         resume: Whether to go on with a run that the folder holds.
+        accept_changed_data: Whether to do so where the images are not those
+            that it began with; see `open_run_data`.
         evaluation: What is evaluated on the test split; None for nothing.
         export_dir: The exported model's folder; None exports nothing.
         keep_versions: How many of its newest versions stay; None for all.
@@ -90,7 +94,11 @@ def run(
 
     with translated(), RunFolder(workdir).lock():
         result = train(
-            experiment, workdir, resume=resume, check_model=check_model
+            experiment,
+            workdir,
+            resume=resume,
+            accept_changed_data=accept_changed_data,
+            check_model=check_model,
         )
         if result.interrupted:
             return result
@@ -140,7 +148,9 @@ def draw_pictures(
         The paths of the PNG files.
     """
     model, experiment = load_trained(workdir)
-    dataset = dataset or load(experiment.data)
+    dataset = open_run_data(
+        RunFolder(workdir), experiment.data, dataset
+    ).dataset
     resolved = resolve_data(experiment.data, experiment.model)
     folder = RunFolder(workdir).pictures
     with writing(folder):

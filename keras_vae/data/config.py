@@ -1,6 +1,7 @@
 """Which images to load, and how: the settings of the data package."""
 
 import dataclasses
+import re
 
 from keras_vae.errors import UserError, did_you_mean
 from keras_vae.local_files import check_local
@@ -13,6 +14,7 @@ __all__ = [
     "MAX_BITS",
     "MAX_SEED",
     "DataConfig",
+    "canonical_name",
     "default_binarization",
 ]
 
@@ -35,6 +37,44 @@ DATASET_DEFAULTS: dict[str, str] = {
 }
 
 
+# A TFDS name, perhaps with a config and with one version.
+_NAME = re.compile(r"([a-z]\w*)(/[\w.+-]+)?(:\d+\.\d+\.\d+)?", re.ASCII)
+
+
+def canonical_name(dataset: str) -> str:
+    """Returns the one spelling of a dataset's name.
+
+    Args:
+        dataset: Its name in upper or lower case, with spaces around it.
+
+    Returns:
+        The name in lower case; a config after it, as in `"emnist/letters"`,
+        is as TFDS spells it.
+
+    Raises:
+        UserError: When it is no name; or a pattern, as in `"mnist:3.*.*"`,
+            which is another dataset tomorrow.
+
+    Example:
+        >>> canonical_name(" MNIST ")
+        'mnist'
+    """
+    name, slash, rest = dataset.strip().partition("/")
+    if not slash:
+        name, colon, rest = name.partition(":")
+        slash = colon
+    text = name.lower() + slash + rest
+    if _NAME.fullmatch(text):
+        return text
+    known = {*DATASET_DEFAULTS, IMAGE_FOLDER}
+    plain = re.sub(r"\W+", "_", name.lower()).strip("_")
+    raise UserError(
+        "dataset cannot be used: it must be a name such as mnist, with a "
+        "config (emnist/letters) or one version (mnist:3.0.1) after it. "
+        f"{did_you_mean(plain, known)} Received: dataset={dataset!r}"
+    )
+
+
 def default_binarization(dataset: str) -> str:
     """Returns the binarization that `binarization="auto"` stands for.
 
@@ -46,7 +86,7 @@ def default_binarization(dataset: str) -> str:
         `"dynamic"` for black-and-white ink (MNIST and its kin), else
         `"none"`.
     """
-    name = dataset.split("/")[0].split(":")[0]
+    name = canonical_name(dataset).split("/")[0].split(":")[0]
     return DATASET_DEFAULTS.get(name, "none")
 
 
@@ -57,7 +97,7 @@ class DataConfig:
     Args:
         dataset: An image dataset of TFDS by its name (`"mnist"`,
             `"emnist/letters"`), `"mnist_5k"` (5,000 digits that need no
-            network) or `"image_folder"`.
+            network) or `"image_folder"`; kept as `canonical_name` spells it.
         data_dir: Where TFDS keeps prepared data (None:
             `~/tensorflow_datasets`), or the folder of `image_folder`.
         manual_dir: Folder with the dataset's original archives, to prepare
@@ -105,6 +145,7 @@ class DataConfig:
 
     def __post_init__(self):
         _check_text("dataset", self.dataset, required=True)
+        object.__setattr__(self, "dataset", canonical_name(self.dataset))
         _check_text("data_dir", self.data_dir)
         _check_text("manual_dir", self.manual_dir)
         _check_choice("binarization", self.binarization, BINARIZATIONS)

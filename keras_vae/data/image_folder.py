@@ -17,6 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_vae.data.config import DataConfig
+from keras_vae.data.contents import Contents, file_digests
 from keras_vae.data.file_split import FileSplit
 from keras_vae.data.image_dataset import ImageDataset, Split
 from keras_vae.data.image_files import (
@@ -25,7 +26,7 @@ from keras_vae.data.image_files import (
     read_image,
 )
 from keras_vae.data.image_finder import SUFFIXES, FoundImages, find_images
-from keras_vae.data.splitting import plan_splits
+from keras_vae.data.splitting import keep_splits, plan_splits
 from keras_vae.data.transforms import final_shape, make_transform
 from keras_vae.errors import UserError, printable
 from keras_vae.notes import first_names, note
@@ -45,7 +46,9 @@ _SPLIT_NAMES = {
 _WHOLE = "images"
 
 
-def open_image_folder(config: DataConfig) -> ImageDataset:
+def open_image_folder(
+    config: DataConfig, recorded: Contents | None = None
+) -> ImageDataset:
     """Opens a folder of images.
 
     The header of every file is read, so that a file that does not fit is
@@ -55,6 +58,8 @@ def open_image_folder(config: DataConfig) -> ImageDataset:
 
     Args:
         config: Gives the folder in `data_dir`, and how to split and resize.
+        recorded: What the folder was when its splits were cut; files keep
+            theirs. None: they are cut now.
 
     Returns:
         dataset: Its images are decoded as they are needed.
@@ -81,16 +86,28 @@ def open_image_folder(config: DataConfig) -> ImageDataset:
     every_file = [file for some in files.values() for file in some]
     image_shape = final_shape(_common_shape(every_file, config), config)
 
-    splits: dict[str, Split] = {}
+    digests = file_digests(root, [n for some in names.values() for n in some])
     sizes = {name: len(some) for name, some in files.items()}
-    for name, (source, positions) in plan_splits(sizes, config).items():
+    plan = plan_splits(sizes, config)
+    if recorded is not None and recorded.splits:
+        plan = keep_splits(plan, names, digests, recorded, config.seed)
+    splits: dict[str, Split] = {}
+    split_of = {}
+    for name, (source, positions) in plan.items():
         splits[name] = _split(
             [root / names[source][i] for i in positions],
             classes[source][positions] if class_names else None,
             image_shape,
             config,
         )
-    return ImageDataset(config.dataset, image_shape, class_names, splits)
+        split_of.update({names[source][i]: name for i in positions})
+    return ImageDataset(
+        config.dataset,
+        image_shape,
+        class_names,
+        splits,
+        Contents(digests, split_of),
+    )
 
 
 def _names_by_split(found: FoundImages) -> dict[str, list[str]]:

@@ -1,6 +1,7 @@
 """`load`: from the settings to a dataset."""
 
 from keras_vae.data.config import IMAGE_FOLDER, DataConfig
+from keras_vae.data.contents import Contents
 from keras_vae.data.image_dataset import ImageDataset
 from keras_vae.data.image_folder import open_image_folder
 from keras_vae.data.reading import into_memory
@@ -12,7 +13,10 @@ MAX_BYTES_IN_MEMORY = 2**30
 
 
 def load(
-    config: DataConfig, *, max_bytes_in_memory: int = MAX_BYTES_IN_MEMORY
+    config: DataConfig,
+    *,
+    max_bytes_in_memory: int = MAX_BYTES_IN_MEMORY,
+    recorded: Contents | None = None,
 ) -> ImageDataset:
     """Loads a dataset, preparing it first where it has to be.
 
@@ -23,6 +27,8 @@ def load(
     Args:
         config: Which dataset, and how.
         max_bytes_in_memory: Bytes that one split may take.
+        recorded: What the dataset was when its splits were cut: the images of
+            a folder keep theirs. None: they are cut now.
 
     Returns:
         dataset: the splits "train", "validation" and "test".
@@ -37,7 +43,7 @@ def load(
         ((28, 28, 1), 4000)
     """
     if config.dataset == IMAGE_FOLDER:
-        dataset = open_image_folder(config)
+        dataset = open_image_folder(config, recorded)
     else:
         dataset = open_tfds(config)
     return into_memory(dataset, max_bytes_in_memory)

@@ -1,13 +1,16 @@
 """Which images are for training, for validation and for testing."""
 
-from collections.abc import Mapping
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from keras_vae.data.config import DataConfig
+from keras_vae.data.contents import Contents
 from keras_vae.errors import UserError
 
-__all__ = ["plan_splits"]
+__all__ = ["keep_splits", "plan_splits"]
 
 _SPLITS = ("train", "validation", "test")
 _MAX_HELD_OUT = 5000
@@ -25,7 +28,8 @@ def plan_splits(
     `config.validation_size`.
 
     Args:
-        sizes: Number of images in each split of the source.
+        sizes: Number of images in each split of the source; one that has none
+            is as good as missing.
         config: Gives `validation_size` and `seed`.
 
     Returns:
@@ -36,6 +40,7 @@ def plan_splits(
         UserError: When there is nothing to train on.
     """
     source = _training_source(sizes)
+    sizes = {name: size for name, size in sizes.items() if size}
     total = sizes[source]
     default = max(1, min(_MAX_HELD_OUT, total // 10))
     cuts = {}
@@ -60,6 +65,79 @@ def plan_splits(
         if split not in plan:
             plan[split] = (split, np.arange(sizes[split]))
     return {split: plan[split] for split in _SPLITS}
+
+
+def keep_splits(
+    plan: Mapping[str, tuple[str, np.ndarray]],
+    names: Mapping[str, Sequence[str]],
+    digests: Mapping[str, str],
+    recorded: Contents,
+    seed: int,
+) -> dict[str, tuple[str, np.ndarray]]:
+    """Returns the plan in which every file that is known keeps its split.
+
+    A file is known by its name or, where that is new, by its contents: a copy
+    of a training image is one too. Any other goes to one of the splits by a
+    hash of its name, as probable as the split's share of the recorded files.
+    So each file's split is a function of that file and of the record: no other
+    file that comes or goes can change it.
+
+    Args:
+        plan: What `plan_splits` returned.
+        names: Names of the files of each split of the source.
+        digests: Digest of each file by its name.
+        recorded: What the files were, with their splits.
+        seed: Of the hash.
+
+    Raises:
+        UserError: If a split has no image left.
+    """
+    source = plan["train"][0]
+    cut = [split for split, (origin, _) in plan.items() if origin == source]
+    known = _splits_by_digest(recorded)
+    counts = Counter(recorded.splits.values())
+
+    def choose(name: str) -> str:
+        split = recorded.splits.get(name) or known.get(digests[name])
+        if split not in cut:
+            split = _draw(name, {s: counts[s] for s in cut}, seed)
+        return split
+
+    chosen = np.array([choose(name) for name in names[source]])
+    kept = {
+        split: (source, np.flatnonzero(chosen == split))
+        if split in cut
+        else origin_and_positions
+        for split, origin_and_positions in plan.items()
+    }
+    for split, (_, positions) in kept.items():
+        if not len(positions):
+            raise UserError(
+                f"No image of the {split} split is left: put some back. "
+                f"Received: {len(chosen)} images"
+            )
+    return kept
+
+
+def _splits_by_digest(recorded: Contents) -> dict[str, str]:
+    """Returns the split of each image; of equal ones in several, training."""
+    pairs = [
+        *recorded.former.items(),
+        *((recorded.digests[n], s) for n, s in recorded.splits.items()),
+    ]
+    order = {split: rank for rank, split in enumerate(reversed(_SPLITS))}
+    return dict(sorted(pairs, key=lambda pair: order[pair[1]]))
+
+
+def _draw(name: str, counts: Mapping[str, int], seed: int) -> str:
+    """Returns a split drawn by a hash of a name, in proportion to `counts`."""
+    digest = hashlib.blake2b(f"{seed}/{name}".encode(), digest_size=8).digest()
+    place = int.from_bytes(digest, "big") / 2**64 * sum(counts.values())
+    for split, count in counts.items():
+        if place < count:
+            return split
+        place -= count
+    return "train"
 
 
 def _training_source(sizes: Mapping[str, int]) -> str:

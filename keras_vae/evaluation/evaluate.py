@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_vae.config import is_whole
-from keras_vae.data import ImageDataset, Split, evaluation_batches, load
+from keras_vae.data import ImageDataset, Split, evaluation_batches
 from keras_vae.errors import UserError
 from keras_vae.evaluation.likelihood import likelihood_bounds
 from keras_vae.models import GenerativeModel, latent_statistics
@@ -19,6 +19,7 @@ from keras_vae.training import (
     ExperimentConfig,
     RunFolder,
     load_trained,
+    open_run_data,
     resolve_data,
 )
 from keras_vae.units import NATS
@@ -67,6 +68,7 @@ def evaluate(
     workdir: str | os.PathLike[str],
     config: EvaluationConfig | None = None,
     *,
+    accept_changed_data: bool = False,
     dataset: ImageDataset | None = None,
     stream: TextIO | None = None,
     show: Callable[[dict[str, Any]], None] | None = None,
@@ -76,6 +78,8 @@ def evaluate(
     Args:
         workdir: The run folder.
         config: What is evaluated.
+        accept_changed_data: Whether to evaluate on images that are not those
+            that the run began with; each figure then says how they differ.
         dataset: The run's images, where they are loaded already.
         stream: Where progress is shown; standard error unless given.
         show: Is given what is returned, before it is written.
@@ -86,13 +90,19 @@ def evaluate(
         is better; that of an autoencoder is `squared_error`.
 
     Raises:
-        UserError: If the folder holds no trained run.
+        UserError: If the folder holds no trained run, or the images are not
+            those that it began with.
         StorageError: If the results cannot be written.
     """
     config = config or EvaluationConfig()
     model, experiment = load_trained(workdir)
-    dataset = dataset or load(experiment.data)
-    split = dataset.splits[config.split]
+    data = open_run_data(
+        RunFolder(workdir),
+        experiment.data,
+        dataset,
+        accept_changed_data=accept_changed_data,
+    )
+    split = data.dataset.splits[config.split]
     resolved = resolve_data(experiment.data, experiment.model)
     batches = evaluation_batches(
         split,
@@ -107,6 +117,8 @@ def evaluate(
     protocol = _protocol(experiment, config, split, resolved)
     if model.num_classes:
         protocol["given"] = "class"
+    if data.changes:
+        protocol["data_changes"] = list(data.changes)
 
     if model.group_shapes:
         with ImageBar(protocol["num_images"], "evaluated", stream) as bar:

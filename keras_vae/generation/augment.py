@@ -40,6 +40,7 @@ def augment(
     temperature: float = 1.0,
     data_dir: str | None = None,
     manual_dir: str | None = None,
+    accept_changed_data: bool = False,
     stream: TextIO | None = None,
 ) -> outputs.Written:
     """Writes a run's dataset with its small classes filled up by samples.
@@ -63,6 +64,8 @@ def augment(
         temperature: Multiplies the prior's standard deviation.
         data_dir: Where the run's dataset lies now; None: as in training.
         manual_dir: Where its archives lie now; None: as in training.
+        accept_changed_data: Whether the dataset may have changed since the run
+            began.
         stream: Where progress is shown; standard error unless given.
 
     Returns:
@@ -87,7 +90,11 @@ def augment(
             "apps/train.py --config.num_classes=auto. "
             f"Received: --workdir={workdir}"
         )
-    places = ImageSource(data_dir=data_dir, manual_dir=manual_dir)
+    places = ImageSource(
+        data_dir=data_dir,
+        manual_dir=manual_dir,
+        accept_changed_data=accept_changed_data,
+    )
     dataset = places.dataset(trained)
     counts = _count(dataset.splits["train"], classes)
     _check_size(path, dataset, counts, per_class)

@@ -4,7 +4,7 @@ import dataclasses
 import os
 import pathlib
 
-from keras_vae.data.config import IMAGE_FOLDER
+from keras_vae.data.config import IMAGE_FOLDER, canonical_name
 from keras_vae.errors import UserError
 from keras_vae.generation.source import (
     ImageSource,
@@ -48,7 +48,7 @@ def load_outliers(
         files = ImageSource((path,), seed=source.seed)
         return files.load(trained, dequantize=True)
     data = trained.experiment.data
-    if outliers == data.dataset and not source.inputs:
+    if _canonical(outliers) == data.dataset and not source.inputs:
         raise UserError(
             "The outliers must be another dataset than the run's. "
             f"Received: --outliers={outliers}"
@@ -66,7 +66,7 @@ def load_outliers(
         )
         experiment = dataclasses.replace(trained.experiment, data=changed)
         images = ImageSource(split=source.split, seed=source.seed).load(
-            dataclasses.replace(trained, experiment=experiment),
+            dataclasses.replace(trained, experiment=experiment, folder=None),
             default_num_images=source.num_images,
             dequantize=True,
         )
@@ -84,6 +84,14 @@ def load_outliers(
         )
     names = [f"{outliers}/{name}" for name in images.names]
     return dataclasses.replace(images, names=names)
+
+
+def _canonical(name: str) -> str | None:
+    """Returns a dataset's name in its one spelling; None where it is none."""
+    try:
+        return canonical_name(name)
+    except UserError:
+        return None
 
 
 def _size(shape: tuple[int, ...]) -> str:

@@ -32,7 +32,13 @@ from keras_vae.labels import (
     no_folder_class,
 )
 from keras_vae.models import GenerativeModel
-from keras_vae.training import ExperimentConfig, load_trained, resolve_data
+from keras_vae.training import (
+    ExperimentConfig,
+    RunFolder,
+    load_trained,
+    open_run_data,
+    resolve_data,
+)
 
 __all__ = [
     "ImageSource",
@@ -55,11 +61,14 @@ class TrainedModel:
         model: The model, in float32, with its averaged weights.
         experiment: What it was trained on, and how.
         resolved: What `auto` stands for there, of `resolve_data`.
+        folder: The run folder; None where the images are not the run's, and
+            need not be those that it began with.
     """
 
     model: GenerativeModel
     experiment: ExperimentConfig
     resolved: dict[str, str]
+    folder: RunFolder | None = None
 
 
 def load_model(workdir: str | os.PathLike[str]) -> TrainedModel:
@@ -70,7 +79,7 @@ def load_model(workdir: str | os.PathLike[str]) -> TrainedModel:
     """
     model, experiment = load_trained(workdir)
     resolved = resolve_data(experiment.data, experiment.model)
-    return TrainedModel(model, experiment, resolved)
+    return TrainedModel(model, experiment, resolved, RunFolder(workdir))
 
 
 def check_prior(model: GenerativeModel) -> None:
@@ -119,6 +128,8 @@ class ImageSource:
             as `keras_vae.labels.class_numbers` reads it; None: as the dataset,
             or the name of each file's folder, says; `"folders"`: the latter,
             and it must be one.
+        accept_changed_data: Whether the dataset may have changed since the run
+            began; its images then keep the split that they had.
 
     Raises:
         UserError: If a value is not possible.
@@ -131,6 +142,7 @@ class ImageSource:
     data_dir: str | None = None
     manual_dir: str | None = None
     label: Label | None = None
+    accept_changed_data: bool = False
 
     def __post_init__(self) -> None:
         if self.split is not None and self.split not in _SPLITS:
@@ -222,14 +234,21 @@ class ImageSource:
         """Returns the run's dataset, from where it lies now.
 
         Raises:
-            UserError: If it cannot be read.
+            UserError: If it cannot be read, or has changed.
         """
         places = {
             name: getattr(self, name)
             for name in ("data_dir", "manual_dir")
             if getattr(self, name) is not None
         }
-        return load(dataclasses.replace(trained.experiment.data, **places))
+        config = dataclasses.replace(trained.experiment.data, **places)
+        if trained.folder is None:
+            return load(config)
+        return open_run_data(
+            trained.folder,
+            config,
+            accept_changed_data=self.accept_changed_data,
+        ).dataset
 
     def _given_classes(self, trained: TrainedModel) -> list[int] | None:
         """Returns the classes that `label` names; None to know the images'."""

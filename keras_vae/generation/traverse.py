@@ -109,7 +109,10 @@ def traverse(
 def _statistics(trained: TrainedModel, source: ImageSource) -> LatentStatistics:
     """Returns the statistics over images of the test split."""
     places = ImageSource(
-        data_dir=source.data_dir, manual_dir=source.manual_dir, seed=source.seed
+        data_dir=source.data_dir,
+        manual_dir=source.manual_dir,
+        seed=source.seed,
+        accept_changed_data=source.accept_changed_data,
     )
     found = places.load(trained, default_num_images=_NUM_IMAGES)
     condition = conditions(trained.model, found.labels)

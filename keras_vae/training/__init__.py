@@ -4,6 +4,7 @@ from keras_vae.training.diagnosis import diagnose
 from keras_vae.training.divergence import DivergedError
 from keras_vae.training.experiment import ExperimentConfig, RunFolder
 from keras_vae.training.optimizer import Adam, Adamax, Muon
+from keras_vae.training.run_data import RunData, open_run_data
 from keras_vae.training.strategy import make_strategy, share_cores
 from keras_vae.training.trainer import (
     TrainResult,
@@ -18,11 +19,13 @@ __all__ = [
     "DivergedError",
     "ExperimentConfig",
     "Muon",
+    "RunData",
     "RunFolder",
     "TrainResult",
     "diagnose",
     "load_trained",
     "make_strategy",
+    "open_run_data",
     "resolve_data",
     "share_cores",
     "train",

@@ -11,6 +11,7 @@ from typing import Any
 from keras_vae import local_files, locks
 from keras_vae.config import ModelConfig, TrainingConfig, differences
 from keras_vae.data import DataConfig
+from keras_vae.data.config import canonical_name
 from keras_vae.errors import UserError
 from keras_vae.failures import not_writable, writing
 from keras_vae.model_configs import model_config_class
@@ -72,6 +73,11 @@ class ExperimentConfig:
             for name in ("data", "model", "training")
         )
         model_class = model_config_class(model.get("model", "vae"))
+        name = data.get("dataset")
+        respelled = isinstance(name, str) and name != canonical_name(name)
+        if respelled and data.get("binarization") == "auto":
+            # An older version took "MNIST" for a dataset without a default.
+            data = {**data, "binarization": "none"}
         return cls(
             config_values.build(DataConfig, "data", data),
             config_values.build(model_class, "model", model),

@@ -1,6 +1,7 @@
 """`train`: from an experiment to a trained model in a run folder."""
 
 import dataclasses
+import functools
 import math
 import os
 from collections.abc import Callable, Sequence
@@ -18,7 +19,6 @@ from keras_vae.data import (
     Split,
     default_binarization,
     evaluation_batches,
-    load,
     steps_per_epoch,
 )
 from keras_vae.errors import UserError
@@ -32,6 +32,7 @@ from keras_vae.training import checkpoint_files, run_record
 from keras_vae.training.callbacks import Checkpoints
 from keras_vae.training.experiment import ExperimentConfig, RunFolder
 from keras_vae.training.run import EVALUATION_BATCH_SIZE, Run
+from keras_vae.training.run_data import RunData, open_run_data
 from keras_vae.training.state import TrainingState, make_state
 from keras_vae.training.strategy import (
     check_batch_size,
@@ -122,6 +123,7 @@ def train(
     workdir: str | os.PathLike[str],
     *,
     resume: bool = True,
+    accept_changed_data: bool = False,
     dataset: ImageDataset | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     check_model: Callable[[GenerativeModel], None] | None = None,
@@ -137,6 +139,8 @@ def train(
         experiment: Data, model and training.
         workdir: The run folder; see `RunFolder`.
         resume: Whether to go on with a run that the folder holds.
+        accept_changed_data: Whether to go on with it where the images are not
+            those that it began with; see `open_run_data`.
         dataset: The images, where they are loaded already.
         callbacks: Further Keras callbacks; they come last.
         check_model: Called with the model before the run folder is touched;
@@ -152,13 +156,20 @@ def train(
     folder = RunFolder(workdir)
     with translated(), folder.lock():
         folder.check(experiment, resume)
-        return _train(experiment, folder, dataset, callbacks, check_model)
+        open_data = functools.partial(
+            open_run_data,
+            folder,
+            experiment.data,
+            dataset,
+            accept_changed_data=accept_changed_data,
+        )
+        return _train(experiment, folder, open_data, callbacks, check_model)
 
 
 def _train(
     experiment: ExperimentConfig,
     folder: RunFolder,
-    dataset: ImageDataset | None,
+    open_data: Callable[[], RunData],
     callbacks: Sequence[keras.callbacks.Callback],
     check_model: Callable[[GenerativeModel], None] | None,
 ) -> TrainResult:
@@ -169,7 +180,8 @@ def _train(
     check_batch_size(strategy, config.batch_size)
     parts = resolve_batch_parts(config, length, strategy.num_replicas_in_sync)
     resolved = resolve_data(experiment.data, config)
-    dataset = dataset or load(experiment.data)
+    data = open_data()
+    dataset = data.dataset
     epoch = steps_per_epoch(dataset.splits["train"], config.batch_size)
     resolved["precision"] = resolve_precision(length.precision, config)
     with strategy.scope():
@@ -188,7 +200,9 @@ def _train(
         length.keep_checkpoints,
         length.checkpoint_seconds,
     )
-    if not checkpoints.restore() and config.output_mean_bias:
+    restored = checkpoints.restore()
+    data = data.record(folder, state.step)
+    if not restored and config.output_mean_bias:
         mean = _mean_image(dataset.splits["train"], experiment.data.num_bits)
         state.model.decoder.set_output_mean(mean)
     run = Run(experiment, resolved, dataset, state, folder, epoch)
@@ -206,6 +220,7 @@ def _train(
         "num_replicas": strategy.num_replicas_in_sync,
         "batch_parts": parts,
         **resolved,
+        **({"data_changes": data.changes} if data.changes else {}),
     }
     folder.update_results({"training": summary})
     return TrainResult(received, summary, dataset)

@@ -106,5 +106,52 @@ def test_config_module_itself_imports_no_tensorflow():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("MNIST", "mnist"),
+        ("Mnist", "mnist"),
+        (" mnist\n", "mnist"),
+        ("mnist_5K", "mnist_5k"),
+        ("Image_Folder", "image_folder"),
+        ("EMNIST/letters", "emnist/letters"),
+        ("MNIST:3.0.1", "mnist:3.0.1"),
+        ("Emnist/letters:3.1.0", "emnist/letters:3.1.0"),
+        # TFDS tells configs of other cases apart.
+        ("emnist/Letters", "emnist/Letters"),
+    ],
+)
+def test_names_have_one_spelling(written, name):
+    config = DataConfig(written, data_dir="folder")
+    assert config.dataset == name
+    assert config == DataConfig(name, data_dir="folder")
+    assert default_binarization(written) == default_binarization(name)
+
+
+def test_capital_letters_do_not_change_the_protocol():
+    assert default_binarization("MNIST") == "dynamic"
+    assert default_binarization("Mnist_5K") == "dynamic"
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("mnist:3.*.*", "Did you mean 'mnist'"),
+        ("mnist:*.*.*", "Did you mean 'mnist'"),
+        ("fashion mnist", "Did you mean 'fashion_mnist'"),
+        ("fashion-mnist", "Did you mean 'fashion_mnist'"),
+        ("mnist/", "Did you mean 'mnist'"),
+        ("mnist:", "Did you mean 'mnist'"),
+        ("mnist/data_dir=x", "Did you mean 'mnist'"),
+        ("../mnist", "Known: "),
+        ("5k", "Known: "),
+        (" ", "Known: "),
+    ],
+)
+def test_what_is_no_name_is_refused(name, hint):
+    with pytest.raises(UserError, match=f"{hint}.*Received: dataset="):
+        DataConfig(name)
+
+
 if __name__ == "__main__":
     raise SystemExit(pytest.main([__file__]))

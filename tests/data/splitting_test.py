@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from keras_vae.data.config import DataConfig
-from keras_vae.data.splitting import plan_splits
+from keras_vae.data.contents import Contents
+from keras_vae.data.splitting import keep_splits, plan_splits
 from keras_vae.errors import UserError
 
 
@@ -53,6 +54,121 @@ def test_splits_of_the_source_are_used_as_they_are():
 
 def test_only_split_may_have_any_name():
     assert plan_splits({"full": 30}, DataConfig())["train"][0] == "full"
+
+
+def test_split_without_images_is_as_good_as_missing():
+    sizes = {"train": 100, "validation": 0, "test": 4}
+    plan = plan_splits(sizes, DataConfig())
+    assert _sizes(plan) == {"train": 90, "validation": 10, "test": 4}
+
+
+_NAMES = [f"{number:03}" for number in range(100)]
+
+
+def _digests(names):
+    return {name: f"contents of {name}" for name in names}
+
+
+def _first_cut():
+    plan = plan_splits({"images": 100}, DataConfig(validation_size=20))
+    splits = {
+        _NAMES[position]: split
+        for split, (_, positions) in plan.items()
+        for position in positions
+    }
+    return plan, Contents(_digests(_NAMES), splits)
+
+
+def _kept(names, digests=None, recorded=None, seed=0):
+    """Returns the split of each file of a folder that has changed."""
+    plan = plan_splits({"images": len(names)}, DataConfig(validation_size=20))
+    kept = keep_splits(
+        plan,
+        {"images": names},
+        digests or _digests(names),
+        recorded or _first_cut()[1],
+        seed,
+    )
+    found = {
+        names[position]: split
+        for split, (source, positions) in kept.items()
+        for position in positions
+        if source == "images"
+    }
+    assert sum(len(positions) for _, positions in kept.values()) == len(names)
+    return found
+
+
+def test_kept_splits_of_what_has_not_changed_are_the_first_cut():
+    plan, recorded = _first_cut()
+    kept = keep_splits(
+        plan, {"images": _NAMES}, recorded.digests, recorded, seed=0
+    )
+    for split, (source, positions) in plan.items():
+        assert kept[split][0] == source
+        np.testing.assert_array_equal(kept[split][1], positions)
+
+
+def test_files_that_come_and_go_move_no_other_file():
+    recorded = _first_cut()[1]
+    names = sorted([*_NAMES[10:], "000a", "050a", "zzz"])
+    found = _kept(names)
+    for name in _NAMES[10:]:
+        assert found[name] == recorded.splits[name]
+    # What becomes of a new file does not depend on the other new ones.
+    for name in ("000a", "050a", "zzz"):
+        assert _kept(sorted([*_NAMES, name]))[name] == found[name]
+
+
+def test_copy_of_a_training_image_is_for_training():
+    recorded = _first_cut()[1]
+    for split in ("train", "validation", "test"):
+        copied = next(n for n in _NAMES if recorded.splits[n] == split)
+        digests = {**_digests(_NAMES), "copy": _digests([copied])[copied]}
+        assert _kept([*_NAMES, "copy"], digests)["copy"] == split
+
+
+def test_file_that_was_there_once_keeps_its_split():
+    recorded = _first_cut()[1]
+    former = dict.fromkeys(["gone 0", "gone 1"], "test")
+    recorded = Contents(recorded.digests, recorded.splits, former)
+    names = [*_NAMES, *(f"new {number}" for number in range(3))]
+    digests = {**_digests(names), "new 0": "gone 0", "new 1": "gone 1"}
+    found = _kept(names, digests, recorded)
+    assert found["new 0"] == found["new 1"] == "test"
+
+
+def test_new_files_go_to_splits_by_their_shares():
+    new = [f"new {number}" for number in range(3000)]
+    found = _kept([*_NAMES, *new])
+    shares = [
+        np.mean([found[name] == split for name in new])
+        for split in ("train", "validation", "test")
+    ]
+    # 5 standard deviations of a share of 3,000: at most one failure in 10^6.
+    for share, expected in zip(shares, (0.7, 0.2, 0.1), strict=True):
+        spread = np.sqrt(expected * (1 - expected) / 3000)
+        assert share == pytest.approx(expected, abs=5 * spread)
+    other = _kept([*_NAMES, *new], seed=1)
+    assert any(found[name] != other[name] for name in new)
+
+
+def test_split_of_the_source_takes_what_lies_in_it():
+    plan = plan_splits({"train": 50, "test": 2}, DataConfig(validation_size=5))
+    names = {"train": _NAMES[:50], "test": ["test/a", _NAMES[99]]}
+    digests = _digests([*_NAMES, "test/a"])
+    kept = keep_splits(plan, names, digests, _first_cut()[1], seed=0)
+    assert kept["test"][0] == "test"
+    assert len(kept["test"][1]) == 2
+    together = np.concatenate([kept["train"][1], kept["validation"][1]])
+    assert sorted(together) == list(range(50))
+
+
+def test_split_of_which_nothing_is_left_is_named():
+    recorded = _first_cut()[1]
+    names = [n for n in _NAMES if recorded.splits[n] == "train"]
+    with pytest.raises(UserError, match="No image of the .* split is left"):
+        _kept(names)
 
 
 @pytest.mark.parametrize(

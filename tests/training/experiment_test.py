@@ -46,6 +46,14 @@ def test_experiment_of_an_older_version_is_read(experiment):
     assert ExperimentConfig.from_dict(old) == experiment
 
 
+def test_capital_name_of_an_older_version_keeps_its_protocol(experiment):
+    old = experiment.to_dict()
+    old["data"]["dataset"] = "MNIST"
+    found = ExperimentConfig.from_dict(old)
+    assert found.data.dataset == "mnist"
+    assert found.data.binarization == "none"
+
+
 def test_folder_gives_back_what_started_it(folder, experiment):
     assert folder.load_experiment() == experiment
     assert folder.load_image_shape() == _SHAPE
