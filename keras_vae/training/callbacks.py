@@ -194,6 +194,10 @@ class Checkpoints(keras.callbacks.Callback):
                 "and cannot be gone on with: choose another --workdir, or move "
                 f"the folder away. Received: {path}"
             ) from error
+        model = self.state.model
+        if self.saved.record is None and model.group_shapes:
+            # Such a version kept the loss of a density, not that of its levels.
+            self.state.best_loss.assign_add(model.dequantization_nats)
         return True
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:

@@ -13,16 +13,20 @@ pictures are left out.
 
 import dataclasses
 import json
+import math
 import pathlib
 import shutil
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from keras_vae.data import load
 from keras_vae.evaluation import EvaluationConfig, evaluate
-from keras_vae.training import RunFolder
+from keras_vae.training import RunFolder, resolve_data
+from keras_vae.training.callbacks import Checkpoints
+from keras_vae.training.state import make_state
 
 _RUNS = pathlib.Path(__file__).parent / "runs"
 _NAMES = ("conditional", "hierarchical", "vae")
@@ -65,3 +69,29 @@ def test_figures_are_those_of_the_version_that_wrote_it(run, images):
     assert found["elbo"]["kl_divergence"] == pytest.approx(
         wanted["elbo"]["kl_divergence"], rel=1e-5
     )
+
+
+def test_the_best_loss_is_one_of_levels(tmp_path):
+    # The density's, which that version kept, was below that by D b log 2.
+    workdir = shutil.copytree(_RUNS / "conditional", tmp_path / "run")
+    folder = RunFolder(workdir)
+    experiment = folder.load_experiment()
+    resolved = resolve_data(experiment.data, experiment.model)
+    assert resolved["dequantization"] == "uniform"
+    state = make_state(
+        experiment.model,
+        folder.load_image_shape(),
+        likelihood=resolved["likelihood"],
+        total_steps=8,
+        seed=0,
+        precision="float32",
+        dequantization="uniform",
+        class_names=folder.load_class_names(),
+    )
+    Checkpoints(state, folder.checkpoints, 1, 60.0).restore()
+    best = tf.train.load_variable(
+        str(folder.checkpoints / "ckpt-8"),
+        "best_loss/.ATTRIBUTES/VARIABLE_VALUE",
+    )
+    levels = 36 * 8 * math.log(2)
+    assert float(state.best_loss.numpy()) == pytest.approx(best + levels)
