@@ -46,11 +46,11 @@ class ExperimentConfig:
         data = dict(config["data"])
         if data.get("resize") is not None:
             data["resize"] = tuple(data["resize"])
-        name = data.get("dataset")
-        if name is not None and name != canonical_name(str(name)):
+        name = str(data.get("dataset", "mnist"))
+        is_auto = data.get("binarization") == "auto"
+        if is_auto and name != canonical_name(name):
             # An older version took "MNIST" for a dataset without a default.
-            if data.get("binarization") == "auto":
-                data["binarization"] = "none"
+            data["binarization"] = "none"
         return cls(
             DataConfig(**data),
             model_config_from_dict(config["model"]),
