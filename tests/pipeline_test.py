@@ -170,7 +170,7 @@ def test_pictures_of_nvae(draw):
 def test_nothing_more_is_done_after_an_interruption(
     images, tmp_path, monkeypatch
 ):
-    def interrupted(experiment, workdir, resume):
+    def interrupted(experiment, workdir, **kwargs):
         return TrainResult("SIGTERM", {}, None)
 
     monkeypatch.setattr(pipeline, "train", interrupted)
