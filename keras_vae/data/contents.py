@@ -136,6 +136,6 @@ def _file_digest(path: pathlib.Path) -> str:
 def array_digest(array: np.ndarray) -> str:
     """Returns the digest of an array: its shape, type and values."""
     digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
-    digest.update(np.ascontiguousarray(array))
+    digest.update(np.ascontiguousarray(array).data)
     shape = "x".join(map(str, array.shape))
     return f"{shape}-{array.dtype.name}-{digest.hexdigest()}"

@@ -443,5 +443,31 @@ def test_two_replicas_share_each_batch(numbered_split):
         np.testing.assert_array_equal(np.concatenate(parts), whole)
 
 
+@pytest.mark.parametrize(
+    ("settings", "is_noise_of_a_step"),
+    [
+        ({"binarization": "dynamic"}, True),
+        ({"binarization": "none", "dequantization": "uniform"}, True),
+        ({"binarization": "none", "mutation_rate": 0.5}, True),
+        ({"binarization": "none", "horizontal_flip": True}, True),
+        ({"binarization": "none"}, False),
+    ],
+)
+def test_noise_of_equal_images_is_new_in_each_row_and_step(
+    settings, is_noise_of_a_step
+):
+    # Equal images: neither their order nor their choice can tell steps apart.
+    image = np.random.RandomState(0).randint(0, 256, (1, 9, 9, 1), np.uint8)
+    split = ArraySplit(np.repeat(image, 40, axis=0))
+    batches = training_batches(
+        split, batch_size=20, seed=0, num_steps=4, **settings
+    )
+    steps = np.stack(list(batches.as_numpy_iterator()))
+    distinct_steps = {step.tobytes() for step in steps}
+    distinct_rows = {row.tobytes() for row in steps[0]}
+    assert len(distinct_steps) == (4 if is_noise_of_a_step else 1)
+    assert (len(distinct_rows) > 1) == is_noise_of_a_step
+
+
 if __name__ == "__main__":
     raise SystemExit(pytest.main([__file__]))

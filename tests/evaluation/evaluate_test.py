@@ -171,6 +171,49 @@ def test_a_uniform_density_takes_8_bits_a_dimension(tmp_path, monkeypatch):
     assert figures["latent"]["active_units"] == 0
 
 
+@pytest.mark.parametrize("num_bits", [8, 5])
+def test_figures_are_the_bounds_of_dequantized_images(
+    tmp_path, monkeypatch, num_bits
+):
+    # Logits that differ: a density that is not flat within a bin.
+    model = make_model("continuous_bernoulli")
+    experiment = ExperimentConfig(
+        DataConfig("fashion_mnist", num_bits=num_bits),
+        VAEConfig(likelihood="continuous_bernoulli"),
+        TrainingConfig(),
+    )
+    levels = np.random.default_rng(0).integers(256, size=(20, *IMAGE))
+    split = ArraySplit(levels.astype(np.uint8))
+    monkeypatch.setitem(
+        evaluate_function.__globals__,
+        "load_trained",
+        lambda workdir: (model, experiment),
+    )
+    figures = evaluate(
+        tmp_path,
+        EvaluationConfig(num_importance_samples=7, num_images=15, seed=3),
+        dataset=ImageDataset("grey", IMAGE, None, {"test": split}),
+    )["test"]
+    batches = evaluation_batches(
+        split,
+        batch_size=100,
+        binarization="none",
+        dequantization="uniform",
+        num_bits=num_bits,
+        seed=3,
+        num_images=15,
+    )
+    bounds = likelihood_bounds(model, batches, 7, 3)
+    offset = 16 * num_bits * math.log(2)
+    for name, values in (
+        ("elbo", bounds.elbo),
+        ("nll", bounds.importance_weighted),
+    ):
+        assert figures[name]["nats_per_image"] == pytest.approx(
+            offset - values.mean(), rel=1e-6
+        )
+
+
 def test_table_shows_each_figure_with_its_protocol(results):
     table = format_table(results)
     elbo, nll, latent = table.splitlines()
