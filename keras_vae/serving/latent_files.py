@@ -1,5 +1,6 @@
 """Latents in the .npz files that `encode` writes."""
 
+import tokenize
 import zipfile
 import zlib
 
@@ -23,6 +24,7 @@ _ERRORS = (
     SyntaxError,
     TypeError,
     ValueError,
+    tokenize.TokenError,
     zipfile.BadZipFile,
     zlib.error,
 )

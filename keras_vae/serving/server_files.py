@@ -135,8 +135,8 @@ def write_server_files(
         UserError: If there is no export, or the files cannot be written.
     """
     base = local_files.check_local("export_dir", export_dir).resolve()
-    _check_export(base)
     target = local_files.check_local("serving_files", folder).resolve()
+    _check_export(base)
     files = server_files(
         base.name, os.path.relpath(base, target), options or ServerOptions()
     )

@@ -16,7 +16,7 @@ from keras_vae.data import (
     evaluation_batches,
     load,
 )
-from keras_vae.errors import UserError
+from keras_vae.errors import StorageError, UserError
 from keras_vae.evaluation import (
     EvaluationConfig,
     evaluate,
@@ -26,6 +26,7 @@ from keras_vae.evaluation import (
 from keras_vae.evaluation import evaluate as evaluate_function
 from keras_vae.model_configs import VAEConfig
 from keras_vae.training import ExperimentConfig, load_trained
+from tests.full_disk import full_disk
 from tests.models.cases import IMAGE, make_model
 
 PROTOCOL = {
@@ -106,6 +107,16 @@ def test_results_are_kept_beside_those_of_other_splits(vae_run, results):
     assert content["test"] == results["test"]
     assert content["validation"] == other["validation"]
     assert content["training"]["epochs"] == 1.0
+
+
+def test_figures_are_shown_before_they_are_written(vae_run):
+    written = (vae_run / "results.json").read_bytes()
+    config = EvaluationConfig(num_importance_samples=1, num_images=2, seed=3)
+    shown = []
+    with full_disk(10), pytest.raises(StorageError, match="results"):
+        evaluate(vae_run, config, show=shown.append)
+    assert shown[0]["test"]["nll"]["seed"] == 3
+    assert (vae_run / "results.json").read_bytes() == written
 
 
 def test_the_same_evaluation_gives_the_same_figures(vae_run, results):

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from keras_vae.errors import UserError
+from keras_vae.errors import StorageError, UserError
 from keras_vae.serving import version_folders
 from keras_vae.serving.version_folders import (
     add_version,
@@ -16,6 +16,7 @@ from keras_vae.serving.version_folders import (
     next_version,
     versions,
 )
+from tests.full_disk import full_disk
 
 _LONG_AGO = 3600.0
 
@@ -191,6 +192,19 @@ def test_check_of_the_folder_leaves_no_trace(tmp_path):
     check_writable(tmp_path / "kept")
     check_writable(tmp_path / "new" / "model")
     assert _names(tmp_path) == {"kept"}
+
+
+def test_full_disk_leaves_no_version(tmp_path):
+    with full_disk(), pytest.raises(StorageError, match="File too large"):
+        add_version(
+            tmp_path, lambda folder: (folder / "x").write_bytes(bytes(10_000))
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_remote_folder_is_refused():
+    with pytest.raises(UserError, match=r"export_dir must be a local path"):
+        check_writable("gs://bucket/model")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -79,6 +81,32 @@ def test_results_that_cannot_be_written_stay_as_they_are(tmp_path):
 def test_results_of_a_folder_that_is_gone(tmp_path):
     with pytest.raises(StorageError, match="put it back"):
         RunFolder(tmp_path / "gone").update_results({"new": 2})
+
+
+_HOLD = """
+import pathlib, sys
+from keras_vae import locks
+with locks.hold(pathlib.Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_folder_in_which_another_process_trains(tmp_path, dataset):
+    with subprocess.Popen(
+        [sys.executable, "-c", _HOLD, str(tmp_path / "run")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as other:
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(UserError, match=f"in use by process {other.pid}"):
+            train(
+                experiments.make_experiment(),
+                tmp_path / "run",
+                dataset=dataset,
+            )
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("path", ["gs://bucket/run", "s3://b", "hdfs:/x/run"])
