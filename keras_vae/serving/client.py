@@ -33,6 +33,7 @@ __all__ = ["Client", "row_seeds"]
 # Servers and what stands before them often take at most 4 MiB.
 _MAX_MESSAGE_BYTES = 3 << 20
 _MAX_SEED = _MAX_ROWS = 2**31 - 1
+_MAX_CLASSES = 1 << 20
 _MAX_TIMEOUT = 86_400
 
 Label = int | Sequence[int] | np.ndarray | None
@@ -184,6 +185,11 @@ class Client:
             names += known
             if len(known) < len(found):
                 return names
+            if len(names) > _MAX_CLASSES:
+                raise UserError(
+                    "The model knows more classes than can be: it is none of "
+                    f"this package. Received: {len(names):,} names of classes"
+                )
 
     def signature(self, name: str) -> SignatureInfo:
         """Returns one of the signatures.

@@ -26,6 +26,7 @@ _SIGNATURES: dict[str, tuple[dict[str, tuple], dict[str, tuple]]] = {
         {"image_bytes": _FILE},
         {"reconstruction_bytes": _FILE},
     ),
+    "class_names": ({"label": _LABEL}, {"class_name_bytes": _FILE}),
 }
 # Of a plain autoencoder.
 _CODES = {"z": _LATENT}
