@@ -17,7 +17,7 @@ from PIL import Image
 from keras_vae.config import TrainingConfig
 from keras_vae.data import DataConfig
 from keras_vae.evaluation import EvaluationConfig, evaluate
-from keras_vae.generation import ImageSource, score
+from keras_vae.generation import ImageSource, impute, score
 from keras_vae.model_configs import VAEConfig
 from keras_vae.serving import Client
 from keras_vae.serving.export import export
@@ -140,6 +140,25 @@ def test_score_writes_it(known_run, tmp_path):
         assert float(row["kl_divergence"]) == _approx(_KL)
     scores = json.loads((tmp_path / "s" / "scores.json").read_text())
     assert scores["protocol"]["unit"] == _unit(log_likelihood)
+
+
+def test_impute_reports_it(known_run, tmp_path):
+    workdir, _, log_likelihood = known_run
+    written = impute(
+        workdir,
+        ImageSource(),
+        tmp_path / "imputed",
+        mask="half",
+        num_chains=2,
+        burn_in=1,
+        num_sweeps=4,
+    )
+    assert written.figures["unit"]["log_missing"] == _unit(log_likelihood)
+    assert _unit(log_likelihood) in written.report.splitlines()[0]
+    # Half of the values, which z and the other half say nothing about.
+    for way in ("posterior_mean", "one_pass"):
+        found = written.figures["completions"][way]["log_missing"]
+        assert found == _approx(log_likelihood / 2)
 
 
 def test_export_answers_it(known_run, image_folder, tmp_path):

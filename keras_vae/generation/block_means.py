@@ -80,6 +80,12 @@ class BlockMeans(Observation):
         mean = self.fill(self.low_resolution)
         return tf.cast((mean > 0.0) & (mean < 1.0), tf.float32)
 
+    def num_free(self) -> tf.Tensor:
+        """Returns the number of pixels, but one of each block."""
+        rows, *blocks = self.low_resolution.shape
+        free = np.prod(blocks) * (self.factor**2 - 1)
+        return tf.fill([rows], float(free))
+
     def take(self, rows: np.ndarray) -> "BlockMeans":
         return BlockMeans(tf.gather(self.low_resolution, rows), self.factor)
 

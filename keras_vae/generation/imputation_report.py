@@ -35,6 +35,12 @@ class Completion:
     image: np.ndarray
     log_missing: np.ndarray | None
 
+    def shifted(self, nats: np.ndarray) -> "Completion":
+        """Returns this with `log_missing` less by so many nats, `[num]`."""
+        if self.log_missing is None:
+            return self
+        return Completion(self.image, self.log_missing - nats)
+
 
 @dataclasses.dataclass(frozen=True)
 class Imputation:
@@ -123,7 +129,11 @@ class Imputation:
         count = self.num_unknown()
         return {
             "protocol": self.protocol,
-            "unit": "nats per image for log_missing, [0, 1] for errors",
+            "unit": {
+                "log_missing": self.protocol["unit"],
+                "rmse": "[0, 1]",
+                "mae": "[0, 1]",
+            },
             "num_values": int(self.unknown.size),
             "num_unknown": int(count.sum()),
             "mean_unknown": float(count.mean()),
@@ -253,7 +263,8 @@ def format_report(result: Imputation) -> str:
     """Returns what people want to know first."""
     figures = result.figures()
     protocol, chains = result.protocol, figures["chains"]
-    lines = [f"{'':<34}{'RMSE':<9}{'MAE':<9}log-likelihood, nats"]
+    unit = protocol["unit"]
+    lines = [f"{'':<34}{'RMSE':<9}{'MAE':<9}log-likelihood, {unit}"]
     for key, way in figures["completions"].items():
         last = "-"
         if "log_missing" in result.errors()[key]:

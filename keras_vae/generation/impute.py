@@ -261,6 +261,8 @@ class _Task:
                 labels=labels,
                 progress=lambda share: bar.reach(int(share * num)),
             )
+        # Of dequantized images that of their levels, as everywhere.
+        nats = known.num_free().numpy() * model.nats_per_value
         result = Imputation(
             title=self.name,
             names=loaded.names,
@@ -269,9 +271,11 @@ class _Task:
             unknown=unknown,
             draws=draws,
             completions={
-                "posterior mean": Completion(draws.mean, draws.log_missing),
-                "one pass": one_pass,
-                pixels.source: mean,
+                "posterior mean": Completion(
+                    draws.mean, draws.log_missing - nats
+                ),
+                "one pass": one_pass.shifted(nats),
+                pixels.source: mean.shifted(nats),
             },
             protocol=self._protocol(trained, len(images)) | protocol,
         )

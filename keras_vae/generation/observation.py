@@ -61,6 +61,10 @@ class Observation(tf.experimental.ExtensionType):
         """
         raise NotImplementedError
 
+    def num_free(self) -> tf.Tensor:
+        """Returns of how many values of x p(x|z, o) is a density, `[rows]`."""
+        raise NotImplementedError
+
     def take(self, rows: np.ndarray) -> "Observation":
         """Returns what is known of the images with these numbers."""
         raise NotImplementedError
@@ -101,6 +105,9 @@ class MaskedPixels(Observation):
     def unknown(self) -> tf.Tensor:
         missing = self.missing[..., tf.newaxis]
         return tf.broadcast_to(missing, tf.shape(self.image))
+
+    def num_free(self) -> tf.Tensor:
+        return tf.reduce_sum(self.unknown(), axis=(1, 2, 3))
 
     def _observed_or(self, image: tf.Tensor) -> tf.Tensor:
         return tf.where(self.missing[..., tf.newaxis] > 0, image, self.image)

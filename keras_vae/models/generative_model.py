@@ -331,8 +331,12 @@ class GenerativeModel(keras.Model):
     @property
     def dequantization_nats(self) -> float:
         """D b log 2 of dequantized images, else 0; see `Inference`."""
-        bits = self.dequantized_bits or 0
-        return math.prod(self.image_shape) * bits * math.log(2)
+        return math.prod(self.image_shape) * self.nats_per_value
+
+    @property
+    def nats_per_value(self) -> float:
+        """The share of one value in `dequantization_nats`."""
+        return (self.dequantized_bits or 0) * math.log(2)
 
     @property
     def latent_dim(self) -> int:

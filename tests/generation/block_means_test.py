@@ -179,6 +179,11 @@ def test_blocks_of_one_colour_are_known(factor):
     np.testing.assert_array_equal(known.unknown(), wanted)
 
 
+def test_a_density_is_of_all_pixels_but_one_of_each_block():
+    known = BlockMeans(tf.fill([2, 3, 4, 3], 0.5), 2)
+    np.testing.assert_array_equal(known.num_free(), [3 * 4 * 3 * 3] * 2)
+
+
 @pytest.mark.parametrize("layer", ["mixture", "continuous"])
 def test_other_likelihoods_are_refused_with_a_way_out(layer):
     layers = {

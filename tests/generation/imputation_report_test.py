@@ -55,6 +55,7 @@ def _imputation(r_hat=(1.0, 1.02, 1.04, 1.3), mean=_MEAN, log_missing=None):
             "burn_in": 3,
             "num_sweeps": 4,
             "seed": 0,
+            "unit": "nats per image",
         },
     )
 
