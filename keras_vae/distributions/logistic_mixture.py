@@ -158,7 +158,9 @@ class LogisticMixture(tfd.Distribution):
         coefficients = None
         if self._coefficients is not None:
             coefficients = tf.unstack(chosen(self._coefficients), axis=-1)
-        levels = self._levels(tf.unstack(draws, axis=-1), coefficients)
+        # A graph that takes a row out of a batch knows no sizes.
+        count = 1 if coefficients is None else 3
+        levels = self._levels(tf.unstack(draws, count, axis=-1), coefficients)
         return tf.stack(levels, axis=-1)
 
     def _mean(self) -> tf.Tensor:
