@@ -185,7 +185,7 @@ def test_verbs_know_the_classes(run, tmp_path):
         assert len(arrays["label"]) == 8
     files = ImageSource(inputs=[str(tmp_path / "folder")], label="3")
     score(run.workdir, files, tmp_path / "scores", num_importance_samples=2)
-    with pytest.raises(UserError, match=r"0 \.\.\. 9.*Received: label=10"):
+    with pytest.raises(UserError, match="name of a class.*Received: label=10"):
         sample(run.workdir, tmp_path / "no.png", label="10")
     assert not (tmp_path / "no.png").exists()
 

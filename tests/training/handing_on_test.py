@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from keras_vae.data import DataConfig
 from keras_vae.training import RunFolder, run, train, trainer
+from keras_vae.training.checkpoint_files import SavedCheckpoint
 from keras_vae.training.run import EVALUATION_BATCH_SIZE
 from tests.training import experiments
 
@@ -109,6 +110,7 @@ def test_settings_of_the_training_reach_the_run(recorded, tmp_path, dataset):
         "seed": 11,
         "precision": "float32",
         "num_bits": 3,
+        "dequantization": "uniform",
         "class_names": (),
     }
     (_, folder, keep, seconds), _ = calls["Checkpoints"]
@@ -179,13 +181,17 @@ def test_mean_image_is_that_of_the_levels_that_are_kept(dataset):
     np.testing.assert_allclose(found, levels.mean(axis=0), atol=1e-5)
 
 
-def test_a_loaded_model_has_the_settings_of_its_run(tmp_path, recorded):
+def test_a_loaded_model_has_the_settings_of_its_run(
+    tmp_path, recorded, monkeypatch
+):
     experiment = experiments.make_experiment(
         {"seed": 11}, {"num_bits": 3}, num_classes="2"
     )
     folder = RunFolder(tmp_path)
     folder.start(experiment, (6, 5, 1), ["dark", "bright"])
-    with pytest.raises(ValueError, match="no checkpoint yet"):
+    saved = SavedCheckpoint(str(tmp_path / "none"), 0, None, {})
+    monkeypatch.setattr(trainer.run_record, "best_or_last", lambda *_: saved)
+    with pytest.raises(tf.errors.NotFoundError, match="none"):
         trainer.load_trained(tmp_path)
     (config, shape), options = recorded["make_state"]
     assert (config, shape) == (experiment.model, (6, 5, 1))
@@ -195,6 +201,7 @@ def test_a_loaded_model_has_the_settings_of_its_run(tmp_path, recorded):
         "seed": 11,
         "precision": "float32",
         "num_bits": 3,
+        "dequantization": "uniform",
         "class_names": ("dark", "bright"),
     }
 

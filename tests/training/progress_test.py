@@ -139,7 +139,7 @@ def test_skipped_steps_are_said(clock):
         _epoch(clock, stream, _state(200, 1000, 90.0), logs=logs)
         texts.append(stream.getvalue())
     assert "skipped" not in texts[0]
-    assert "val_elbo -99.00  2 steps skipped  80 images/s" in texts[1]
+    assert "nats/image  2 steps skipped  80 images/s" in texts[1]
 
 
 if __name__ == "__main__":
