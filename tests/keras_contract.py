@@ -8,6 +8,7 @@ weights each time, and `data` is a `tf.data.Dataset` of a few batches without
 chance in it, of which each element is what `fit` takes.
 """
 
+import copy
 import pathlib
 import shutil
 from collections.abc import Callable
@@ -136,45 +137,36 @@ def check_counts(model: keras.Model) -> None:
 
 
 def check_export(model: keras.Model, inputs: Any, folder: pathlib.Path) -> None:
-    """`export` and TensorFlow's own `save` serve what the model returns."""
+    """`export` serves what the model returns, for any number of images."""
     expected = model(inputs).numpy()
     model.export(folder / "export", verbose=False)
-    tf.saved_model.save(model, folder / "saved_model")
-    served = tf.saved_model.load(folder / "export").serve
-    np.testing.assert_allclose(served(inputs), expected, atol=1e-6)
+    loaded = tf.saved_model.load(folder / "export")  # It owns the variables.
+    np.testing.assert_allclose(loaded.serve(inputs), expected, atol=1e-6)
     one = tf.nest.map_structure(lambda x: x[:1], inputs)
-    np.testing.assert_allclose(served(one), expected[:1], atol=1e-5)
-    flat = tf.nest.flatten(inputs)
-    for name in ("export", "saved_model"):
-        loaded = tf.saved_model.load(folder / name)  # It owns the variables.
-        signature = loaded.signatures["serving_default"]
-        specs = sorted(signature.structured_input_signature[1])
-        # "image" is before "label", and "x_1" before "x_2".
-        (found,) = signature(**dict(zip(specs, flat, strict=True))).values()
-        np.testing.assert_allclose(found, expected, atol=1e-6)
+    np.testing.assert_allclose(loaded.serve(one), expected[:1], atol=1e-5)
 
 
 def check_copies(model: keras.Model, inputs: Any) -> None:
-    """A clone has its configuration and takes its weights; so does a copy."""
+    """A clone takes the weights, a copy has them; both have their own."""
     expected = model(inputs).numpy()
     clone = keras.models.clone_model(model)
-    assert clone.get_config() == model.get_config()
-    assert [v.shape for v in clone.weights] == [v.shape for v in model.weights]
     clone.set_weights(model.get_weights())
-    np.testing.assert_array_equal(clone(inputs), expected)
-    assert not set(map(id, clone.weights)) & set(map(id, model.weights))
+    for other in (clone, copy.deepcopy(model)):
+        np.testing.assert_array_equal(other(inputs), expected)
+        assert not set(map(id, other.weights)) & set(map(id, model.weights))
 
 
 def check_early_stopping(model: keras.Model, data: tf.data.Dataset) -> None:
-    """The weights of the best epoch come back; the loss falls, so "max"."""
+    """The weights of the best epoch come back, here those of the first."""
     best: list[np.ndarray] = []
 
-    def remember(epoch: int, logs: Any) -> None:
+    def remember(epoch: int, logs: dict[str, Any]) -> None:
+        logs["score"] = -epoch
         if epoch == 0:
             best.extend(v.numpy() for v in model.weights)
 
     stopping = keras.callbacks.EarlyStopping(
-        monitor="loss", mode="max", patience=1, restore_best_weights=True
+        monitor="score", mode="max", patience=1, restore_best_weights=True
     )
     model.fit(
         data,

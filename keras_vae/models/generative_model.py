@@ -581,7 +581,9 @@ def _build(network: keras.Model, *inputs: keras.KerasTensor) -> None:
     if not network.built and type(network).build is not keras.Layer.build:
         network.build(inputs[0].shape)
     if not all(layer.built for layer in network._flatten_layers()):
-        network(*inputs)
+        # No symbolic call: Keras wants tensors of one, not a distribution.
+        network.compute_output_spec(*inputs)
+        network.built = True
 
 
 def _is_distributed(data: Any) -> bool:

@@ -121,7 +121,7 @@ class SpectralNorms(keras.layers.Layer):
             ]
         )
 
-    def compute_output_shape(self, shape: Any) -> Any:
+    def compute_output_shape(self, input_shape: Any) -> Any:
         return ()
 
     def get_config(self) -> dict[str, Any]:
