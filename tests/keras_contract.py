@@ -19,8 +19,8 @@ import numpy as np
 import tensorflow as tf
 
 __all__ = [
-    "check_counts",
     "check_copies",
+    "check_counts",
     "check_early_stopping",
     "check_export",
     "check_resumes",
@@ -136,9 +136,7 @@ def check_counts(model: keras.Model) -> None:
     assert f" Non-trainable params: {count - trainable:,} " in text
 
 
-def check_export(
-    model: keras.Model, inputs: Any, folder: pathlib.Path
-) -> None:
+def check_export(model: keras.Model, inputs: Any, folder: pathlib.Path) -> None:
     """`export` serves what the model returns, for any number of images."""
     expected = model(inputs).numpy()
     model.export(folder / "export", verbose=False)

@@ -150,15 +150,27 @@ def build_model(
         UserError: If the configuration does not fit the images.
     """
     keras.utils.set_random_seed(seed)
+    _check_activation(config)
+    with _dtype_policy(precision):
+        layer = _likelihood(config, likelihood, image_shape, num_bits)
+        return _model(
+            config, image_shape, layer, total_steps, seed, class_names
+        )
+
+
+def _check_activation(config: ModelConfig) -> None:
+    """Raises UserError unless Keras knows the activation, if there is one.
+
+    The configurations cannot: they load without Keras.
+    """
+    name = getattr(config, "activation", "linear")
     try:
-        with _dtype_policy(precision):
-            layer = _likelihood(config, likelihood, image_shape, num_bits)
-            model = _model(
-                config, image_shape, layer, total_steps, seed, class_names
-            )
+        keras.activations.get(name)
     except ValueError as error:
-        raise UserError(str(error)) from error
-    return model
+        raise UserError(
+            "config.activation must be the name of a Keras activation, such "
+            f"as elu, relu or gelu. Received: config.activation={name}"
+        ) from error
 
 
 def _model(

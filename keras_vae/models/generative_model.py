@@ -294,7 +294,11 @@ class GenerativeModel(keras.Model):
         return [(image, tf.TensorSpec([None], tf.int32, "label"))]
 
     def export(
-        self, filepath: Any, *args: Any, input_signature: Any = None, **kwargs
+        self,
+        filepath: Any,
+        *args: Any,
+        input_signature: Any = None,
+        **kwargs: Any,
     ) -> None:
         """Does as `keras.Model.export`, for `self.input_signature`."""
         signature = input_signature or self.input_signature

@@ -7,16 +7,17 @@ from typing import Any
 import keras
 
 from keras_vae.distributions import DistributionLayer
+from keras_vae.errors import UserError
 from keras_vae.networks.network import Decoder, Encoder
 
 __all__ = ["ConvolutionalDecoder", "ConvolutionalEncoder", "check_divisible"]
 
 
 def check_divisible(image_shape: Sequence[int], num_halvings: int) -> None:
-    """Raises ValueError unless the image can be halved so many times."""
+    """Raises UserError unless the image can be halved so many times."""
     factor = 2**num_halvings
     if image_shape[0] % factor or image_shape[1] % factor:
-        raise ValueError(
+        raise UserError(
             f"`image_shape` must be divisible by {factor} in height and width "
             f"to be halved {num_halvings} times (one for each entry of "
             "`filters`): resize or pad the images, or use fewer filters. "
@@ -46,7 +47,7 @@ class ConvolutionalEncoder(Encoder):
         activation: Name of a Keras activation.
 
     Raises:
-        ValueError: If the image cannot be halved once for each convolution.
+        UserError: If the image cannot be halved once for each convolution.
     """
 
     def __init__(
@@ -98,7 +99,7 @@ class ConvolutionalDecoder(Decoder):
         activation: Name of a Keras activation.
 
     Raises:
-        ValueError: If the image cannot be halved once for each convolution.
+        UserError: If the image cannot be halved once for each convolution.
     """
 
     def __init__(

@@ -13,6 +13,7 @@ import keras
 import tensorflow as tf
 
 from keras_vae.distributions import DistributionLayer
+from keras_vae.errors import UserError
 from keras_vae.networks.convolutional import check_divisible
 from keras_vae.networks.network import Decoder, Encoder
 from keras_vae.networks.pointwise import Convolution
@@ -111,7 +112,7 @@ class ResidualBlock(keras.layers.Layer):
 
 def _check_blocks(filters: Sequence[int], num_blocks: Sequence[int]) -> None:
     if len(filters) != len(num_blocks):
-        raise ValueError(
+        raise UserError(
             "`filters` and `num_blocks` must have one entry for each scale. "
             f"Received: filters={tuple(filters)}, "
             f"num_blocks={tuple(num_blocks)}"
@@ -146,7 +147,7 @@ class ResidualEncoder(Encoder):
         activation: Name of a Keras activation.
 
     Raises:
-        ValueError: If the image does not divide, or the lists differ in length.
+        UserError: If the image does not divide, or the lists differ in length.
     """
 
     def __init__(
@@ -210,7 +211,7 @@ class ResidualDecoder(Decoder):
         activation: Name of a Keras activation.
 
     Raises:
-        ValueError: If the image does not divide, or the lists differ in length.
+        UserError: If the image does not divide, or the lists differ in length.
     """
 
     def __init__(

@@ -17,6 +17,7 @@ import keras
 import tensorflow as tf
 
 from keras_vae.config import check_number
+from keras_vae.errors import UserError
 from keras_vae.networks.convolutional import check_divisible
 from keras_vae.networks.hierarchy import BottomUpEncoder
 from keras_vae.networks.layer_list import build_layers, run_layers
@@ -33,11 +34,11 @@ GAIN = 0.7  # of N residual branches together; each has GAIN / sqrt(N)
 
 
 def check_scales(**sizes: Sequence[int]) -> None:
-    """Raises ValueError unless the lists have one length and are of sizes."""
+    """Raises UserError unless the lists have one length and are of sizes."""
     if len({len(values) for values in sizes.values()}) > 1:
         names = ", ".join(f"`{name}`" for name in sizes)
         received = ", ".join(f"{k}={tuple(v)}" for k, v in sizes.items())
-        raise ValueError(
+        raise UserError(
             f"{names} must have one entry for each scale. Received: {received}"
         )
     least = {"filters": 1, "bottlenecks": 1}
@@ -64,7 +65,7 @@ class ResidualBottomUp(BottomUpEncoder):
         activation: Name of a Keras activation.
 
     Raises:
-        ValueError: If the image does not divide, or the lists differ in length.
+        UserError: If the image does not divide, or the lists differ in length.
     """
 
     def __init__(

@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from keras_vae.config import check_number
 from keras_vae.distributions import DistributionLayer
+from keras_vae.errors import UserError
 from keras_vae.networks.convolutional import check_divisible
 from keras_vae.networks.hierarchy import Choose, LocScale, TopDownDecoder
 from keras_vae.networks.layer_list import build_layers, run_layers
@@ -66,7 +67,7 @@ class ResidualTopDown(TopDownDecoder):
             `depth_to_space`.
 
     Raises:
-        ValueError: If the image does not divide, or the lists differ in length.
+        UserError: If the image does not divide, or the lists differ in length.
     """
 
     def __init__(
@@ -94,7 +95,7 @@ class ResidualTopDown(TopDownDecoder):
         )
         check_number("dense_groups", dense_groups, 0, whole=True)
         if upsampling not in _UPSAMPLING:
-            raise ValueError(
+            raise UserError(
                 f"`upsampling` must be one of {_UPSAMPLING}. "
                 f"Received: upsampling={upsampling!r}"
             )

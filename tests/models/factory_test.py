@@ -7,8 +7,19 @@ import tensorflow as tf
 
 from keras_vae import distributions, networks
 from keras_vae.errors import UserError
-from keras_vae.model_configs import VAEConfig
-from keras_vae.models import VAE, Autoencoder, build_model, resolve_likelihood
+from keras_vae.model_configs import (
+    HierarchicalConfig,
+    NVAEConfig,
+    VAEConfig,
+    model_config_from_dict,
+)
+from keras_vae.models import (
+    VAE,
+    Autoencoder,
+    GenerativeModel,
+    build_model,
+    resolve_likelihood,
+)
 from keras_vae.objectives import (
     ImportanceWeighted,
     LinearWarmup,
@@ -144,6 +155,44 @@ def test_images_that_do_not_fit_are_a_user_error(architecture):
             precision="mixed_bfloat16",
         )
     assert keras.config.dtype_policy().name == "float32"  # As it was.
+
+
+_UNFIT = {
+    "hierarchical": (HierarchicalConfig(), (30, 28, 1), "`image_shape`"),
+    "nvae": (NVAEConfig(), (30, 28, 1), "image"),
+    "channels": (
+        VAEConfig(likelihood="discretized_logistic_mixture"),
+        (28, 28, 2),
+        "1 or 3 channels",
+    ),
+    "activation": (VAEConfig(activation="rely"), (28, 28, 1), "activation"),
+    "activations": (
+        HierarchicalConfig(activation="rely"),
+        (28, 28, 1),
+        "activation",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", _UNFIT)
+def test_settings_that_cannot_be_built_are_user_errors(case):
+    config, shape, message = _UNFIT[case]
+    likelihood = config.likelihood.replace("auto", "bernoulli")
+    with pytest.raises(UserError, match=rf"{message}.*Received: "):
+        build_model(config, shape, likelihood=likelihood)
+
+
+@pytest.mark.parametrize("model", ["vae", "hierarchical", "nvae"])
+def test_a_fault_of_the_package_stays_what_it_is(model, monkeypatch):
+    config = model_config_from_dict({"model": model})
+
+    def faulty(*args, **kwargs):
+        raise ValueError("shapes (3,) and (4,) do not match")
+
+    monkeypatch.setattr(GenerativeModel, "_classes", faulty)
+    with pytest.raises(ValueError, match="do not match") as caught:
+        build_model(config, (28, 28, 1), likelihood="bernoulli")
+    assert not isinstance(caught.value, UserError)
 
 
 if __name__ == "__main__":
