@@ -76,8 +76,10 @@ def keep_splits(
 ) -> dict[str, tuple[str, np.ndarray]]:
     """Returns the plan in which every file that is known keeps its split.
 
-    A file is known by its name or, where that is new, by its contents: a copy
-    of a training image is one too. Any other goes to one of the splits by a
+    A file that is as it was has the split that it had. One that is not is known
+    by its contents, whatever its name is now: an image that was trained on
+    stays one, and so does a copy of it. New contents under a name that is known
+    have the split of that name; any other file goes to one of the splits by a
     hash of its name, as probable as the split's share of the recorded files.
     So each file's split is a function of that file and of the record: no other
     file that comes or goes can change it.
@@ -98,7 +100,9 @@ def keep_splits(
     counts = Counter(recorded.splits.values())
 
     def choose(name: str) -> str:
-        split = recorded.splits.get(name) or known.get(digests[name])
+        split, digest = recorded.splits.get(name), digests[name]
+        if digest != recorded.digests.get(name):
+            split = known.get(digest, split)
         if split not in cut:
             split = _draw(name, {s: counts[s] for s in cut}, seed)
         return split

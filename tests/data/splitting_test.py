@@ -128,6 +128,30 @@ def test_copy_of_a_training_image_is_for_training():
         assert _kept([*_NAMES, "copy"], digests)["copy"] == split
 
 
+def test_images_that_change_their_names_keep_their_splits():
+    recorded = _first_cut()[1]
+    # Each file has the contents of the one before: all names are known.
+    digests = {
+        name: recorded.digests[_NAMES[index - 1]]
+        for index, name in enumerate(_NAMES)
+    }
+    found = _kept(_NAMES, digests)
+    for index, name in enumerate(_NAMES):
+        assert found[name] == recorded.splits[_NAMES[index - 1]]
+
+
+def test_new_contents_have_the_split_of_their_name():
+    recorded = _first_cut()[1]
+    digests = {name: f"new contents of {name}" for name in _NAMES}
+    assert _kept(_NAMES, digests) == recorded.splits
+
+
+def test_equal_images_of_two_splits_stay_where_they_are():
+    recorded = _first_cut()[1]
+    equal = Contents(dict.fromkeys(_NAMES, "grey"), recorded.splits)
+    assert _kept(_NAMES, equal.digests, equal) == recorded.splits
+
+
 def test_file_that_was_there_once_keeps_its_split():
     recorded = _first_cut()[1]
     former = dict.fromkeys(["gone 0", "gone 1"], "test")
