@@ -343,6 +343,7 @@ class LossScale(keras.optimizers.LossScaleOptimizer):
     def _stateful_handle_non_finite_grads(self) -> None:
         super()._stateful_handle_non_finite_grads()
         inner = self.inner_optimizer
-        inner.iterations.assign_add(1)
+        # `iterations` is no variable where gradients are accumulated.
+        inner._iterations.assign_add(1)
         if isinstance(inner, TrainingOptimizer):
             inner.count_skipped_step()

@@ -483,5 +483,17 @@ def test_of_a_gradient_that_is_only_added_it_is_not_known():
     assert found == [False, False, False, True, False, False]
 
 
+def test_an_overflow_is_counted_where_gradients_are_accumulated():
+    variable = keras.Variable([1.0])
+    optimizer = LossScale(
+        keras.optimizers.SGD(0.1, gradient_accumulation_steps=2)
+    )
+    optimizer.build([variable])
+    for gradient in (float("inf"), 1.0):
+        optimizer.apply([tf.constant([gradient])], [variable])
+    assert int(optimizer.inner_optimizer._iterations.numpy()) == 2
+    assert np.isfinite(variable.numpy()).all()
+
+
 if __name__ == "__main__":
     raise SystemExit(pytest.main([__file__]))
