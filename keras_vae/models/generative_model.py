@@ -49,6 +49,11 @@ class GenerativeModel(keras.Model):
     saved, exported and counted like a functional Keras model. A sub-class that
     adds layers builds them in its own constructor.
 
+    `keras.saving.load_model` needs `import keras_vae.models`, and for an
+    optimizer of the package `import keras_vae.training`. Training goes on bit
+    for bit from a file, but for the dropout of a user's network: Keras does not
+    save the state of its noise.
+
     Sub-classes implement `encode`, `infer`, `reconstruct` and `metric_values`,
     and name what `metric_values` returns in `METRICS`; those that have a prior
     also `group_shapes`, `latent_moments`, `generate`, `infer_with_noise` and
