@@ -1,5 +1,6 @@
 """What the apps share: flags, configuration files, errors for people."""
 
+import contextlib
 import dataclasses
 import importlib.util
 import inspect
@@ -112,7 +113,9 @@ def _fail_with(error: UserError) -> NoReturn:
 
 
 def _fail(message: str, code: int = USAGE_ERROR) -> NoReturn:
-    print(f"error: {message}", file=sys.stderr)
+    # Where nobody can read it, on a full disk say, the code tells at least.
+    with contextlib.suppress(OSError):
+        print(f"error: {message}", file=sys.stderr, flush=True)
     sys.exit(code)
 
 

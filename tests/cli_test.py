@@ -230,6 +230,22 @@ def test_output_that_is_full(tmp_path):
     assert "No space left on device" in result.stderr
 
 
+def test_message_that_cannot_be_written_keeps_its_code(tmp_path):
+    path = tmp_path / "small_app.py"
+    code = "def main(arguments):\n  raise cli.UserError('no')"
+    path.write_text(f"from keras_vae import cli\n{code}\ncli.run(main)\n")
+    with open("/dev/full", "w") as full:
+        result = subprocess.run(
+            [sys.executable, str(path)],
+            check=False,
+            env=app.environment(),
+            stdout=subprocess.PIPE,
+            stderr=full,
+            timeout=60,
+        )
+    assert result.returncode == 2
+
+
 @pytest.mark.parametrize(
     "defect", ["ValueError('a defect')", "FileNotFoundError(2, 'a defect')"]
 )

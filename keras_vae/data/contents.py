@@ -14,6 +14,7 @@ from keras_vae.errors import UserError
 
 __all__ = ["Contents", "array_digest", "describe_changes", "file_digests"]
 
+_SPLITS = ("train", "validation", "test")
 _DIGEST_BYTES = 16
 _BLOCK_BYTES = 2**20
 # Of a longer file so many blocks are read, evenly spaced from its first bytes
@@ -62,7 +63,15 @@ class Contents:
                 isinstance(value, str) for value in table.values()
             ):
                 raise ValueError(f"{name} must be a table of strings")
-        return cls(**content)
+        contents = cls(**content)
+        used = {*contents.splits.values(), *contents.former.values()}
+        unknown = sorted(used - set(_SPLITS))
+        if unknown:
+            raise ValueError(f"there is no split {unknown[0]!r}")
+        unknown = sorted(contents.splits.keys() - contents.digests.keys())
+        if unknown:
+            raise ValueError(f"{unknown[0]!r} has a split, but no digest")
+        return contents
 
 
 def describe_changes(old: Mapping[str, str], new: Mapping[str, str]) -> str:

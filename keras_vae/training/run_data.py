@@ -67,13 +67,15 @@ def open_run_data(
     recorded, changes = _read(folder)
     dataset = dataset or load(config, recorded=recorded)
     contents = _contents(dataset)
-    if not folder.config.exists():
+    begun = folder.config.exists()
+    if recorded is None and not begun:
         return RunData(dataset, contents)
     received = (
         f"Received: --workdir={folder.path}, --dataset={config.dataset}, "
         f"--data_dir={config.data_dir}"
     )
-    _check_fit(folder, dataset, received)
+    if begun:  # Else config.json was lost, and this record alone is left.
+        _check_fit(folder, dataset, received)
     if recorded is None:
         _note(
             f"{folder.path} does not say what its images were, so it cannot be "

@@ -101,5 +101,19 @@ def test_contents_that_are_none_are_refused(content):
         Contents.from_dict(content)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"splits": {"a": "holdout"}}, "no split 'holdout'"),
+        ({"former": {"2": "holdout"}}, "no split 'holdout'"),
+        ({"splits": {"b": "train"}}, "'b' has a split, but no digest"),
+    ],
+)
+def test_splits_that_cannot_be_are_refused(change, message):
+    some = Contents({"a": "1"}, {"a": "test"}, {"2": "train"}, {"u": "3"})
+    with pytest.raises(ValueError, match=message):
+        Contents.from_dict({**some.to_dict(), **change})
+
+
 if __name__ == "__main__":
     raise SystemExit(pytest.main([__file__]))

@@ -261,6 +261,17 @@ def test_arrays_are_compared_by_their_values(arrays):
         open_run_data(folder, config, other)
 
 
+def test_images_are_compared_where_the_configuration_is_lost(arrays):
+    folder, config, dataset = arrays
+    folder.config.unlink()
+    assert open_run_data(folder, config, dataset).is_recorded
+    images = 255 - dataset.splits["train"].images
+    splits = {**dataset.splits, "train": ArraySplit(images)}
+    other = dataclasses.replace(dataset, splits=splits)
+    with pytest.raises(UserError, match=r"1 changed \(train images\)"):
+        open_run_data(folder, config, other)
+
+
 def test_one_split_alone_may_be_given(arrays):
     folder, config, dataset = arrays
     splits = {"test": dataset.splits["test"]}
