@@ -43,6 +43,7 @@ def test_run_folder_holds_all_that_happened(trained_run):
     assert names == {
         "checkpoints",
         "config.json",
+        "data.json",
         "pictures",
         "results.json",
         "tensorboard",
