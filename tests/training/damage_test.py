@@ -316,5 +316,16 @@ def test_order_of_the_classes_is_that_of_the_checkpoint():
         run_record.check_images(saved, (6, 6, 1), ("a", "b"))
 
 
+def test_what_is_left_of_an_older_checkpoint_is_cleared_away(run, steps):
+    _index(run.checkpoints, steps[0]).unlink()
+    assert files.recover(run.checkpoints).step == _LAST
+    assert not _data(run.checkpoints, steps[0]).exists()
+    listed = tf.train.get_checkpoint_state(str(run.checkpoints))
+    found = [
+        path.rpartition("-")[2] for path in listed.all_model_checkpoint_paths
+    ]
+    assert found == [str(step) for step in steps[1:]]
+
+
 if __name__ == "__main__":
     raise SystemExit(pytest.main([__file__]))

@@ -303,6 +303,8 @@ def test_images_that_are_gone_keep_their_split_over_several_changes(run):
     assert data.contents.former == {
         old.digests[name]: old.splits[name] for name in ("07.png", "08.png")
     }
+    figures = evaluate(run / "run", _EVALUATION)["test"]
+    assert figures["nll"]["data_changes"] == list(data.changes)
 
 
 def test_image_that_was_replaced_comes_back_into_its_split(run):
