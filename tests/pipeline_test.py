@@ -289,5 +289,60 @@ def test_folder_that_cannot_be_written_is_found_before_training(
         )
 
 
+def test_pictures_are_of_the_levels_that_are_kept(tmp_path, monkeypatch):
+    experiment = ExperimentConfig(
+        DataConfig("mnist_5k", num_bits=1),
+        HierarchicalConfig(),
+        TrainingConfig(),
+    )
+    model = make_hierarchical("discretized_logistic_mixture")
+    monkeypatch.setattr(
+        pipeline, "load_trained", lambda workdir: (model, experiment)
+    )
+    levels = np.random.default_rng(0).integers(256, size=(12, *IMAGE))
+    split = ArraySplit(levels.astype(np.uint8))
+    dataset = ImageDataset("grey", IMAGE, None, {"test": split})
+    pipeline.draw_pictures(tmp_path, dataset)
+    for path in (tmp_path / "pictures" / "test_images").iterdir():
+        with PIL.Image.open(path) as picture:
+            assert set(np.unique(picture)) == {0, 255}
+
+
+def test_run_hands_on_what_it_is_asked(images, tmp_path, monkeypatch):
+    asked = {}
+
+    def record(name, result=None):
+        def replacement(*arguments, **options):
+            asked[name] = options
+            return result
+
+        monkeypatch.setattr(pipeline, name, replacement)
+
+    dataset = object()
+    record("train", TrainResult(None, {}, dataset))
+    record("draw_pictures", [])
+    record("evaluate", {})
+    record("export")
+    pipeline.run(
+        _experiment(images),
+        tmp_path / "run",
+        resume=False,
+        accept_changed_data=True,
+        evaluation=EvaluationConfig(),
+        export_dir=tmp_path / "model",
+        keep_versions=3,
+        replace=True,
+        pixels="draw",
+    )
+    assert callable(asked["train"].pop("check_model"))
+    assert callable(asked["evaluate"].pop("show"))
+    assert asked == {
+        "train": {"resume": False, "accept_changed_data": True},
+        "draw_pictures": {},
+        "evaluate": {"dataset": dataset},
+        "export": {"keep_versions": 3, "replace": True, "pixels": "draw"},
+    }
+
+
 if __name__ == "__main__":
     raise SystemExit(pytest.main([__file__]))

@@ -2,15 +2,23 @@
 
 import csv
 import json
+import sys
 
 import numpy as np
 import PIL.Image
 import pytest
 
+from keras_vae.config import TrainingConfig
+from keras_vae.data import DataConfig
 from keras_vae.errors import UserError
 from keras_vae.generation import ImageSource, impute, upscale
 from keras_vae.generation.block_means import block_means
+from keras_vae.generation.independent_pixels import IndependentPixels
+from keras_vae.generation.source import SourceImages, TrainedModel
+from keras_vae.model_configs import VAEConfig
+from keras_vae.training import ExperimentConfig, resolve_data
 from tests import trained_run
+from tests.models.cases import grey_images, make_model
 
 # Few and short chains: what is drawn is tested elsewhere.
 _SHORT = {"num_chains": 2, "burn_in": 4, "num_sweeps": 6}
@@ -180,6 +188,63 @@ def test_mask_of_another_size_is_refused(run, tmp_path):
     with pytest.raises(UserError, match="28x28.*5x7"):
         impute(run.workdir, _source(run), tmp_path / "imputed", mask=path)
     assert not (tmp_path / "imputed").exists()
+
+
+def test_figures_of_dequantized_images_are_of_their_levels(
+    monkeypatch, tmp_path
+):
+    """A density has 8 log 2 nats too much for each value that is missing."""
+    model = make_model("normal_shared")
+    model.dequantized_bits = 8
+    num = 3
+    images = grey_images(num)
+    experiment = ExperimentConfig(
+        DataConfig("cifar10"), VAEConfig(), TrainingConfig()
+    )
+    resolved = resolve_data(experiment.data, experiment.model)
+    module = sys.modules[impute.__module__]
+    monkeypatch.setattr(
+        module,
+        "load_model",
+        lambda workdir: TrainedModel(model, experiment, resolved),
+    )
+    names = [str(number) for number in range(num)]
+    monkeypatch.setattr(
+        ImageSource,
+        "load",
+        lambda *_, **__: SourceImages(images, None, names),
+    )
+    pixels = IndependentPixels(
+        images.mean(axis=0), images.std(axis=0), "mean", "normal_shared"
+    )
+    monkeypatch.setattr(IndependentPixels, "fit", lambda *_: pixels)
+    densities = []
+
+    def keep(name, found):
+        real = getattr(module, name)
+
+        def replacement(*arguments, **options):
+            result = real(*arguments, **options)
+            densities.extend(found(result))
+            return result
+
+        monkeypatch.setattr(module, name, replacement)
+
+    keep("compared", lambda ways: [way.log_missing for way in ways])
+    keep("sample_posterior", lambda draws: [draws.log_missing])
+    impute("run", ImageSource(), tmp_path / "imputed", **_SHORT)
+    one_pass, mean, posterior = densities
+    found = json.loads((tmp_path / "imputed" / "imputed.json").read_text())
+    for name, density in (
+        ("posterior_mean", posterior),
+        ("one_pass", one_pass),
+        ("mean_baseline", mean),
+    ):
+        for row, value in zip(found["images"], density, strict=True):
+            expected = value - row["num_unknown"] * 8 * np.log(2)
+            assert row[f"log_missing_{name}"] == pytest.approx(
+                expected, rel=1e-5
+            )
 
 
 if __name__ == "__main__":

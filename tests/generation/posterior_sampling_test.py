@@ -585,5 +585,39 @@ def test_impossible_settings_are_refused(arguments):
         ChainConfig(**arguments)
 
 
+def test_each_draw_of_a_sweep_has_a_seed_of_its_own(wrong, truth, monkeypatch):
+    """Of momentum, step, both acceptances, and x."""
+    used = []
+
+    def record(owner, name, position):
+        real = getattr(owner, name)
+
+        def draw(*arguments, **options):
+            used.append(tuple(arguments[position].numpy()))
+            return real(*arguments, **options)
+
+        monkeypatch.setattr(owner, name, draw)
+
+    record(tf.random, "stateless_normal", 1)
+    record(tf.random, "stateless_uniform", 1)
+    record(MaskedPixels, "sample", 2)
+    image = tf.constant(truth[:2])
+    Chains.sweep.python_function(
+        Chains(wrong.model),
+        _known(truth).take(np.arange(2)),
+        image,
+        {},
+        image,
+        State(image, tf.zeros([2, 2]), tf.fill([2], -0.5)),
+        Sums.zeros(image),
+        tf.constant([1, 2]),
+        tf.constant(3),
+        tf.constant(False),
+    )
+    # x is drawn for the z before and after, from one seed.
+    assert len(used) == 3 * 6
+    assert len(set(used)) == 3 * 5
+
+
 if __name__ == "__main__":
     raise SystemExit(pytest.main([__file__]))

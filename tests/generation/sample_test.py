@@ -13,6 +13,7 @@ from keras_vae.config import TrainingConfig
 from keras_vae.data import DataConfig
 from keras_vae.errors import UserError
 from keras_vae.generation import sample
+from keras_vae.generation.sample import sample_batches
 from keras_vae.generation.source import TrainedModel
 from keras_vae.model_configs import HierarchicalConfig
 from keras_vae.networks.nvae import collect
@@ -200,3 +201,17 @@ def test_another_suffix_is_refused(run, tmp_path):
     with pytest.raises(UserError, match="Received"):
         sample(run.workdir, tmp_path / "samples.txt", num_images=4)
     assert not list(tmp_path.iterdir())
+
+
+def test_an_image_of_a_later_batch_is_that_of_its_own_row():
+    model = make_model(class_names=("a", "b", "c"), num_classes="auto")
+    labels = np.arange(260, dtype=np.int32) % 3
+    batches = list(sample_batches(model, 260, seed=5, labels=labels))
+    assert [len(images) for images in batches] == [256, 4]
+    rows = tf.constant([[5, row] for row in range(256, 260)])
+    expected = model.generate(
+        seeds.row_normal(rows, model.latent_dim),
+        tf.ones([4]),
+        label=tf.constant(labels[256:]),
+    )
+    np.testing.assert_allclose(batches[1], expected, atol=1e-6)

@@ -486,5 +486,20 @@ def test_steps_are_the_same_however_they_are_run(options):
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
+def test_batches_of_an_evaluation_have_noise_of_their_own():
+    """Its seed is of the images so far, and the same each time."""
+    model = compiled()
+    images = np.concatenate([binary_images(4)] * 2)
+    expected = [
+        loss_of(model, images[first:][:4], first).mean() for first in (0, 4)
+    ]
+    assert abs(expected[0] - expected[1]) > 1e-3
+    for _ in range(2):
+        found = model.evaluate(
+            images, batch_size=4, verbose=0, return_dict=True
+        )["loss"]
+        np.testing.assert_allclose(found, np.mean(expected), rtol=1e-5)
+
+
 if __name__ == "__main__":
     raise SystemExit(pytest.main([__file__]))

@@ -207,5 +207,14 @@ def test_another_size_is_refused_before_anything_is_decoded():
         _decoded(sideways, (19, 23, 3))
 
 
+def test_of_several_exif_blocks_the_first_counts():
+    data = _encoded("RGB", "JPEG", exif=_exif(6))
+    block = _exif(3)
+    size = struct.pack(">H", 2 + len(block))
+    first = data.index(b"\xff\xe1")
+    end = first + 2 + int.from_bytes(data[first + 2 : first + 4], "big")
+    _check(data[:end] + b"\xff\xe1" + size + block + data[end:])
+
+
 if __name__ == "__main__":
     raise SystemExit(pytest.main([__file__]))

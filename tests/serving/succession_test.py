@@ -253,5 +253,29 @@ def test_default_folder_is_not_shared_by_runs_of_one_name(
     check_default_export_dir("b/faces")
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("image_shape", [4, 5, 2]),
+        ("image_range", [-1.0, 1.0]),
+        ("num_bits", 5),
+        ("latent_dim", 3),
+        ("latent_layout", [{"shape": [2], "offset": 1, "size": 2}]),
+        ("num_classes", 1),
+        ("class_names", ["a"]),
+        ("likelihood", "normal_shared"),
+        ("binarization", "static"),
+        ("dequantization", "uniform"),
+    ],
+)
+def test_each_thing_that_clients_rely_on_must_stay(name, value, tmp_path):
+    path = _export(tmp_path) / METADATA
+    metadata = json.loads(path.read_text())
+    check_succession(tmp_path, metadata)
+    path.write_text(json.dumps(metadata | {name: value}))
+    with pytest.raises(UserError, match=rf"Received: {name}.* -> "):
+        check_succession(tmp_path, metadata)
+
+
 if __name__ == "__main__":
     raise SystemExit(pytest.main([__file__]))

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from keras_vae.errors import StorageError, UserError
-from keras_vae.training import RunFolder, load_trained, train
+from keras_vae.training import RunFolder, load_trained, run_record, train
 from keras_vae.training import checkpoint_files as files
 from tests.training import experiments
 
@@ -305,6 +305,26 @@ def test_nobody_knows_whose_an_unnamed_checkpoint_is(unnamed, dataset):
     unnamed.config.unlink()
     with pytest.raises(UserError, match=r"without their config\.json"):
         train(_EXPERIMENT, unnamed.path, dataset=dataset)
+
+
+def test_order_of_the_classes_is_that_of_the_checkpoint():
+    """In another order each class would be taken for another one."""
+    record = {"images": {"image_shape": [6, 6, 1], "class_names": ["b", "a"]}}
+    saved = files.SavedCheckpoint("ckpt-1", 1, record, {})
+    run_record.check_images(saved, (6, 6, 1), ("b", "a"))
+    with pytest.raises(UserError, match="does not fit"):
+        run_record.check_images(saved, (6, 6, 1), ("a", "b"))
+
+
+def test_what_is_left_of_an_older_checkpoint_is_cleared_away(run, steps):
+    _index(run.checkpoints, steps[0]).unlink()
+    assert files.recover(run.checkpoints).step == _LAST
+    assert not _data(run.checkpoints, steps[0]).exists()
+    listed = tf.train.get_checkpoint_state(str(run.checkpoints))
+    found = [
+        path.rpartition("-")[2] for path in listed.all_model_checkpoint_paths
+    ]
+    assert found == [str(step) for step in steps[1:]]
 
 
 if __name__ == "__main__":

@@ -176,5 +176,23 @@ def test_json_is_replaced_as_a_whole(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["results.json"]
 
 
+def test_a_run_is_the_same_whatever_is_kept_of_it_and_nothing_else(experiment):
+    identity, config = experiment.identity(), experiment.to_dict()
+    left_out = {
+        (part, name)
+        for part, settings in config.items()
+        for name in settings
+        if name not in identity[part]
+    }
+    assert left_out == {
+        ("data", "data_dir"),
+        ("data", "manual_dir"),
+        ("training", "keep_checkpoints"),
+        ("training", "checkpoint_seconds"),
+    }
+    for part, settings in identity.items():
+        assert settings.items() <= config[part].items()
+
+
 if __name__ == "__main__":
     raise SystemExit(pytest.main([__file__]))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_vae.data import DataConfig
+from keras_vae.data import ArraySplit, DataConfig
 from keras_vae.training import RunFolder, run, train, trainer
 from keras_vae.training.checkpoint_files import SavedCheckpoint
 from keras_vae.training.run import EVALUATION_BATCH_SIZE
@@ -223,6 +223,45 @@ def test_every_setting_of_the_data_is_looked_at():
     }
     names = {field.name for field in dataclasses.fields(DataConfig)}
     assert names == read_elsewhere | _DATA.keys()
+
+
+def test_mean_image_of_many_images_is_the_mean_of_those_that_are_read(
+    monkeypatch,
+):
+    monkeypatch.setattr(trainer, "_IMAGES_FOR_MEAN", 20)
+    split = ArraySplit(np.full([50, 2, 2, 1], 255, np.uint8))
+    np.testing.assert_allclose(trainer._mean_image(split, 8), 1.0, rtol=1e-6)
+
+
+class _Fits(run.Run):
+    """Writes down the steps of each `fit` instead of training."""
+
+    def _validation(self):
+        return None
+
+    def _callbacks(self, checkpoints, validation, interruption):
+        return []
+
+    def _fit(self, steps, epochs, validation, callbacks):
+        self.state.step += steps
+        self.state.fits.append(steps)
+
+
+@pytest.mark.parametrize(
+    ("step", "fits"), [(0, [18]), (27, [9, 18]), (36, [18])]
+)
+def test_a_run_is_validated_where_it_would_have_been(dataset, step, fits):
+    """An epoch of 17 steps takes two executions of 9."""
+    state = types.SimpleNamespace(
+        step=step,
+        epochs_waited=tf.constant(0),
+        model=types.SimpleNamespace(steps_per_execution=9),
+        fits=[],
+    )
+    experiment = experiments.make_experiment()
+    checkpoints = types.SimpleNamespace(save=None)
+    _Fits(experiment, {}, dataset, state, None, 17).fit(checkpoints, [])
+    assert state.fits == fits
 
 
 if __name__ == "__main__":

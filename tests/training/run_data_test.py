@@ -298,5 +298,39 @@ def test_prepared_dataset_that_was_replaced_is_refused(tmp_path):
         open_run_data(folder, config, other)
 
 
+def _accept(root):
+    """Goes on with the images that there are now."""
+    data = _open(root, accept_changed_data=True)
+    data.record(RunFolder(root / "run"), step=6)
+
+
+def test_images_that_are_gone_keep_their_split_over_several_changes(run):
+    old = _open(run).contents
+    for name in ("07.png", "08.png"):
+        (run / "images" / name).unlink()
+        _accept(run)
+    data = _open(run)
+    assert data.changes == ("1 removed (07.png)", "1 removed (08.png)")
+    assert data.contents.former == {
+        old.digests[name]: old.splits[name] for name in ("07.png", "08.png")
+    }
+    figures = evaluate(run / "run", _EVALUATION)["test"]
+    assert figures["nll"]["data_changes"] == list(data.changes)
+
+
+def test_image_that_was_replaced_comes_back_into_its_split(run):
+    """Whatever its split: else what was trained on would be tested on."""
+    old = _open(run).contents
+    names = [f"{number:02}.png" for number in range(_NUM_IMAGES)]
+    for number, name in enumerate(names):
+        _write(run / "images" / name, 1000 + number)
+    _accept(run)
+    for number in range(_NUM_IMAGES):
+        _write(run / "images" / f"back{number:02}.png", number)
+    splits = _open(run, accept_changed_data=True).contents.splits
+    for name in names:
+        assert splits[f"back{name}"] == old.splits[name]
+
+
 if __name__ == "__main__":
     raise SystemExit(pytest.main([__file__]))
