@@ -207,9 +207,10 @@ def _classes(
             if label is None
         )
         raise UserError(
-            "data_dir must hold either images or class folders, not both; "
-            "move the loose images into a class folder. Received: "
-            f"{printable(loose)}"
+            "data_dir must hold either images or class folders, not both, "
+            "and the same in each of its splits; move the loose images into a "
+            f"class folder. Received: {printable(loose)}, and the class "
+            f"{class_names[0]!r}"
         )
     _check_class_names(class_names)
     _note_missing_classes(found, class_names)

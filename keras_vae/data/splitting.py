@@ -9,6 +9,7 @@ import numpy as np
 from keras_vae.data.config import DataConfig
 from keras_vae.data.contents import Contents
 from keras_vae.errors import UserError
+from keras_vae.notes import first_names
 
 __all__ = ["keep_splits", "plan_splits"]
 
@@ -80,9 +81,9 @@ def keep_splits(
     by its contents, whatever its name is now: an image that was trained on
     stays one, and so does a copy of it. New contents under a name that is known
     have the split of that name; any other file goes to one of the splits by a
-    hash of its name, as probable as the split's share of the recorded files.
-    So each file's split is a function of that file and of the record: no other
-    file that comes or goes can change it.
+    hash of its contents, as probable as the split's share of the recorded
+    files, so that equal files are together. Each file's split is a function of
+    that file and of the record: no other file that comes or goes can change it.
 
     Args:
         plan: What `plan_splits` returned.
@@ -92,22 +93,26 @@ def keep_splits(
         seed: Of the hash.
 
     Raises:
-        UserError: If a split has no image left.
+        UserError: If a file now lies in the folder of another split than it
+            had, or a split has no image left.
     """
     source = plan["train"][0]
     cut = [split for split, (origin, _) in plan.items() if origin == source]
-    known = _splits_by_digest(recorded)
+    known = {
+        name: split
+        for some in names.values()
+        for name in some
+        if (split := _known_split(name, digests[name], recorded))
+    }
+    _check_folders(plan, names, known, cut)
     counts = Counter(recorded.splits.values())
-
-    def choose(name: str) -> str:
-        split, digest = recorded.splits.get(name), digests[name]
-        if digest != recorded.digests.get(name):
-            split = known.get(digest, split)
-        if split not in cut:
-            split = _draw(name, {s: counts[s] for s in cut}, seed)
-        return split
-
-    chosen = np.array([choose(name) for name in names[source]])
+    shares = {split: counts[split] for split in cut}
+    chosen = np.array(
+        [
+            known.get(name) or _draw(digests[name], shares, seed)
+            for name in names[source]
+        ]
+    )
     kept = {
         split: (source, np.flatnonzero(chosen == split))
         if split in cut
@@ -123,24 +128,41 @@ def keep_splits(
     return kept
 
 
-def _splits_by_digest(recorded: Contents) -> dict[str, str]:
-    """Returns the split of each image; of equal ones in several, training."""
-    pairs = [
-        *recorded.former.items(),
-        *((recorded.digests[n], s) for n, s in recorded.splits.items()),
-    ]
-    order = {split: rank for rank, split in enumerate(reversed(_SPLITS))}
-    return dict(sorted(pairs, key=lambda pair: order[pair[1]]))
+def _known_split(name: str, digest: str, recorded: Contents) -> str | None:
+    """Returns the split that a file had, by its contents before its name."""
+    split = recorded.splits.get(name)
+    if digest == recorded.digests.get(name):
+        return split
+    return recorded.split_by_digest.get(digest, split)
 
 
-def _draw(name: str, counts: Mapping[str, int], seed: int) -> str:
-    """Returns a split drawn by a hash of a name, in proportion to `counts`."""
-    digest = hashlib.blake2b(f"{seed}/{name}".encode(), digest_size=8).digest()
-    place = int.from_bytes(digest, "big") / 2**64 * sum(counts.values())
-    for split, count in counts.items():
-        if place < count:
+def _check_folders(
+    plan: Mapping[str, tuple[str, np.ndarray]],
+    names: Mapping[str, Sequence[str]],
+    known: Mapping[str, str],
+    cut: Sequence[str],
+) -> None:
+    """Raises UserError where a file lies in the folder of another split."""
+    for split, (origin, _) in plan.items():
+        allowed = cut if split in cut else [split]
+        moved = [n for n in names[origin] if known.get(n, split) not in allowed]
+        if moved:
+            raise UserError(
+                f"{known[moved[0]].capitalize()} images of the run are now in "
+                f"the folder of the {split} images: move them back, or begin "
+                f"a new run in another --workdir. Received: "
+                f"{first_names(moved)}"
+            )
+
+
+def _draw(digest: str, shares: Mapping[str, int], seed: int) -> str:
+    """Returns a split drawn by a hash of contents, in proportion to shares."""
+    drawn = hashlib.blake2b(f"{seed}/{digest}".encode(), digest_size=8).digest()
+    place = int.from_bytes(drawn, "big") / 2**64 * sum(shares.values())
+    for split, share in shares.items():
+        if place < share:
             return split
-        place -= count
+        place -= share
     return "train"
 
 

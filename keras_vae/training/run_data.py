@@ -82,7 +82,7 @@ def open_run_data(
             "checked whether they are still the same"
         )
         return RunData(dataset, contents)
-    change = _describe(recorded, contents, whole=dataset.contents is not None)
+    change = _describe(recorded, contents, dataset)
     if not change:
         return RunData(dataset, recorded, changes, is_recorded=True)
     if not accept_changed_data:
@@ -134,10 +134,12 @@ def _contents(dataset: ImageDataset) -> Contents:
     return Contents(digests)
 
 
-def _describe(recorded: Contents, contents: Contents, whole: bool) -> str:
+def _describe(
+    recorded: Contents, contents: Contents, dataset: ImageDataset
+) -> str:
     old = recorded.digests
-    if not whole:  # Some splits alone may be given as arrays.
-        old = {n: d for n, d in old.items() if n in contents.digests}
+    if dataset.contents is None:  # Some splits alone may be given as arrays.
+        old = {n: d for n, d in old.items() if n.split()[0] in dataset.splits}
     change = describe_changes(old, contents.digests)
     if not change and contents.splits != recorded.splits:
         return "the same files in other splits"
@@ -161,14 +163,13 @@ def _check_fit(folder: RunFolder, dataset: ImageDataset, received: str) -> None:
 
 
 def _former(recorded: Contents, contents: Contents) -> dict[str, str]:
-    """Returns the split, by digest, of all images that are gone."""
-    present = set(contents.digests.values())
-    gone = {
-        recorded.digests[name]: split
-        for name, split in recorded.splits.items()
-        if recorded.digests[name] not in present
+    """Returns the split, by digest, of all images that are no longer in it."""
+    present = contents.split_by_digest
+    return {
+        digest: split
+        for digest, split in recorded.split_by_digest.items()
+        if present.get(digest) != split
     }
-    return {**recorded.former, **gone}
 
 
 def _note(text: str) -> None:

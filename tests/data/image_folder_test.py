@@ -139,6 +139,13 @@ def test_loose_images_beside_class_folders(flat):
         _load(flat)
 
 
+def test_splits_that_are_laid_out_otherwise_are_refused(tmp_path):
+    _write(tmp_path / "train" / "cat" / "a.png")
+    _write(tmp_path / "test" / "b.png")
+    with pytest.raises(UserError, match=r"each of its splits.*b\.png.*'cat'"):
+        _load(tmp_path)
+
+
 def test_test_folder_without_train_folder(tmp_path):
     _write(tmp_path / "test" / "a.png")
     with pytest.raises(UserError, match="none named 'train'"):

@@ -177,15 +177,84 @@ def test_new_files_go_to_splits_by_their_shares():
     assert any(found[name] != other[name] for name in new)
 
 
-def test_split_of_the_source_takes_what_lies_in_it():
-    plan = plan_splits({"train": 50, "test": 2}, DataConfig(validation_size=5))
-    names = {"train": _NAMES[:50], "test": ["test/a", _NAMES[99]]}
-    digests = _digests([*_NAMES, "test/a"])
-    kept = keep_splits(plan, names, digests, _first_cut()[1], seed=0)
-    assert kept["test"][0] == "test"
-    assert len(kept["test"][1]) == 2
-    together = np.concatenate([kept["train"][1], kept["validation"][1]])
-    assert sorted(together) == list(range(50))
+def test_new_files_that_are_equal_are_together():
+    new = [f"copy {number}" for number in range(60)]
+    digests = {**_digests(_NAMES), **dict.fromkeys(new, "grey")}
+    found = _kept([*_NAMES, *new], digests)
+    assert len({found[name] for name in new}) == 1
+
+
+def test_new_file_may_have_any_name():
+    assert _kept(
+        [*_NAMES, "\udcff.png"], _digests([*_NAMES]) | {"\udcff.png": "new"}
+    )["\udcff.png"] in ("train", "validation", "test")
+
+
+def _sorted_into_folders(split_of_new):
+    """Returns what is kept of the first cut, sorted into train/ and test/."""
+    recorded = _first_cut()[1]
+    names = {"train": [], "test": []}
+    digests = {}
+    for name in _NAMES:
+        folder = "test" if recorded.splits[name] == "test" else "train"
+        names[folder].append(f"{folder}/{name}")
+        digests[f"{folder}/{name}"] = recorded.digests[name]
+    for name, (folder, digest) in split_of_new.items():
+        names[folder].append(name)
+        digests[name] = digest
+    sizes = {split: len(some) for split, some in names.items()}
+    plan = plan_splits(sizes, DataConfig(validation_size=5))
+    kept = keep_splits(plan, names, digests, recorded, seed=0)
+    return {
+        names[source][position]: split
+        for split, (source, positions) in kept.items()
+        for position in positions
+    }
+
+
+def test_images_sorted_into_the_folders_of_their_splits_keep_them():
+    recorded = _first_cut()[1]
+    found = _sorted_into_folders({"test/new": ("test", "new")})
+    assert found.pop("test/new") == "test"
+    assert {
+        name.split("/")[1]: split for name, split in found.items()
+    } == recorded.splits
+
+
+@pytest.mark.parametrize(
+    ("was", "folder"),
+    [("test", "train"), ("train", "test"), ("validation", "test")],
+)
+def test_image_in_the_folder_of_another_split_is_refused(was, folder):
+    recorded = _first_cut()[1]
+    name = next(n for n in _NAMES if recorded.splits[n] == was)
+    moved = {"moved": (folder, recorded.digests[name])}
+    with pytest.raises(
+        UserError, match=rf"{was.capitalize()} images.*{folder}"
+    ):
+        _sorted_into_folders(moved)
+
+
+def test_image_that_was_moved_under_its_name_is_refused():
+    recorded = Contents(
+        {"train/a": "a", "train/b": "b", "train/c": "c", "test/d": "d"},
+        {
+            "train/a": "train",
+            "train/b": "train",
+            "train/c": "validation",
+            "test/d": "test",
+        },
+    )
+    plan = plan_splits({"train": 4}, DataConfig(validation_size=1))
+    names = {"train": ["train/a", "train/b", "train/c", "train/d"]}
+    digests = {name: name[-1] for name in names["train"]}
+    # Where test/ is gone, the test images are cut from what is in train/.
+    kept = keep_splits(plan, names, digests, recorded, seed=0)
+    assert kept["test"][1].tolist() == [3]
+    plan = plan_splits({"train": 4, "test": 1}, DataConfig(validation_size=1))
+    names["test"] = ["test/e"]
+    with pytest.raises(UserError, match=r"Test images .* train .*train/d"):
+        keep_splits(plan, names, digests | {"test/e": "e"}, recorded, seed=0)
 
 
 def test_split_of_which_nothing_is_left_is_named():

@@ -272,6 +272,19 @@ def test_images_are_compared_where_the_configuration_is_lost(arrays):
         open_run_data(folder, config, other)
 
 
+def test_arrays_that_lost_their_labels_are_others(arrays):
+    folder, config, dataset = arrays
+    images = dataset.splits["test"].images
+    labelled = ArraySplit(images, np.arange(len(images)))
+    splits = {**dataset.splits, "test": labelled}
+    other = dataclasses.replace(dataset, splits=splits)
+    open_run_data(folder, config, other, accept_changed_data=True).record(
+        folder, 0
+    )
+    with pytest.raises(UserError, match=r"1 removed \(test labels\)"):
+        open_run_data(folder, config, dataset)
+
+
 def test_one_split_alone_may_be_given(arrays):
     folder, config, dataset = arrays
     splits = {"test": dataset.splits["test"]}
@@ -330,6 +343,26 @@ def test_image_that_was_replaced_comes_back_into_its_split(run):
     splits = _open(run, accept_changed_data=True).contents.splits
     for name in names:
         assert splits[f"back{name}"] == old.splits[name]
+
+
+def test_image_of_two_splits_comes_back_for_training(run):
+    """Though its copy for testing left last, or is still there."""
+    old = _open(run).contents
+    by_split = {split: name for name, split in old.splits.items()}
+    names = sorted([by_split["train"], by_split["test"]])
+    for name in names:
+        _write(run / "images" / name, 2000)
+    _accept(run)
+    (run / "images" / by_split["train"]).unlink()
+    _accept(run)
+    _write(run / "images" / "back.png", 2000)
+    assert (
+        _open(run, accept_changed_data=True).contents.splits["back.png"]
+        == "train"
+    )
+    (run / "images" / by_split["test"]).unlink()
+    _accept(run)
+    assert _open(run).contents.splits["back.png"] == "train"
 
 
 if __name__ == "__main__":
