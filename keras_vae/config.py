@@ -197,6 +197,11 @@ class ModelConfig:
             )
 
     @property
+    def has_likelihood(self) -> bool:
+        """Whether the model is a distribution of images."""
+        return True
+
+    @property
     def rows_are_independent(self) -> bool:
         """Whether the loss of a batch is the mean of its images' losses."""
         return not (self.free_bits or self.kl_balancing)
@@ -215,7 +220,7 @@ class ModelConfig:
         """Raises UserError for settings that would have no effect."""
         if self.importance_samples == 1:
             return
-        if self.model == "autoencoder":
+        if not self.has_likelihood:
             raise UserError(
                 "config.importance_samples is for models with a prior on their "
                 "latents: use --model=vae, or leave it at 1. Received: "

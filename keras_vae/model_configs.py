@@ -70,6 +70,11 @@ class VAEConfig(ModelConfig):
         super().__post_init__()
 
     @property
+    def has_likelihood(self) -> bool:
+        """Whether the model is a distribution of images."""
+        return self.model != "autoencoder"
+
+    @property
     def conditional(self) -> bool:
         """Whether the model is told the classes of its images."""
         return self.num_classes != "0"

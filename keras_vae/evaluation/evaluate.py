@@ -120,12 +120,13 @@ def evaluate(
     if data.changes:
         protocol["data_changes"] = list(data.changes)
 
-    if model.group_shapes:
+    if model.has_likelihood:
         with ImageBar(protocol["num_images"], "evaluated", stream) as bar:
             figures = _bounds(model, batches, config, protocol, bar)
-        figures["latent"] = _latent(model, batches)
     else:
         figures = {"squared_error": _squared_error(model, batches, protocol)}
+    if model.has_prior:
+        figures["latent"] = _latent(model, batches)
     results = {config.split: figures}
     if show is not None:
         show(results)

@@ -10,7 +10,6 @@ import tensorflow as tf
 from keras_vae import seeds
 from keras_vae.config import is_whole
 from keras_vae.models import GenerativeModel
-from keras_vae.objectives import Inference
 
 __all__ = [
     "LikelihoodBounds",
@@ -69,9 +68,14 @@ def likelihood_bounds(
 
     Raises:
         ValueError: If K is not a whole number of at least 1, or the model has
-            no latent variables.
+            no likelihood.
     """
     check_num_importance_samples(num_importance_samples)
+    if not model.has_likelihood:
+        raise ValueError(
+            "`model` must have a likelihood: nothing else bounds log p(x). "
+            f"Received: {type(model).__name__}"
+        )
     estimate = _make_estimate(model, num_importance_samples, rows)
     parts, done = [], 0
     for index, batch in enumerate(batches):
@@ -124,7 +128,6 @@ def _make_estimate(
             inference = model.infer(
                 image, encoding, seeds.fold_in(seed, done), num_samples=count
             )
-            _check_latents(model, inference)
             weights = tf.reduce_logsumexp(inference.log_weight, axis=0)
             log_sum = tf.reduce_logsumexp([log_sum, weights], axis=0)
             total += tf.reduce_sum(inference.log_likelihood, axis=0)
@@ -137,11 +140,3 @@ def _make_estimate(
         return log_likelihood - kl, bound, log_likelihood, kl
 
     return estimate
-
-
-def _check_latents(model: GenerativeModel, inference: Inference) -> None:
-    if not inference.groups:
-        raise ValueError(
-            "`model` must have latent variables: nothing else bounds log p(x). "
-            f"Received: {type(model).__name__}"
-        )

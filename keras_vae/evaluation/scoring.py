@@ -80,7 +80,7 @@ def image_scores(
     check_num_importance_samples(num_importance_samples)
     if not model.num_classes or labels is not None:
         bounds = None
-        if model.group_shapes:
+        if model.has_likelihood:
             bounds = _bounds(
                 model, images, num_importance_samples, seed, labels, progress
             )

@@ -9,11 +9,11 @@ import tensorflow as tf
 from keras_vae import outputs, seeds, sizes
 from keras_vae.config import check_choice, check_number
 from keras_vae.errors import UserError
+from keras_vae.generation.abilities import check_can
 from keras_vae.generation.labels import conditions, parse_labels
 from keras_vae.generation.source import (
     ImageSource,
     TrainedModel,
-    check_prior,
     load_model,
 )
 from keras_vae.labels import Label, label_rows
@@ -80,7 +80,7 @@ def interpolate(
     check_number("temperature", temperature, 0)
     _check_seeds(between_seeds, source)
     trained = load_model(workdir)
-    check_prior(trained.model)
+    check_can(trained.model, "interpolate")
     between = spherical if method == "spherical" else linear
     if between_seeds:
         rows = _between_seeds(
@@ -203,7 +203,7 @@ def _between_seeds(
         chosen = parse_labels(model, label)
         labels = label_rows(chosen, len(values), repeat=True)
     rows = tf.constant([[int(value), 0] for value in values], tf.int32)
-    noise = seeds.row_normal(rows, model.latent_dim).numpy()
+    noise = seeds.row_normal(rows, model.noise_size).numpy()
     codes = between(noise[::2], noise[1::2], np.linspace(0, 1, steps))
 
     def decode(z: np.ndarray, label: np.ndarray | None) -> tf.Tensor:

@@ -175,7 +175,7 @@ def _check_numbers(num_importance_samples: int, num_shown: int) -> None:
 
 def _score_names(trained: TrainedModel, with_background: bool) -> list[str]:
     """Returns the names of the scores, the one that sorts first."""
-    if not trained.model.group_shapes:
+    if not trained.model.has_likelihood:
         if with_background:
             raise UserError(
                 "A likelihood ratio needs a likelihood, which a plain "
@@ -329,7 +329,7 @@ def _protocol(
         "padding": data.pad,
         "seed": source.seed,
     }
-    if trained.model.group_shapes:
+    if trained.model.has_likelihood:
         bound = "negative ELBO" if k == 1 else "importance-weighted"
         protocol |= {
             "bound": bound,

@@ -44,7 +44,6 @@ __all__ = [
     "ImageSource",
     "SourceImages",
     "TrainedModel",
-    "check_prior",
     "load_model",
 ]
 
@@ -80,15 +79,6 @@ def load_model(workdir: str | os.PathLike[str]) -> TrainedModel:
     model, experiment = load_trained(workdir)
     resolved = resolve_data(experiment.data, experiment.model)
     return TrainedModel(model, experiment, resolved, RunFolder(workdir))
-
-
-def check_prior(model: GenerativeModel) -> None:
-    """Raises UserError if the model has no prior, as a plain autoencoder."""
-    if not model.group_shapes:
-        raise UserError(
-            "The model has no prior: a plain autoencoder only reconstructs. "
-            f"Received: {type(model).__name__}"
-        )
 
 
 @dataclasses.dataclass(frozen=True)

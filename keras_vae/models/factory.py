@@ -62,7 +62,7 @@ def resolve_likelihood(config: ModelConfig, binarization: str) -> str:
     """
     binary = binarization != "none"
     if config.likelihood == "auto":
-        if config.model == "autoencoder":
+        if not config.has_likelihood:
             return "normal_fixed"
         if binary:
             return "bernoulli"

@@ -1,6 +1,6 @@
 """Variational autoencoders with many groups of latent variables, top down."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
@@ -9,6 +9,14 @@ from tensorflow_probability import distributions as tfd
 
 from keras_vae import seeds
 from keras_vae.models.generative_model import GenerativeModel
+from keras_vae.models.latent_statistics import LatentStatistics
+from keras_vae.models.pictures import (
+    Picture,
+    reconstructions,
+    resampled_groups,
+    samples,
+    samples_by_temperature,
+)
 from keras_vae.models.pixels import image_of, pixel_seed
 from keras_vae.networks.hierarchy import LocScale, TopDownDecoder
 from keras_vae.objectives import ELBO, Inference, LatentGroup
@@ -40,6 +48,9 @@ class HierarchicalVAE(GenerativeModel):
     """
 
     METRICS = ("elbo", "log_likelihood", "kl_divergence")
+    has_latents = True
+    has_prior = True
+    has_likelihood = True
 
     def __init__(
         self,
@@ -50,7 +61,7 @@ class HierarchicalVAE(GenerativeModel):
         **kwargs: Any,
     ):
         objective = ELBO() if objective is None else objective
-        super().__init__(encoder, decoder, objective, seed, **kwargs)
+        super().__init__((encoder, decoder), objective, seed, **kwargs)
 
     @property
     def group_shapes(self) -> tuple[tuple[int, ...], ...]:
@@ -172,6 +183,20 @@ class HierarchicalVAE(GenerativeModel):
 
     def metric_values(self, inference: Inference) -> dict[str, tf.Tensor]:
         return {name: getattr(inference, name) for name in self.METRICS}
+
+    def pictures(
+        self,
+        image: tf.Tensor,
+        condition: dict[str, tf.Tensor],
+        statistics: LatentStatistics | None = None,
+        pixels: str = "mean",
+        brief: bool = False,
+    ) -> Iterator[Picture]:
+        yield reconstructions(self, image, condition)
+        yield samples(self, pixels)
+        yield resampled_groups(self, image)
+        if not brief:
+            yield from samples_by_temperature(self, pixels)
 
     def decode(self, z: tf.Tensor) -> tf.Tensor:
         """Returns p(x|z)'s mean `[batch, H, W, C]` for `z [batch, D]`."""

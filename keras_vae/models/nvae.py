@@ -55,6 +55,8 @@ class NVAE(HierarchicalVAE):
         Regularization.
     """
 
+    normalizes_samples = True
+
     def __init__(
         self,
         encoder: BottomUpEncoder,

@@ -1,19 +1,18 @@
 """What one latent dimension, or one latent group, changes in an image."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from keras_vae import seeds
-from keras_vae.models.hierarchical_vae import HierarchicalVAE
-from keras_vae.models.vae import VAE
 
 __all__ = ["resampled", "traverse"]
 
 
 def traverse(
-    model: VAE,
+    model: Any,
     image: tf.Tensor,
     dimensions: Sequence[int] | np.ndarray,
     limit: float = 2.5,
@@ -23,7 +22,7 @@ def traverse(
     """Decodes an image's code with one dimension at a time moved.
 
     Args:
-        model: The model.
+        model: A model with one latent vector.
         image: `[1, height, width, channels]` in [0, 1].
         dimensions: Which latent dimensions, one row each.
         limit: They run from -limit to limit, in prior standard deviations.
@@ -47,7 +46,7 @@ def traverse(
 
 
 def resampled(
-    model: HierarchicalVAE,
+    model: Any,
     images: tf.Tensor,
     num_draws: int = 8,
     temperature: float = 1.0,
@@ -61,7 +60,7 @@ def resampled(
     decide.
 
     Args:
-        model: The model.
+        model: A model with a hierarchy of latent groups.
         images: `[num_images, height, width, channels]` in [0, 1].
         num_draws: Draws of each image in a row.
         temperature: Of the draws.

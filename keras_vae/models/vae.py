@@ -1,6 +1,6 @@
 """The variational autoencoder of Kingma and Welling."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -9,6 +9,13 @@ from tensorflow_probability import distributions as tfd
 
 from keras_vae import seeds
 from keras_vae.models.generative_model import GenerativeModel
+from keras_vae.models.latent_statistics import LatentStatistics
+from keras_vae.models.pictures import (
+    Picture,
+    reconstructions,
+    samples,
+    traversals,
+)
 from keras_vae.models.pixels import image_of, pixel_seed
 from keras_vae.objectives import ELBO, Inference, LatentGroup
 
@@ -73,6 +80,9 @@ class VAE(GenerativeModel):
     """
 
     METRICS = ("elbo", "log_likelihood", "kl_divergence")
+    has_latents = True
+    has_prior = True
+    has_likelihood = True
 
     def __init__(
         self,
@@ -84,7 +94,7 @@ class VAE(GenerativeModel):
         **kwargs: Any,
     ):
         objective = ELBO() if objective is None else objective
-        super().__init__(encoder, decoder, objective, seed, **kwargs)
+        super().__init__((encoder, decoder), objective, seed, **kwargs)
         names = tuple(class_names) or tuple(map(str, range(self.num_classes)))
         if len(names) != self.num_classes:
             raise ValueError(
@@ -189,6 +199,19 @@ class VAE(GenerativeModel):
 
     def metric_values(self, inference: Inference) -> dict[str, tf.Tensor]:
         return {name: getattr(inference, name) for name in self.METRICS}
+
+    def pictures(
+        self,
+        image: tf.Tensor,
+        condition: dict[str, tf.Tensor],
+        statistics: LatentStatistics | None = None,
+        pixels: str = "mean",
+        brief: bool = False,
+    ) -> Iterator[Picture]:
+        yield reconstructions(self, image, condition)
+        yield samples(self, pixels)
+        if statistics is not None:
+            yield traversals(self, image, condition, statistics)
 
     def decode(self, z: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
         """Returns p(x|z)'s mean `[batch, H, W, C]` for `z [batch, D]`."""

@@ -95,7 +95,7 @@ def export_model(
     """
     check_choice("pixels", pixels, PIXELS)
     resolved = resolve_data(experiment.data, experiment.model)
-    if model.group_shapes:
+    if model.has_likelihood:
         resolved["pixels"] = pixels
     metadata = describe(model, experiment, resolved, run)
 

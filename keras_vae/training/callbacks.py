@@ -195,7 +195,7 @@ class Checkpoints(keras.callbacks.Callback):
                 f"the folder away. Received: {path}"
             ) from error
         model = self.state.model
-        if self.saved.record is None and model.group_shapes:
+        if self.saved.record is None and model.has_likelihood:
             # Such a version kept the loss of a density, not that of its levels.
             self.state.best_loss.assign_add(model.dequantization_nats)
         return True

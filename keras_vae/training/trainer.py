@@ -82,13 +82,13 @@ def resolve_data(config: DataConfig, model: ModelConfig) -> dict[str, str]:
         binarization = default_binarization(config.dataset)
         coarser = config.num_bits < MAX_BITS
         grey = model.likelihood not in ("auto", "bernoulli")
-        if model.model == "autoencoder" or grey or coarser:
+        if not model.has_likelihood or grey or coarser:
             binarization = "none"
     likelihood = resolve_likelihood(model, binarization)
     levels = likelihood == "discretized_logistic_mixture"
     dequantization = config.dequantization
     if dequantization == "auto":
-        density = binarization == "none" and model.model != "autoencoder"
+        density = binarization == "none" and model.has_likelihood
         dequantization = "uniform" if density and not levels else "none"
     if levels and (binarization, dequantization) != ("none", "none"):
         raise _not_levels(binarization, dequantization)
@@ -103,7 +103,7 @@ def resolve_data(config: DataConfig, model: ModelConfig) -> dict[str, str]:
 def _unit(
     model: ModelConfig, binarization: str, dequantization: str, levels: bool
 ) -> str:
-    if model.model == "autoencoder":
+    if not model.has_likelihood:
         return SQUARED_ERROR
     if binarization != "none" or dequantization != "none" or levels:
         return NATS
@@ -204,7 +204,7 @@ def _train(
     data = data.record(folder, state.step)
     if not restored and config.output_mean_bias:
         mean = _mean_image(dataset.splits["train"], experiment.data.num_bits)
-        state.model.decoder.set_output_mean(mean)
+        state.model.set_output_mean(mean)
     run = Run(experiment, resolved, dataset, state, folder, epoch)
     if goes_on:
         print(run.describe_start(), flush=True)
