@@ -14,6 +14,7 @@ from keras_vae.data import ImageDataset, Split, evaluation_batches
 from keras_vae.errors import UserError
 from keras_vae.evaluation.likelihood import likelihood_bounds
 from keras_vae.models import GenerativeModel, latent_statistics
+from keras_vae.notes import counted
 from keras_vae.progress import ImageBar
 from keras_vae.training import (
     ExperimentConfig,
@@ -262,7 +263,7 @@ def format_table(results: dict[str, Any]) -> str:
                     f"{split:<11}{'squared error':<21}"
                     f"{figure['squared_error_per_image']:>10.3f} "
                     f"± {figure['standard_error']:.3f} per image "
-                    f"({figure['num_images']:,} images of {figure['dataset']})"
+                    f"({_images(figure)})"
                 )
             elif "active_units" in figure:
                 lines.append(
@@ -293,7 +294,6 @@ def _line(split: str, name: str, figure: dict[str, Any]) -> str:
     label = "-ELBO"
     if name == "nll":
         label = f"NLL (IW, K={figure['num_importance_samples']:,})"
-    images = f"{figure['num_images']:,} images of {figure['dataset']}"
     how = f"{figure['binarization']} binarization, seed {figure['seed']}"
     if figure["binarization"] == "none":
         how = (
@@ -308,5 +308,10 @@ def _line(split: str, name: str, figure: dict[str, Any]) -> str:
         bits = f"{figure['bits_per_dimension']:.4f} bits/dim  "
     return (
         f"{split:<11}{label:<21}{figure['nats_per_image']:>10.3f} "
-        f"± {figure['standard_error']:.3f} {unit}  {bits}({images}, {how})"
+        f"± {figure['standard_error']:.3f} {unit}  {bits}"
+        f"({_images(figure)}, {how})"
     )
+
+
+def _images(figure: dict[str, Any]) -> str:
+    return f"{counted(figure['num_images'], 'image')} of {figure['dataset']}"

@@ -2,11 +2,11 @@
 
 import dataclasses
 import json
-import sys
 
 from keras_vae.data import DataConfig, ImageDataset, load
 from keras_vae.data.contents import Contents, array_digest, describe_changes
 from keras_vae.errors import UserError
+from keras_vae.notes import note
 from keras_vae.training.experiment import RunFolder, write_json
 
 __all__ = ["RunData", "open_run_data"]
@@ -77,7 +77,7 @@ def open_run_data(
     if begun:  # Else config.json was lost, and this record alone is left.
         _check_fit(folder, dataset, received)
     if recorded is None:
-        _note(
+        note(
             f"{folder.path} does not say what its images were, so it cannot be "
             "checked whether they are still the same"
         )
@@ -91,7 +91,7 @@ def open_run_data(
             "them back, or go on with --accept_changed_data, where images that "
             f"were there before keep their split. {received}"
         )
-    _note(f"images are not those that the run began with: {change}")
+    note(f"images are not those that the run began with: {change}")
     contents = dataclasses.replace(contents, former=_former(recorded, contents))
     return RunData(dataset, contents, (*changes, change))
 
@@ -169,7 +169,3 @@ def _former(recorded: Contents, contents: Contents) -> dict[str, str]:
         if recorded.digests[name] not in present
     }
     return {**recorded.former, **gone}
-
-
-def _note(text: str) -> None:
-    print(f"note: {text}", file=sys.stderr)

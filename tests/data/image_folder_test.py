@@ -237,9 +237,9 @@ def test_classes_that_a_split_lacks_are_said(tmp_path, capsys):
         _fill(tmp_path / name, 4)
     assert _load(tmp_path).class_names == ["a", "b", "c"]
     message = capsys.readouterr().err
-    assert "the train images have 1 of 3 classes not: c" in message
-    assert "the validation images have 2 of 3 classes not: b, c" in message
-    assert "the test images have 1 of 3 classes not: b" in message
+    assert "1 of 3 classes has no train images: c" in message
+    assert "2 of 3 classes have no validation images: b, c" in message
+    assert "1 of 3 classes has no test images: b" in message
 
 
 def test_class_folder_may_be_a_link(tmp_path):
