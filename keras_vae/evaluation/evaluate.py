@@ -17,9 +17,9 @@ from keras_vae.models import GenerativeModel, latent_statistics
 from keras_vae.notes import counted
 from keras_vae.progress import ImageBar
 from keras_vae.training import (
-    ExperimentConfig,
     RunFolder,
-    load_trained,
+    TrainedRun,
+    load_trained_run,
     open_run_data,
     resolve_data,
 )
@@ -96,7 +96,8 @@ def evaluate(
         StorageError: If the results cannot be written.
     """
     config = config or EvaluationConfig()
-    model, experiment = load_trained(workdir)
+    trained = load_trained_run(workdir)
+    model, experiment = trained.model, trained.experiment
     data = open_run_data(
         RunFolder(workdir),
         experiment.data,
@@ -115,7 +116,10 @@ def evaluate(
         num_bits=experiment.data.num_bits,
         with_labels=bool(model.num_classes),
     )
-    protocol = _protocol(experiment, config, split, resolved)
+    protocol = _protocol(trained, config, split, resolved)
+    last = _last_step(trained, RunFolder(workdir))
+    if trained.step < last:
+        protocol["last_step"] = last
     if model.num_classes:
         protocol["given"] = "class"
     if data.changes:
@@ -135,11 +139,12 @@ def evaluate(
 
 
 def _protocol(
-    experiment: ExperimentConfig,
+    trained: TrainedRun,
     config: EvaluationConfig,
     split: Split,
     resolved: dict[str, str],
 ) -> dict[str, Any]:
+    experiment = trained.experiment
     height, width, channels = split.image_shape
     return {
         "dataset": experiment.data.dataset,
@@ -153,7 +158,15 @@ def _protocol(
         "num_dimensions": height * width * channels,
         "padding": experiment.data.pad,
         "seed": config.seed,
+        "step": trained.step,
     }
+
+
+def _last_step(trained: TrainedRun, folder: RunFolder) -> int:
+    """Returns the training steps that were done, as far as the run says."""
+    training = folder.load_results().get("training")
+    done = training.get("steps") if isinstance(training, dict) else None
+    return max(trained.last_step, done if is_whole(done) else 0)
 
 
 def _bounds(
@@ -314,4 +327,8 @@ def _line(split: str, name: str, figure: dict[str, Any]) -> str:
 
 
 def _images(figure: dict[str, Any]) -> str:
-    return f"{counted(figure['num_images'], 'image')} of {figure['dataset']}"
+    """Returns how many images of what; and the step of an earlier model."""
+    text = f"{counted(figure['num_images'], 'image')} of {figure['dataset']}"
+    if "last_step" in figure:
+        text += f", at step {figure['step']:,} of {figure['last_step']:,}"
+    return text

@@ -11,8 +11,6 @@ from keras_vae.training.experiment import RunFolder, write_json
 
 __all__ = ["RunData", "open_run_data"]
 
-_FILE = "data.json"
-
 
 @dataclasses.dataclass(frozen=True)
 class RunData:
@@ -39,7 +37,7 @@ class RunData:
         if step and not changes:
             changes = (f"not recorded before step {step:,}",)
         write_json(
-            folder.path / _FILE,
+            folder.data,
             {"contents": self.contents.to_dict(), "changes": changes},
         )
         return dataclasses.replace(self, changes=changes, is_recorded=True)
@@ -97,7 +95,7 @@ def open_run_data(
 
 
 def _read(folder: RunFolder) -> tuple[Contents | None, tuple[str, ...]]:
-    path = folder.path / _FILE
+    path = folder.data
     try:
         content = json.loads(path.read_text())
         if not isinstance(content, dict):

@@ -1,8 +1,10 @@
 """Tests of `evaluate`: figures with their protocol."""
 
+import dataclasses
 import io
 import json
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -25,7 +27,11 @@ from keras_vae.evaluation import (
 )
 from keras_vae.evaluation import evaluate as evaluate_function
 from keras_vae.model_configs import VAEConfig
-from keras_vae.training import ExperimentConfig, load_trained
+from keras_vae.training import (
+    ExperimentConfig,
+    load_trained,
+    load_trained_run,
+)
 from tests.full_disk import full_disk
 from tests.models.cases import IMAGE, make_model
 
@@ -44,6 +50,7 @@ PROTOCOL = {
     "num_dimensions",
     "padding",
     "seed",
+    "step",
 }
 
 
@@ -234,6 +241,44 @@ def test_table_shows_each_figure_with_its_protocol(results):
     assert "60 images of mnist_5k" in nll
     assert "dynamic binarization, seed 2" in nll
     assert "of 3" in latent
+
+
+@pytest.mark.parametrize(
+    ("step", "last", "done", "text"),
+    [
+        (80, 80, 80, "60 images of mnist_5k, dynamic"),
+        (80, 80, None, "60 images of mnist_5k, dynamic"),
+        # Damaged; and the lowest loss was before the end.
+        (40, 80, None, "60 images of mnist_5k, at step 40 of 80, dynamic"),
+        (40, 40, 1200, "60 images of mnist_5k, at step 40 of 1,200, dynamic"),
+    ],
+)
+def test_figures_name_the_step_of_the_model(
+    vae_run, tmp_path, monkeypatch, step, last, done, text
+):
+    run = shutil.copytree(vae_run, tmp_path / "run")
+    training = {} if done is None else {"training": {"steps": done}}
+    (run / "results.json").write_text(json.dumps(training))
+    loaded = dataclasses.replace(
+        load_trained_run(run), step=step, last_step=last
+    )
+    monkeypatch.setitem(
+        evaluate.__globals__, "load_trained_run", lambda _: loaded
+    )
+    config = EvaluationConfig(num_importance_samples=1, num_images=60)
+    found = evaluate(run, config)
+    written = json.loads((run / "results.json").read_text())["test"]
+    for name in ("elbo", "nll"):
+        assert written[name]["step"] == step
+        assert ("last_step" in written[name]) == ("at step" in text)
+    assert text in format_table(found)
+
+
+def test_figures_without_a_step_are_shown(results):
+    older = json.loads(json.dumps(results))
+    for figure in older["test"].values():
+        figure.pop("step", None)
+    assert format_table(older) == format_table(results)
 
 
 def test_table_of_an_autoencoder(autoencoder_run):
