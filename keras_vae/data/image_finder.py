@@ -50,7 +50,10 @@ _SYSTEM_NAMES = frozenset(
     }
 )
 # Why something is passed over: what one is called, and what several are.
-_HIDDEN = ("hidden or system file", "hidden or system files")
+_HIDDEN = (
+    "hidden or system file or folder",
+    "hidden or system files or folders",
+)
 _OTHER = ("file not named as an image", "files not named as images")
 _EMPTY = ("empty folder", "empty folders")
 _SEEN = (

@@ -164,8 +164,8 @@ def _protocol(
 
 def _last_step(trained: TrainedRun, folder: RunFolder) -> int:
     """Returns the training steps that were done, as far as the run says."""
-    training = folder.load_results().get("training")
-    done = training.get("steps") if isinstance(training, dict) else None
+    training: Any = folder.load_results().get("training")
+    done: Any = training.get("steps") if isinstance(training, dict) else None
     return max(trained.last_step, done if is_whole(done) else 0)
 
 

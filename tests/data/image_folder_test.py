@@ -257,8 +257,9 @@ def test_system_folders_are_no_classes_and_are_said(tmp_path, capsys):
     data = _load(tmp_path)
     assert data.class_names == ["cat", "dog"]
     assert sum(_sizes(data).values()) == 12
-    assert "2 hidden or of the system (.ipynb_checkpoints, @eaDir)" in (
-        capsys.readouterr().err
+    assert (
+        "2 hidden or system files or folders (.ipynb_checkpoints, @eaDir)"
+        in (capsys.readouterr().err)
     )
 
 

@@ -29,6 +29,7 @@ from keras_vae.evaluation import evaluate as evaluate_function
 from keras_vae.model_configs import VAEConfig
 from keras_vae.training import (
     ExperimentConfig,
+    TrainedRun,
     load_trained,
     load_trained_run,
 )
@@ -175,8 +176,8 @@ def test_a_uniform_density_takes_8_bits_a_dimension(tmp_path, monkeypatch):
     dataset = ImageDataset("grey", IMAGE, None, {"test": split})
     monkeypatch.setitem(
         evaluate_function.__globals__,
-        "load_trained",
-        lambda workdir: (model, experiment),
+        "load_trained_run",
+        lambda workdir: TrainedRun(model, experiment, 1, 1),
     )
     config = EvaluationConfig(num_importance_samples=7)
     figures = evaluate(tmp_path, config, dataset=dataset)["test"]
@@ -205,8 +206,8 @@ def test_figures_are_the_bounds_of_dequantized_images(
     split = ArraySplit(levels.astype(np.uint8))
     monkeypatch.setitem(
         evaluate_function.__globals__,
-        "load_trained",
-        lambda workdir: (model, experiment),
+        "load_trained_run",
+        lambda workdir: TrainedRun(model, experiment, 1, 1),
     )
     figures = evaluate(
         tmp_path,
@@ -243,35 +244,30 @@ def test_table_shows_each_figure_with_its_protocol(results):
     assert "of 3" in latent
 
 
-@pytest.mark.parametrize(
-    ("step", "last", "done", "text"),
-    [
-        (80, 80, 80, "60 images of mnist_5k, dynamic"),
-        (80, 80, None, "60 images of mnist_5k, dynamic"),
-        # Damaged; and the lowest loss was before the end.
-        (40, 80, None, "60 images of mnist_5k, at step 40 of 80, dynamic"),
-        (40, 40, 1200, "60 images of mnist_5k, at step 40 of 1,200, dynamic"),
-    ],
-)
-def test_figures_name_the_step_of_the_model(
-    vae_run, tmp_path, monkeypatch, step, last, done, text
-):
+def test_figures_name_the_step_of_the_model(vae_run, tmp_path, monkeypatch):
     run = shutil.copytree(vae_run, tmp_path / "run")
-    training = {} if done is None else {"training": {"steps": done}}
-    (run / "results.json").write_text(json.dumps(training))
-    loaded = dataclasses.replace(
-        load_trained_run(run), step=step, last_step=last
-    )
-    monkeypatch.setitem(
-        evaluate.__globals__, "load_trained_run", lambda _: loaded
-    )
-    config = EvaluationConfig(num_importance_samples=1, num_images=60)
-    found = evaluate(run, config)
-    written = json.loads((run / "results.json").read_text())["test"]
-    for name in ("elbo", "nll"):
-        assert written[name]["step"] == step
-        assert ("last_step" in written[name]) == ("at step" in text)
-    assert text in format_table(found)
+    results, loaded = run / "results.json", load_trained_run(run)
+    dataset = load(loaded.experiment.data)
+    config = EvaluationConfig(num_importance_samples=1, num_images=2)
+    for step, last, done, text in (
+        (80, 80, 80, ""),
+        (80, 80, None, ""),
+        # Damaged; and the lowest loss was before the end.
+        (40, 80, None, ", at step 40 of 80"),
+        (40, 40, 1200, ", at step 40 of 1,200"),
+    ):
+        training = {} if done is None else {"training": {"steps": done}}
+        results.write_text(json.dumps(training))
+        other = dataclasses.replace(loaded, step=step, last_step=last)
+        monkeypatch.setitem(
+            evaluate.__globals__, "load_trained_run", lambda _, o=other: o
+        )
+        found = evaluate(run, config, dataset=dataset)
+        written = json.loads(results.read_text())["test"]
+        for name in ("elbo", "nll"):
+            assert written[name]["step"] == step
+            assert ("last_step" in written[name]) == bool(text)
+        assert f"2 images of mnist_5k{text}, dynamic" in format_table(found)
 
 
 def test_figures_without_a_step_are_shown(results):

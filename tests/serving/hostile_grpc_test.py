@@ -85,7 +85,7 @@ def _answer(change=None, **tensors):
     return answer.SerializeToString()
 
 
-@pytest.mark.parametrize("names", itertools.permutations(SCORES))
+@pytest.mark.parametrize("names", list(itertools.permutations(SCORES)))
 def test_scores_have_one_order(names):
     answer = _answer(**dict.fromkeys(names, np.ones([1], np.float32)))
     with _grpc(answer) as address:

@@ -79,7 +79,7 @@ _PIXEL = {
 }
 
 
-@pytest.mark.parametrize("names", itertools.permutations(SCORES))
+@pytest.mark.parametrize("names", list(itertools.permutations(SCORES)))
 def test_scores_have_one_order(names):
     outputs = {name: [1.0] for name in names}
     with rest(http({"outputs": outputs})) as address:
