@@ -36,7 +36,8 @@ class EvaluationConfig:
 
     Attributes:
         split: `test`, `validation` or `train`.
-        num_importance_samples: K of the importance-weighted bound.
+        num_importance_samples: K of the importance-weighted bound; of no use
+            to a model whose likelihood is exact.
         num_images: A seeded random subset of so many images; None: all.
         seed: Of the binarization, the subset and the draws.
     """
@@ -88,7 +89,8 @@ def evaluate(
     Returns:
         `{split: {name: figure}}`. The figures of a VAE are `elbo` and `nll`,
         the importance-weighted bound, both as negative log-likelihoods: lower
-        is better; that of an autoencoder is `squared_error`.
+        is better; that of an autoencoder is `squared_error`. Where log p(x) is
+        exact it is `nll`, for which nothing is drawn.
 
     Raises:
         UserError: If the folder holds no trained run, or the images are not
@@ -184,6 +186,9 @@ def _bounds(
         config.seed,
         progress=bar.reach,
     )
+    if bounds.exact:
+        figure = _figure(-bounds.log_likelihood, protocol)
+        return {"nll": {**figure, "bound": "exact", **protocol}}
     k = config.num_importance_samples
     return {
         "elbo": {
@@ -307,7 +312,9 @@ def _group_lines(split: str, figure: dict[str, Any]) -> list[str]:
 def _line(split: str, name: str, figure: dict[str, Any]) -> str:
     label = "-ELBO"
     if name == "nll":
-        label = f"NLL (IW, K={figure['num_importance_samples']:,})"
+        label = "NLL (exact)"
+        if "num_importance_samples" in figure:
+            label = f"NLL (IW, K={figure['num_importance_samples']:,})"
     how = f"{figure['binarization']} binarization, seed {figure['seed']}"
     if figure["binarization"] == "none":
         how = (

@@ -24,7 +24,8 @@ _ROWS = 500
 class LikelihoodBounds:
     """Lower bounds on log p(x) of each image, nats, float64 `[num_images]`.
 
-    In expectation `elbo <= importance_weighted <= log p(x)`.
+    In expectation `elbo <= importance_weighted <= log p(x)`. Of a model whose
+    likelihood is exact both are log p(x), and so is `log_likelihood`.
 
     Attributes:
         elbo: Evidence lower bound, its expectation over z estimated with all
@@ -33,7 +34,8 @@ class LikelihoodBounds:
             Burda et al. (2016).
         log_likelihood: E_q[log p(x|z)].
         kl_divergence: KL(q(z|x) || p(z)).
-        num_importance_samples: K.
+        num_importance_samples: K; 1 where nothing is drawn.
+        exact: Whether they are log p(x) itself.
     """
 
     elbo: np.ndarray
@@ -41,6 +43,7 @@ class LikelihoodBounds:
     log_likelihood: np.ndarray
     kl_divergence: np.ndarray
     num_importance_samples: int
+    exact: bool = False
 
 
 def likelihood_bounds(
@@ -51,7 +54,10 @@ def likelihood_bounds(
     rows: int = _ROWS,
     progress: Callable[[int], None] | None = None,
 ) -> LikelihoodBounds:
-    """Estimates both bounds for each image.
+    """Estimates both bounds for each image, or computes log p(x).
+
+    It is computed where the model's `likelihood_is_exact`; nothing is drawn
+    then, whatever `num_importance_samples` and `seed` are.
 
     The encoder runs once for each image; the draws are decoded in chunks of
     about `rows` images and only a running log-sum-exp is kept, so that memory
@@ -76,7 +82,11 @@ def likelihood_bounds(
             "`model` must have a likelihood: nothing else bounds log p(x). "
             f"Received: {type(model).__name__}"
         )
-    estimate = _make_estimate(model, num_importance_samples, rows)
+    exact = model.likelihood_is_exact
+    if exact:
+        num_importance_samples, estimate = 1, _make_exact(model)
+    else:
+        estimate = _make_estimate(model, num_importance_samples, rows)
     parts, done = [], 0
     for index, batch in enumerate(batches):
         image, condition = model.unpack(batch)
@@ -89,7 +99,7 @@ def likelihood_bounds(
             progress(done)
     elbo, weighted, log_likelihood, kl = np.concatenate(parts, axis=1)
     return LikelihoodBounds(
-        elbo, weighted, log_likelihood, kl, num_importance_samples
+        elbo, weighted, log_likelihood, kl, num_importance_samples, exact
     )
 
 
@@ -100,6 +110,20 @@ def check_num_importance_samples(count: Any) -> None:
             "`num_importance_samples` must be at least 1, a whole number. "
             f"Received: {count}"
         )
+
+
+def _make_exact(
+    model: GenerativeModel,
+) -> Callable[..., tuple[tf.Tensor, ...]]:
+    @tf.function(autograph=False, reduce_retracing=True)
+    def compute(
+        seed: tf.Tensor, image: tf.Tensor, condition: dict[str, tf.Tensor]
+    ) -> tuple[tf.Tensor, ...]:
+        inference = model.infer(image, None, seed, **condition)
+        log_prob = inference.log_likelihood
+        return log_prob, log_prob, log_prob, inference.kl_divergence
+
+    return compute
 
 
 def _make_estimate(

@@ -56,7 +56,8 @@ def score(
     The scores, each higher for more unusual images:
 
     * `nll`: minus a bound on log p(x), nats: the ELBO with
-      `num_importance_samples=1`, else the importance-weighted one.
+      `num_importance_samples=1`, else the importance-weighted one; minus
+      log p(x) itself where the model has it.
     * `nll_ratio`, with a background model: `nll` of the model minus that of
       the background, minus the log likelihood ratio of Ren et al. (2019).
     * `reconstruction_error`: squared error, summed over the image.
@@ -143,9 +144,11 @@ def score(
 def _figures(scores: list[ImageScores]) -> dict[str, np.ndarray]:
     """Returns all scores by name, of the model and a background, if any."""
     own, *background = scores
-    figures = {"reconstruction_error": own.reconstruction_error}
+    figures = {}
     if own.bounds is not None:
-        figures = {"nll": own.nll, **figures}
+        figures["nll"] = own.nll
+    if own.reconstruction_error is not None:
+        figures["reconstruction_error"] = own.reconstruction_error
     for other in background:
         figures["background_nll"] = other.nll
         figures["nll_ratio"] = own.nll - other.nll
@@ -186,7 +189,8 @@ def _score_names(trained: TrainedModel, with_background: bool) -> list[str]:
             )
         return ["reconstruction_error"]
     ratio = ["nll_ratio"] if with_background else []
-    return [*ratio, "nll", "reconstruction_error"]
+    error = ["reconstruction_error"] if trained.model.has_latents else []
+    return [*ratio, "nll", *error]
 
 
 def _check_sorting(sort_by: str | None, names: list[str]) -> str:
@@ -198,7 +202,9 @@ def _check_sorting(sort_by: str | None, names: list[str]) -> str:
             f"Received: sort_by={sort_by}"
         )
     if sort_by not in names:
-        why = "a plain autoencoder has no likelihood"
+        why = "the model has no likelihood"
+        if sort_by == "reconstruction_error":
+            why = "the model has no latents to reconstruct from"
         if sort_by == "nll_ratio" and "nll" in names:
             why = "it needs --background=RUN_FOLDER"
         raise UserError(
@@ -335,11 +341,10 @@ def _protocol(
         "seed": source.seed,
     }
     if trained.model.has_likelihood:
-        bound = "negative ELBO" if k == 1 else "importance-weighted"
-        protocol |= {
-            "bound": bound,
-            "num_importance_samples": k,
-        }
+        protocol["bound"] = "exact"
+        if not trained.model.likelihood_is_exact:
+            bound = "negative ELBO" if k == 1 else "importance-weighted"
+            protocol |= {"bound": bound, "num_importance_samples": k}
     if trained.model.num_classes:
         mixed = images.mixed(trained)
         protocol["classes"] = "mixture of all" if mixed else "of each image"

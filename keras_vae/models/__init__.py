@@ -1,6 +1,7 @@
 """Models: how encoder, decoder, prior and objective work together."""
 
 from keras_vae.models.autoencoder import Autoencoder
+from keras_vae.models.autoregressive import Autoregressive
 from keras_vae.models.factory import (
     build_model,
     resolve_classes,
@@ -21,6 +22,7 @@ __all__ = [
     "NVAE",
     "VAE",
     "Autoencoder",
+    "Autoregressive",
     "GenerativeModel",
     "HierarchicalVAE",
     "LatentStatistics",

@@ -13,7 +13,7 @@ from keras_vae.distributions import DistributionLayer
 from keras_vae.networks.labels import check_label
 from keras_vae.networks.layer_list import build_layers, run_layers
 
-__all__ = ["Decoder", "Encoder", "check_image_shape"]
+__all__ = ["Decoder", "Encoder", "ImageNetwork", "check_image_shape"]
 
 
 class _Network(keras.Model):
@@ -187,13 +187,78 @@ class Encoder(_Network):
         }
 
 
-class Decoder(_Network):
+class ImageNetwork(_Network):
+    """A network that ends in a distribution of images.
+
+    A trainable bias for each of its parameters is added here; see
+    `set_output_mean`.
+
+    Args:
+        distribution: Its event shape is the shape of one image.
+    """
+
+    def __init__(self, distribution: DistributionLayer, **kwargs: Any):
+        super().__init__(distribution, **kwargs)
+        check_image_shape("distribution.event_shape", distribution.event_shape)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of the images."""
+        height, width, channels = self.distribution.event_shape
+        return height, width, channels
+
+    @property
+    def output_shape_per_image(self) -> tuple[int, int, int]:
+        """Shape of the parameters of one image, (H, W, n)."""
+        height, width, _ = self.image_shape
+        return height, width, self.distribution.num_params // (height * width)
+
+    def build_output_bias(self) -> None:
+        """Adds the bias of the likelihood's parameters."""
+        self.output_bias = self.add_weight(
+            name="output_bias",
+            shape=self.output_shape_per_image,
+            initializer="zeros",
+            dtype="float32",
+            autocast=False,  # The likelihood's parameters are float32.
+        )
+
+    def likelihood(
+        self, params: tf.Tensor, leading: tf.Tensor | None = None
+    ) -> tfd.Distribution:
+        """Returns the distribution with what the network gave for it.
+
+        Args:
+            params: `[rows, H, W, C * n]`.
+            leading: Batch shape whose product is `rows`; `[rows]` unless given.
+        """
+        params = tf.cast(params, tf.float32) + self.output_bias
+        if leading is not None:
+            params = tf.reshape(
+                params, tf.concat([leading, self.output_shape_per_image], 0)
+            )
+        return self.distribution(params)
+
+    def set_output_mean(self, mean: Any) -> None:
+        """Starts training at the mean image, whatever the network says.
+
+        Sets the bias of the output so that parameters of zero from the network
+        give a likelihood with this mean, which saves the network the first
+        steps (Burda et al. 2016, appendix).
+
+        Args:
+            mean: Mean training image in [0, 1], `[height, width, channels]`.
+        """
+        bias = self.distribution.params_from_mean(np.asarray(mean))
+        self.output_bias.assign(bias.reshape(self.output_shape_per_image))
+
+
+class Decoder(ImageNetwork):
     """Latents to a distribution over images, p(x|z).
 
     Sub-classes make `self.stack`, a list of layers from `[batch, latent_dim]`
     to parameters of the likelihood, `[batch, H, W, C * n]` with n parameters
-    for each value. A trainable bias for each parameter is added here; see
-    `set_output_mean`.
+    for each value.
 
     Args:
         distribution: Turns the last output into p(x|z); its event shape is
@@ -213,36 +278,13 @@ class Decoder(_Network):
         **kwargs: Any,
     ):
         super().__init__(distribution, **kwargs)
-        check_image_shape("distribution.event_shape", distribution.event_shape)
         self.latent_dim = latent_dim
         self.num_classes = num_classes
-
-    @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """(height, width, channels) of the images."""
-        height, width, channels = self.distribution.event_shape
-        return height, width, channels
-
-    @property
-    def output_shape_per_image(self) -> tuple[int, int, int]:
-        """Shape of the parameters of one image, (H, W, n)."""
-        height, width, _ = self.image_shape
-        return height, width, self.distribution.num_params // (height * width)
 
     def build(self, input_shape: Any = None) -> None:
         self.build_output_bias()
         width = self.latent_dim + self.num_classes
         self.build_distribution(build_layers(self.stack, (None, width)))
-
-    def build_output_bias(self) -> None:
-        """Adds the bias of the likelihood's parameters."""
-        self.output_bias = self.add_weight(
-            name="output_bias",
-            shape=self.output_shape_per_image,
-            initializer="zeros",
-            dtype="float32",
-            autocast=False,  # The likelihood's parameters are float32.
-        )
 
     def call(
         self,
@@ -284,35 +326,6 @@ class Decoder(_Network):
                 f"`z` must have the shape [..., {self.latent_dim}], the "
                 f"latent_dim of the decoder. Received: shape {z.shape}"
             )
-
-    def likelihood(
-        self, params: tf.Tensor, leading: tf.Tensor | None = None
-    ) -> tfd.Distribution:
-        """Returns p(x|z) with what the network gave for it.
-
-        Args:
-            params: `[rows, H, W, C * n]`.
-            leading: Batch shape whose product is `rows`; `[rows]` unless given.
-        """
-        params = tf.cast(params, tf.float32) + self.output_bias
-        if leading is not None:
-            params = tf.reshape(
-                params, tf.concat([leading, self.output_shape_per_image], 0)
-            )
-        return self.distribution(params)
-
-    def set_output_mean(self, mean: Any) -> None:
-        """Starts training at p(x|z) = the mean image, whatever z is.
-
-        Sets the bias of the output so that parameters of zero from the network
-        give a likelihood with this mean, which saves the network the first
-        steps (Burda et al. 2016, appendix).
-
-        Args:
-            mean: Mean training image in [0, 1], `[height, width, channels]`.
-        """
-        bias = self.distribution.params_from_mean(np.asarray(mean))
-        self.output_bias.assign(bias.reshape(self.output_shape_per_image))
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -96,7 +96,7 @@ def export_model(
     check_choice("pixels", pixels, PIXELS)
     resolved = resolve_data(experiment.data, experiment.model)
     if model.has_likelihood:
-        resolved["pixels"] = pixels
+        resolved["pixels"] = pixels if model.has_latents else "draw"
     metadata = describe(model, experiment, resolved, run)
 
     def check() -> None:

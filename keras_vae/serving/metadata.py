@@ -66,7 +66,9 @@ def describe(
 def _layout(model: GenerativeModel) -> list[dict[str, Any]]:
     """Returns where each group lies in `[latent_dim]`, the top one first."""
     layout, offset = [], 0
-    shapes = model.group_shapes if model.has_prior else ((model.latent_dim,),)
+    shapes = model.group_shapes
+    if model.has_latents and not model.has_prior:
+        shapes = ((model.latent_dim,),)
     for shape in shapes:
         size = math.prod(shape)
         layout.append({"shape": list(shape), "offset": offset, "size": size})

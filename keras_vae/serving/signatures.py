@@ -164,9 +164,13 @@ def _score(
             image = (levels + noise) / count
         elif num_bits < MAX_BITS:
             image = to_unit_interval(_levels(image), num_bits)
-        noise = seeds.row_normal(latent_seed, model.latent_dim)
-        encoding = model.encode(image, **_given(label))
-        inference = model.infer_with_noise(image, encoding, noise)
+        if model.has_prior:
+            noise = seeds.row_normal(latent_seed, model.latent_dim)
+            encoding = model.encode(image, **_given(label))
+            inference = model.infer_with_noise(image, encoding, noise)
+        else:
+            key = seeds.from_int(model.seed)
+            inference = model.infer(image, None, key, **_given(label))
         return {
             "elbo": inference.elbo,
             "log_likelihood": inference.log_likelihood,

@@ -3,16 +3,23 @@
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 import numpy as np
 
 from keras_vae.config import ModelConfig
+from keras_vae.distributions import (
+    DiscretizedLogisticMixture,
+    IndependentBernoulli,
+)
 from keras_vae.model_configs import HierarchicalConfig, NVAEConfig, VAEConfig
-from keras_vae.models import GenerativeModel, build_model
+from keras_vae.models import Autoregressive, GenerativeModel, build_model
+from keras_vae.networks.autoregressive import PixelCNN
 
 __all__ = [
     "IMAGE",
     "binary_images",
     "grey_images",
+    "make_autoregressive",
     "make_hierarchical",
     "make_model",
     "make_nvae",
@@ -86,6 +93,23 @@ def make_nvae(
         "beta_warmup": 0,
     }
     return _build(NVAEConfig(**{**sizes, **config}), likelihood, seed=seed)
+
+
+def make_autoregressive(
+    likelihood: str = "binary",
+    *,
+    shape: tuple[int, int, int] = IMAGE,
+    **arguments: Any,
+) -> Autoregressive:
+    """Returns a model of binary images, or `levels`, the same each time."""
+    keras.utils.set_random_seed(0)
+    distribution = IndependentBernoulli(shape)
+    if likelihood == "levels":
+        distribution = DiscretizedLogisticMixture(shape, 2, num_bits=2)
+    network = PixelCNN(
+        distribution, filters=6, num_blocks=3, first_rows=2, head_units=8
+    )
+    return Autoregressive(network, **arguments)
 
 
 def _build(

@@ -7,6 +7,7 @@ from keras_vae.models import latent_statistics
 from tests.models.cases import (
     IMAGE,
     binary_images,
+    make_autoregressive,
     make_hierarchical,
     make_model,
     make_nvae,
@@ -20,6 +21,10 @@ _ABILITIES = (
     "normalizes_samples",
 )
 _MODELS = {
+    "autoregressive": (
+        make_autoregressive,
+        {"has_likelihood", "likelihood_is_exact"},
+    ),
     "autoencoder": (
         lambda: make_model("normal_fixed", model="autoencoder"),
         {"has_latents"},
@@ -106,6 +111,18 @@ def test_a_hierarchy_leaves_out_while_it_trains_what_is_for_the_end():
     # A row for each group, and for the groups that are kept, 0 ... 3.
     assert len(whole["samples_one_group_colder"].images) == 3 * 8
     assert len(whole["resampled_from_group"].images) == 4 * 3 * 5
+
+
+def test_a_model_without_latents_draws_samples_and_completions():
+    image, drawn = _drawn(make_autoregressive())
+    assert list(drawn) == ["samples", "completions"]
+    picture = drawn["completions"]
+    rows = picture.images.reshape([5, 4, *IMAGE])
+    assert picture.columns == 4
+    np.testing.assert_array_equal(rows[:, 0], image)
+    for column in range(1, 4):  # Draws, below the two rows that they keep.
+        np.testing.assert_array_equal(rows[:, column, :2], image[:, :2])
+    assert np.any(rows[:, 1] != rows[:, 2])
 
 
 if __name__ == "__main__":
