@@ -8,6 +8,8 @@ import keras
 import tensorflow as tf
 
 from keras_vae import seeds
+from keras_vae.config import check_number
+from keras_vae.models.checks import check_temperature, num_samples_of
 from keras_vae.models.generative_model import GenerativeModel
 from keras_vae.models.latent_statistics import LatentStatistics
 from keras_vae.models.pictures import Picture, completions, samples
@@ -83,6 +85,7 @@ class Autoregressive(GenerativeModel):
         training: bool = False,
     ) -> Inference:
         del encoding, seed, num_samples  # Nothing is encoded or drawn.
+        image = self.check_images(image)
         return Inference(image, self.network(image, training=training), ())
 
     def metric_values(self, inference: Inference) -> dict[str, tf.Tensor]:
@@ -131,8 +134,10 @@ class Autoregressive(GenerativeModel):
             Images `[num_images, height, width, channels]`.
         """
         del pixels
-        noise = self._noise(shape[0], seed)
-        return self._draw(noise, tf.fill([shape[0]], float(temperature)))
+        check_temperature(temperature)
+        count = num_samples_of(shape)
+        scale = tf.fill([count], tf.cast(temperature, tf.float32))
+        return self._draw(self._noise(count, seed), scale)
 
     def complete(
         self, image: tf.Tensor, num_kept: int, seed: Any = None
@@ -146,7 +151,13 @@ class Autoregressive(GenerativeModel):
 
         Returns:
             Images `[batch, height, width, channels]`.
+
+        Raises:
+            UserError: If there are not so many rows.
         """
+        high = self.image_shape[0]
+        check_number("num_kept", num_kept, 0, whole=True, high=high)
+        image = self.check_images(image)
         count = image.shape[0]
         kept = image, tf.constant(num_kept)
         return self._draw(self._noise(count, seed), tf.ones([count]), *kept)
