@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from keras_vae.model_configs import HierarchicalConfig
+from keras_vae.config import HierarchicalConfig
 from keras_vae.models.training_step import (
     apply_gradients,
     training_gradients,

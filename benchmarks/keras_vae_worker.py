@@ -15,9 +15,8 @@ import keras
 import numpy as np
 
 from benchmarks import processes
-from keras_vae.config import TrainingConfig
+from keras_vae.config import TrainingConfig, VAEConfig
 from keras_vae.data import ArraySplit, DataConfig, ImageDataset
-from keras_vae.model_configs import VAEConfig
 from keras_vae.training import ExperimentConfig, train
 
 _NUM_VALIDATION = 5000

@@ -23,8 +23,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import processes
-from keras_vae.model_configs import NVAEConfig
-from keras_vae.nvae_presets import PRESETS
+from keras_vae.config import PRESETS, NVAEConfig
 
 __all__ = ["main", "measure", "preset_table", "scaling_table"]
 

@@ -46,12 +46,11 @@ import PIL.Image
 
 from benchmarks import processes
 from keras_vae import outputs
-from keras_vae.config import TrainingConfig
+from keras_vae.config import TrainingConfig, VAEConfig
 from keras_vae.data import DataConfig, ImageDataset, load
 from keras_vae.evaluation import Detection, detection, image_scores
 from keras_vae.generation.outliers import check_background
 from keras_vae.generation.source import ImageSource, load_model
-from keras_vae.model_configs import VAEConfig
 from keras_vae.training import ExperimentConfig, train
 
 __all__ = ["Row", "compare", "main", "photographs", "report", "spoilt"]

@@ -14,14 +14,14 @@ from typing import Any, NoReturn
 from absl import app, flags, logging
 
 from keras_vae import environment
-from keras_vae.config import ModelConfig
-from keras_vae.errors import UserError, did_you_mean
-from keras_vae.failures import failure_of_machine
-from keras_vae.model_configs import (
+from keras_vae.config import (
     MODEL_CONFIGS,
+    ModelConfig,
     NVAEConfig,
     model_config_from_dict,
 )
+from keras_vae.errors import UserError, did_you_mean
+from keras_vae.failures import failure_of_machine
 
 __all__ = [
     "UserError",

@@ -11,8 +11,8 @@ import pytest
 from absl import flags
 
 from keras_vae import cli
+from keras_vae.config import HierarchicalConfig, NVAEConfig, VAEConfig
 from keras_vae.errors import UserError
-from keras_vae.model_configs import HierarchicalConfig, NVAEConfig, VAEConfig
 from tests.apps import app
 
 _CONFIGS = app.ROOT / "apps" / "configs"

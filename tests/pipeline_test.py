@@ -8,11 +8,15 @@ import PIL.Image
 import pytest
 
 from keras_vae import pipeline
-from keras_vae.config import TrainingConfig
+from keras_vae.config import (
+    HierarchicalConfig,
+    NVAEConfig,
+    TrainingConfig,
+    VAEConfig,
+)
 from keras_vae.data import ArraySplit, DataConfig, ImageDataset
 from keras_vae.errors import UserError
 from keras_vae.evaluation import EvaluationConfig
-from keras_vae.model_configs import HierarchicalConfig, NVAEConfig, VAEConfig
 from keras_vae.serving.metadata import METADATA
 from keras_vae.training import ExperimentConfig, TrainResult
 from tests.models.cases import IMAGE, make_hierarchical, make_nvae

@@ -14,11 +14,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_vae.config import TrainingConfig
+from keras_vae.config import TrainingConfig, VAEConfig
 from keras_vae.data import DataConfig
 from keras_vae.evaluation import EvaluationConfig, evaluate
 from keras_vae.generation import ImageSource, impute, score
-from keras_vae.model_configs import VAEConfig
 from keras_vae.serving import Client
 from keras_vae.serving.export import export
 from keras_vae.training import ExperimentConfig, train

@@ -1,6 +1,6 @@
 """The plain autoencoder: convolutions and max-pooling, squared error."""
 
-from keras_vae.model_configs import VAEConfig
+from keras_vae.config import VAEConfig
 
 
 def get_config() -> VAEConfig:

@@ -1,6 +1,6 @@
 """A top-down hierarchy of dense convolutions, for CPUs and small GPUs."""
 
-from keras_vae.model_configs import HierarchicalConfig
+from keras_vae.config import HierarchicalConfig
 
 
 def get_config() -> HierarchicalConfig:

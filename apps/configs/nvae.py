@@ -1,6 +1,6 @@
 """NVAE: `--config.preset` names the sizes to start from."""
 
-from keras_vae.model_configs import NVAEConfig
+from keras_vae.config import NVAEConfig
 
 
 def get_config() -> NVAEConfig:

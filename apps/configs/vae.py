@@ -1,6 +1,6 @@
 """The variational autoencoder with residual networks: the default."""
 
-from keras_vae.model_configs import VAEConfig
+from keras_vae.config import VAEConfig
 
 
 def get_config() -> VAEConfig:

@@ -6,7 +6,12 @@ from typing import Any
 
 import keras
 
-from keras_vae.config import ModelConfig
+from keras_vae.config import (
+    HierarchicalConfig,
+    ModelConfig,
+    NVAEConfig,
+    VAEConfig,
+)
 from keras_vae.distributions import (
     Deterministic,
     DiscretizedLogisticMixture,
@@ -18,7 +23,6 @@ from keras_vae.distributions import (
     MultivariateNormalTriL,
 )
 from keras_vae.errors import UserError
-from keras_vae.model_configs import HierarchicalConfig, NVAEConfig, VAEConfig
 from keras_vae.models.autoencoder import Autoencoder
 from keras_vae.models.generative_model import GenerativeModel
 from keras_vae.models.hierarchical_vae import HierarchicalVAE

@@ -9,12 +9,16 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from keras_vae import local_files, locks
-from keras_vae.config import ModelConfig, TrainingConfig, differences
+from keras_vae.config import (
+    ModelConfig,
+    TrainingConfig,
+    differences,
+    model_config_class,
+)
 from keras_vae.data import DataConfig
 from keras_vae.data.config import canonical_name
 from keras_vae.errors import UserError
 from keras_vae.failures import not_writable, writing
-from keras_vae.model_configs import model_config_class
 from keras_vae.training import config_values
 
 __all__ = ["ExperimentConfig", "RunFolder"]

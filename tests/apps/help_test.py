@@ -50,7 +50,7 @@ def test_help_imports_no_tensorflow(name, tmp_path):
 
 
 def test_help_of_train_tells_every_setting_of_the_model(tmp_path):
-    from keras_vae.model_configs import VAEConfig
+    from keras_vae.config import VAEConfig
 
     text = app.run("train", "--help", cwd=tmp_path).stdout
     for name in VAEConfig.__dataclass_fields__:

@@ -4,9 +4,8 @@ import pytest
 
 from benchmarks import serving_load, serving_requests
 from benchmarks.serving_load import Load, Soak
-from keras_vae.config import TrainingConfig
+from keras_vae.config import TrainingConfig, VAEConfig
 from keras_vae.data import DataConfig
-from keras_vae.model_configs import VAEConfig
 from keras_vae.models import build_model
 from keras_vae.serving import ExportedModel, export_model
 from keras_vae.training import ExperimentConfig

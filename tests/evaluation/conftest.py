@@ -2,9 +2,8 @@
 
 import pytest
 
-from keras_vae.config import TrainingConfig
+from keras_vae.config import TrainingConfig, VAEConfig
 from keras_vae.data import DataConfig
-from keras_vae.model_configs import VAEConfig
 from keras_vae.training import ExperimentConfig, train
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_vae.config import TrainingConfig
+from keras_vae.config import HierarchicalConfig, NVAEConfig, TrainingConfig
 from keras_vae.data import (
     ArraySplit,
     DataConfig,
@@ -20,7 +20,6 @@ from keras_vae.evaluation import (
     likelihood_bounds,
 )
 from keras_vae.evaluation import evaluate as evaluate_function
-from keras_vae.model_configs import HierarchicalConfig, NVAEConfig
 from keras_vae.models import build_model, latent_statistics
 from keras_vae.training import ExperimentConfig
 from tests.models.cases import IMAGE, make_hierarchical, make_nvae

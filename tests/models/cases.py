@@ -5,8 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from keras_vae.config import ModelConfig
-from keras_vae.model_configs import HierarchicalConfig, NVAEConfig, VAEConfig
+from keras_vae.config import (
+    HierarchicalConfig,
+    ModelConfig,
+    NVAEConfig,
+    VAEConfig,
+)
 from keras_vae.models import GenerativeModel, build_model
 
 __all__ = [

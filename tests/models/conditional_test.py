@@ -11,9 +11,9 @@ import pytest
 import tensorflow as tf
 
 from keras_vae import seeds
+from keras_vae.config import VAEConfig
 from keras_vae.errors import UserError
 from keras_vae.evaluation import image_scores, likelihood_bounds
-from keras_vae.model_configs import VAEConfig
 from keras_vae.models import (
     VAE,
     latent_statistics,

@@ -6,13 +6,13 @@ import pytest
 import tensorflow as tf
 
 from keras_vae import distributions, networks
-from keras_vae.errors import UserError
-from keras_vae.model_configs import (
+from keras_vae.config import (
     HierarchicalConfig,
     NVAEConfig,
     VAEConfig,
     model_config_from_dict,
 )
+from keras_vae.errors import UserError
 from keras_vae.models import (
     VAE,
     Autoencoder,

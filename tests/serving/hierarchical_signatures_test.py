@@ -5,11 +5,10 @@ import pytest
 import tensorflow as tf
 
 from keras_vae import seeds
-from keras_vae.config import TrainingConfig
+from keras_vae.config import HierarchicalConfig, TrainingConfig
 from keras_vae.data import DataConfig, to_unit_interval
 from keras_vae.errors import UserError
 from keras_vae.evaluation import likelihood_bounds
-from keras_vae.model_configs import HierarchicalConfig
 from keras_vae.models import build_model
 from keras_vae.serving import ExportedModel, export_model, make_endpoints
 from keras_vae.training import ExperimentConfig

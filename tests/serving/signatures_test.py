@@ -10,11 +10,10 @@ import scipy.stats
 import tensorflow as tf
 
 from keras_vae import seeds
-from keras_vae.config import TrainingConfig
+from keras_vae.config import TrainingConfig, VAEConfig
 from keras_vae.data import DataConfig
 from keras_vae.errors import UserError
 from keras_vae.evaluation import likelihood_bounds
-from keras_vae.model_configs import VAEConfig
 from keras_vae.models import build_model
 from keras_vae.serving import ExportedModel, export_model, make_endpoints
 from keras_vae.training import ExperimentConfig, resolve_data

@@ -6,8 +6,12 @@ import json
 import keras
 import pytest
 
-from keras_vae.config import ModelConfig
-from keras_vae.model_configs import HierarchicalConfig, NVAEConfig, VAEConfig
+from keras_vae.config import (
+    HierarchicalConfig,
+    ModelConfig,
+    NVAEConfig,
+    VAEConfig,
+)
 from keras_vae.training.state import make_state
 from tests.training import experiments
 

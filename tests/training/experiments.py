@@ -9,10 +9,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_vae.config import ModelConfig, TrainingConfig
+from keras_vae.config import (
+    HierarchicalConfig,
+    ModelConfig,
+    NVAEConfig,
+    TrainingConfig,
+    VAEConfig,
+)
 from keras_vae.data import DataConfig, ImageDataset
 from keras_vae.data.image_dataset import ArraySplit
-from keras_vae.model_configs import HierarchicalConfig, NVAEConfig, VAEConfig
 from keras_vae.training import ExperimentConfig
 from keras_vae.training.state import TrainingState, make_state
 

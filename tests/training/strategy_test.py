@@ -6,9 +6,13 @@ import pathlib
 import pytest
 import tensorflow as tf
 
-from keras_vae.config import TrainingConfig
+from keras_vae.config import (
+    HierarchicalConfig,
+    NVAEConfig,
+    TrainingConfig,
+    VAEConfig,
+)
 from keras_vae.errors import UserError
-from keras_vae.model_configs import HierarchicalConfig, NVAEConfig, VAEConfig
 from keras_vae.training import make_strategy, share_cores, strategy, train
 from tests.training import experiments
 

@@ -9,9 +9,9 @@ import pytest
 import scipy.special
 import tensorflow as tf
 
+from keras_vae.config import HierarchicalConfig, NVAEConfig, VAEConfig
 from keras_vae.data import DataConfig, evaluation_batches
 from keras_vae.errors import UserError
-from keras_vae.model_configs import HierarchicalConfig, NVAEConfig, VAEConfig
 from keras_vae.training import (
     DivergedError,
     RunFolder,

@@ -1,25 +1,13 @@
-"""The configuration of a training and what all models share, as plain data.
-
-Nothing here imports TensorFlow: the apps read these to answer `--help`.
-"""
+"""What the configurations of all models share, as plain data."""
 
 import dataclasses
-import math
-import numbers
-import sys
 from collections.abc import Sequence
 from typing import Any
 
-from keras_vae.errors import UserError, did_you_mean
+from keras_vae.config.validation import check_choice, check_number
+from keras_vae.errors import UserError
 
-__all__ = [
-    "ModelConfig",
-    "TrainingConfig",
-    "check_choice",
-    "check_number",
-    "differences",
-    "is_whole",
-]
+__all__ = ["PIXELS", "ModelConfig"]
 
 LIKELIHOODS = (
     "auto",
@@ -31,61 +19,15 @@ LIKELIHOODS = (
     "discretized_logistic_mixture",
 )
 OPTIMIZERS = ("adam", "adamax", "muon")
-DISTRIBUTIONS = ("auto", "one_device", "mirrored")
 # What a sample shows of p(x|z).
 PIXELS = ("mean", "draw")
-PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
-_MAX_WHOLE = 2**31 - 1
-
-
-def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    """Raises UserError unless `value` is one of `choices`."""
-    if value not in choices:
-        raise UserError(
-            f"Unknown {name}. {did_you_mean(str(value), choices)} "
-            f"Received: {name}={value}"
-        )
-
-
-def is_whole(value: Any) -> bool:
-    """Whether a value is a whole number, Python's or NumPy's, and no bool."""
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
-
-
-def check_number(
-    name: str,
-    value: Any,
-    low: float,
-    *,
-    strict: bool = False,
-    whole: bool = False,
-    high: float = math.inf,
-) -> None:
-    """Raises UserError unless low <= value <= high (low < value if strict)."""
-    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    # What TensorFlow's shapes and counters hold, and what a float does.
-    largest = _MAX_WHOLE if whole else sys.float_info.max
-    if (
-        not (is_whole(value) if whole else is_number)
-        or not low <= value <= min(high, largest)
-        or (strict and value == low)
-    ):
-        kind = "whole" if whole else "finite"
-        bound = f"above {low:g}" if strict else f"at least {low:g}"
-        if high < math.inf:
-            bound += f" and at most {high:g}"
-        elif is_number and value > largest:
-            bound += f" and at most {largest:g}"
-        raise UserError(
-            f"{name} must be a {kind} number {bound}. Received: {name}={value}"
-        )
 
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
     """What every model has: its likelihood, its objective, its optimizer.
 
-    The networks are settings of the sub-classes in `keras_vae.model_configs`.
+    The networks are settings of its sub-classes, one for each kind of network.
 
     Attributes:
         model: Name of the model.
@@ -266,70 +208,3 @@ class ModelConfig:
                 f"{words} must have one entry for each scale. "
                 f"Received: {values}"
             )
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainingConfig:
-    """How long, where and how it is trained.
-
-    Attributes:
-        epochs: Passes through the training images.
-        max_minutes: If given, the run ends after so many minutes of training
-            instead, and all schedules fit that time.
-        seed: Base of all chance: initial weights, order, noise.
-        distribution: `auto` (mirrored where there are several accelerators),
-            `one_device` or `mirrored`.
-        precision: Compute type of the networks; `auto` is bfloat16 where the
-            processor has it and the model gains by it, else float32.
-            Weights, likelihoods and evaluation are float32 in any case.
-        jit_compile: Whether XLA compiles the step: `auto`, `true`, `false`.
-        batch_parts: Parts of a batch that the cores of a CPU work on side by
-            side; 0 is as many as suit where TensorFlow's threads are set for
-            it, as `apps/train.py` sets them, else 1.
-        patience: Epochs without a lower `val_loss` after which the run stops
-            and the best epoch is what is loaded; 0 never stops early. That
-            is what training minimises, on the validation images, with `beta`
-            and `importance_samples` as they are at the end of the run: -ELBO
-            where both are 1, the squared error of an autoencoder.
-        keep_checkpoints: Number of checkpoints that are kept.
-        checkpoint_seconds: Seconds between two checkpoints.
-    """
-
-    epochs: int = 20
-    max_minutes: float | None = None
-    seed: int = 0
-    distribution: str = "auto"
-    precision: str = "auto"
-    jit_compile: str = "auto"
-    batch_parts: int = 0
-    patience: int = 0
-    keep_checkpoints: int = 3
-    checkpoint_seconds: float = 30.0
-
-    def __post_init__(self) -> None:
-        check_number("epochs", self.epochs, 1, whole=True)
-        if self.max_minutes is not None:
-            check_number("max_minutes", self.max_minutes, 0, strict=True)
-        check_number("seed", self.seed, 0, whole=True, high=2**31 - 1)
-        check_choice("distribution", self.distribution, DISTRIBUTIONS)
-        check_choice("precision", self.precision, PRECISIONS)
-        check_choice("jit_compile", self.jit_compile, ("auto", "true", "false"))
-        check_number("batch_parts", self.batch_parts, 0, whole=True)
-        check_number("patience", self.patience, 0, whole=True)
-        check_number("keep_checkpoints", self.keep_checkpoints, 1, whole=True)
-        check_number("checkpoint_seconds", self.checkpoint_seconds, 0)
-
-
-def differences(
-    old: dict[str, Any], new: dict[str, Any], prefix: str = ""
-) -> list[str]:
-    """Returns "name: old -> new" for each entry of two nested dicts."""
-    lines = []
-    for key in sorted(old.keys() | new.keys()):
-        a, b = old.get(key), new.get(key)
-        name = f"{prefix}{key}"
-        if isinstance(a, dict) and isinstance(b, dict):
-            lines += differences(a, b, f"{name}.")
-        elif a != b:
-            lines.append(f"{name}: {a} -> {b}")
-    return lines

@@ -7,22 +7,22 @@ import re
 
 import pytest
 
-from keras_vae.config import TrainingConfig
-from keras_vae.data import DataConfig
-from keras_vae.data.splitting import plan_splits
-from keras_vae.errors import UserError
-from keras_vae.model_configs import (
+from keras_vae.config import (
     MODEL_CONFIGS,
+    PRESETS,
     HierarchicalConfig,
     NVAEConfig,
+    TrainingConfig,
     VAEConfig,
     model_config_from_dict,
 )
+from keras_vae.data import DataConfig
+from keras_vae.data.splitting import plan_splits
+from keras_vae.errors import UserError
 from keras_vae.networks.nvae import NVAEArchitecture
-from keras_vae.nvae_presets import PRESETS
 from keras_vae.training import ExperimentConfig
 
-_ROOT = pathlib.Path(__file__).resolve().parents[1]
+_ROOT = pathlib.Path(__file__).resolve().parents[2]
 _DOCUMENT = (_ROOT / "docs" / "hierarchical.md").read_text()
 
 

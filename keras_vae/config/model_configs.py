@@ -6,9 +6,10 @@ Nothing here imports TensorFlow: the apps read these to answer `--help`.
 import dataclasses
 from typing import Any
 
-from keras_vae.config import ModelConfig, check_choice
+from keras_vae.config.model_config import ModelConfig
+from keras_vae.config.nvae_presets import PRESETS
+from keras_vae.config.validation import check_choice
 from keras_vae.errors import UserError, did_you_mean
-from keras_vae.nvae_presets import PRESETS
 
 __all__ = [
     "MODEL_CONFIGS",

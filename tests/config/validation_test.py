@@ -7,11 +7,11 @@ import pytest
 
 from keras_vae.config import (
     TrainingConfig,
+    VAEConfig,
     check_choice,
     differences,
 )
 from keras_vae.errors import UserError
-from keras_vae.model_configs import VAEConfig
 
 
 def test_defaults_are_valid():
