@@ -46,7 +46,11 @@ import PIL.Image
 
 from benchmarks import processes
 from keras_vae import outputs
-from keras_vae.config import TrainingConfig, VAEConfig
+from keras_vae.config import (
+    DenseConfig,
+    TrainingConfig,
+    VAEConfig,
+)
 from keras_vae.data import DataConfig, ImageDataset, load
 from keras_vae.evaluation import Detection, detection, image_scores
 from keras_vae.generation.outliers import check_background
@@ -60,10 +64,8 @@ _SETTINGS = "settings.json"
 _BOX = 12
 _SCORES = ("nll", "nll_ratio", "reconstruction_error")
 _MODEL = VAEConfig(
-    architecture="dense",
-    hidden_units=(256,),
+    architecture=DenseConfig(hidden_units=(256,), activation="relu"),
     latent_dim=16,
-    activation="relu",
     learning_rate=1e-3,
 )
 

@@ -14,7 +14,7 @@ logical_devices.configure()
 @pytest.fixture(scope="session")
 def mnist_data_dir(tmp_path_factory) -> pathlib.Path:
     """Returns a TFDS `data_dir` with MNIST, prepared once for all tests."""
-    from keras_vae.data.config import DataConfig
+    from keras_vae.config.data_config import DataConfig
     from keras_vae.data.tfds_builder import prepared_builder
 
     archives = testdata.path("mnist")

@@ -1,81 +1,47 @@
-"""The configurations of the models, one class for each kind of network.
-
-Nothing here imports TensorFlow: the apps read these to answer `--help`.
-"""
+"""The models and their settings."""
 
 import dataclasses
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 from keras_vae.config.model_config import ModelConfig
+from keras_vae.config.needs import CODE, PRIOR, VECTOR
 from keras_vae.config.nvae_presets import PRESETS
-from keras_vae.config.validation import check_choice
-from keras_vae.errors import UserError, did_you_mean
+from keras_vae.config.registry import part, register
+from keras_vae.config.settings import changed, check_scales, setting
+from keras_vae.errors import UserError
 
 __all__ = [
-    "MODEL_CONFIGS",
+    "AutoencoderConfig",
     "HierarchicalConfig",
     "NVAEConfig",
     "VAEConfig",
-    "model_config_class",
-    "model_config_from_dict",
+    "resolve_classes",
+    "resolve_likelihood",
 ]
 
-ARCHITECTURES = ("residual", "convolutional", "dense")
-POSTERIORS = ("diagonal", "full")
-UPSAMPLING = ("depth_to_space", "nearest")
+_ACTIVATION = "Name of a Keras activation."
+_ARCHITECTURE = "The networks."
 
 
+@register("model", "vae", build="keras_vae.models.vae:build")
 @dataclasses.dataclass(frozen=True)
 class VAEConfig(ModelConfig):
-    """A model with one latent vector, and the plain autoencoder.
+    """The variational autoencoder, with one latent vector."""
 
-    Attributes:
-        model: `vae` or `autoencoder`.
-        architecture: `residual`, `convolutional` or `dense` networks.
-        latent_dim: Size of the latent vector.
-        hidden_units: Widths of the layers of the dense networks, from the
-            image on; the decoder mirrors them.
-        filters: Channels at each scale of the other networks, the highest
-            resolution first.
-        num_blocks: Residual blocks at each scale.
-        dense_units: Width of the dense layer beside the latent.
-        activation: Name of a Keras activation.
-        posterior: `diagonal` or `full` covariance of q(z|x).
-        num_classes: Classes that a conditional VAE is told: `auto` for those
-            of the dataset, or how many these are; 0 for no condition.
-    """
+    has: ClassVar[tuple[str, ...]] = (PRIOR, VECTOR)
 
-    architecture: str = "residual"
-    latent_dim: int = 32
-    hidden_units: tuple[int, ...] = (512, 512)
-    filters: tuple[int, ...] = (16, 64)
-    num_blocks: tuple[int, ...] = (1, 2)
-    dense_units: int = 256
-    activation: str = "elu"
-    posterior: str = "diagonal"
-    num_classes: str = "0"
+    prior: Any = part("standard_normal", "p(z).")
+    posterior: Any = part("diagonal", "q(z|x).")
+    architecture: Any = part("residual", _ARCHITECTURE)
+    latent_dim: int = setting(32, "Size of the latent vector.", low=1)
+    num_classes: int | str = setting(
+        "0",
+        "Classes that a conditional VAE is told: auto for those of the "
+        "dataset, or how many these are; 0 for no condition.",
+    )
 
-    def __post_init__(self) -> None:
-        check_choice("model", self.model, ("vae", "autoencoder"))
-        self.check_sizes(["hidden_units"])
-        self.check_sizes(["filters", "num_blocks"])
-        check_choice("config.architecture", self.architecture, ARCHITECTURES)
-        check_choice("config.posterior", self.posterior, POSTERIORS)
-        self.check_numbers(
-            ["hidden_units", "filters", "latent_dim", "dense_units"],
-            1,
-            whole=True,
-        )
-        self.check_numbers(["num_blocks"], 0, whole=True)
-        self._check_classes()
-        super().__post_init__()
-
-    @property
-    def conditional(self) -> bool:
-        """Whether the model is told the classes of its images."""
-        return self.num_classes != "0"
-
-    def _check_classes(self) -> None:
+    def check(self) -> None:
         value = str(self.num_classes)
         object.__setattr__(self, "num_classes", value)
         if value != "auto" and not value.isdecimal():
@@ -83,171 +49,191 @@ class VAEConfig(ModelConfig):
                 "config.num_classes must be auto or a whole number. "
                 f"Received: config.num_classes={value}"
             )
-        if self.conditional and self.model == "autoencoder":
-            raise UserError(
-                "config.num_classes is of the conditional VAE: use "
-                "--model=vae, or leave it at 0. "
-                f"Received: --model=autoencoder --config.num_classes={value}"
-            )
 
 
+@register("model", "autoencoder", build="keras_vae.models.autoencoder:build")
+@dataclasses.dataclass(frozen=True)
+class AutoencoderConfig(ModelConfig):
+    """The plain autoencoder: no prior, no noise, squared error."""
+
+    has: ClassVar[tuple[str, ...]] = (CODE,)
+    auto_likelihood: ClassVar[tuple[str, str]] = (
+        "normal_fixed",
+        "normal_fixed",
+    )
+
+    objective: Any = part("squared_error", "What is minimised.")
+    architecture: Any = part("convolutional", _ARCHITECTURE, activation="relu")
+    latent_dim: int = setting(32, "Size of the code.", low=1)
+    learning_rate: float = changed(ModelConfig, "learning_rate", 1e-3)
+    clip_norm: float = changed(ModelConfig, "clip_norm", 0.0)
+
+
+@register(
+    "model", "hierarchical", build="keras_vae.models.hierarchical_vae:build"
+)
 @dataclasses.dataclass(frozen=True)
 class HierarchicalConfig(ModelConfig):
     """A top-down hierarchy of dense convolutions, for CPUs and small GPUs.
 
     The scales are 1/2, 1/4, ... of the image's resolution, in this order.
-
-    Attributes:
-        filters: Channels at each scale.
-        bottlenecks: Channels of the 3x3 convolutions at each scale.
-        encoder_blocks: Residual blocks at each scale on the way up.
-        decoder_blocks: Residual blocks at each scale on the way down.
-        num_groups: Latent groups at each scale.
-        latent_channels: Channels of each of these groups.
-        top_latent_dim: Size of the latent vector on top.
-        dense_units: Width of the dense layers beside it.
-        dense_groups: Latent groups of vectors between it and the maps.
-        dense_bottleneck: Width of these groups' own layers.
-        dense_latent_dim: Size of each of their latents.
-        activation: Name of a Keras activation.
-        upsampling: `depth_to_space`, or `nearest` with a bias for each
-            position.
     """
 
-    model: str = "hierarchical"
-    filters: tuple[int, ...] = (32, 96)
-    bottlenecks: tuple[int, ...] = (16, 32)
-    encoder_blocks: tuple[int, ...] = (1, 3)
-    decoder_blocks: tuple[int, ...] = (2, 0)
-    num_groups: tuple[int, ...] = (0, 5)
-    latent_channels: int = 8
-    top_latent_dim: int = 32
-    dense_units: int = 256
-    dense_groups: int = 4
-    dense_bottleneck: int = 64
-    dense_latent_dim: int = 16
-    activation: str = "elu"
-    upsampling: str = "depth_to_space"
-    importance_samples: int = 4
-    importance_start: float = 0.85
-    optimizer: str = "muon"
-    learning_rate: float = 5.5e-3
+    has: ClassVar[tuple[str, ...]] = (PRIOR,)
+    auto_likelihood: ClassVar[tuple[str, str]] = (
+        "bernoulli",
+        "discretized_logistic_mixture",
+    )
 
-    def __post_init__(self) -> None:
-        check_choice("model", self.model, ("hierarchical",))
-        counts = ["encoder_blocks", "decoder_blocks", "num_groups"]
-        self.check_sizes(["filters", "bottlenecks", *counts])
-        check_choice("config.upsampling", self.upsampling, UPSAMPLING)
-        self.check_numbers(
-            [
-                "filters",
-                "bottlenecks",
-                "latent_channels",
-                "top_latent_dim",
-                "dense_units",
-                "dense_bottleneck",
-                "dense_latent_dim",
-            ],
-            1,
-            whole=True,
-        )
-        self.check_numbers([*counts, "dense_groups"], 0, whole=True)
-        super().__post_init__()
+    objective: Any = part(
+        "importance_weighted", "What is minimised.", num_samples=4, start=0.85
+    )
+    filters: tuple[int, ...] = setting(
+        (32, 96), "Channels at each scale.", low=1
+    )
+    bottlenecks: tuple[int, ...] = setting(
+        (16, 32), "Channels of the 3x3 convolutions at each scale.", low=1
+    )
+    encoder_blocks: tuple[int, ...] = setting(
+        (1, 3), "Residual blocks at each scale on the way up.", low=0
+    )
+    decoder_blocks: tuple[int, ...] = setting(
+        (2, 0), "Residual blocks at each scale on the way down.", low=0
+    )
+    num_groups: tuple[int, ...] = setting(
+        (0, 5), "Latent groups at each scale.", low=0
+    )
+    latent_channels: int = setting(
+        8, "Channels of each of these groups.", low=1
+    )
+    top_latent_dim: int = setting(
+        32, "Size of the latent vector on top.", low=1
+    )
+    dense_units: int = setting(
+        256, "Width of the dense layers beside it.", low=1
+    )
+    dense_groups: int = setting(
+        4, "Latent groups of vectors between it and the maps.", low=0
+    )
+    dense_bottleneck: int = setting(
+        64, "Width of these groups' own layers.", low=1
+    )
+    dense_latent_dim: int = setting(16, "Size of each of their latents.", low=1)
+    activation: str = setting("elu", _ACTIVATION)
+    upsampling: str = setting(
+        "depth_to_space",
+        "How maps are enlarged: depth_to_space, or nearest with a bias for "
+        "each position.",
+        choices=("depth_to_space", "nearest"),
+    )
+    optimizer: str = changed(ModelConfig, "optimizer", "muon")
+    learning_rate: float = changed(ModelConfig, "learning_rate", 5.5e-3)
+
+    def check(self) -> None:
+        counts = ("encoder_blocks", "decoder_blocks", "num_groups")
+        check_scales(self, ("filters", "bottlenecks", *counts), "config.")
 
 
+@register("model", "nvae", build="keras_vae.models.nvae:build")
 @dataclasses.dataclass(frozen=True)
 class NVAEConfig(ModelConfig):
-    """NVAE (Vahdat and Kautz 2020); the defaults are the `cpu_mnist` preset's.
+    """NVAE (Vahdat and Kautz 2020), as the preset `cpu_mnist` is."""
 
-    Attributes:
-        preset: Name of the sizes that were started from.
-        channels: Channels at the image's resolution, doubled at each halving.
-        pad: Black pixels added on each side, inside the networks only.
-        num_scales: Resolutions that have latent groups.
-        num_groups: Latent groups at the highest of them.
-        adaptive: Whether each lower one has half as many.
-        min_groups: Least number of groups of a scale.
-        latent_channels: Channels of each group.
-        encoder_cells: Residual cells for each group on the way up.
-        decoder_cells: Residual cells for each group on the way down.
-        num_blocks: Halvings before the first scale, doublings after it.
-        pre_cells: Residual cells of each halving.
-        post_cells: Residual cells of each doubling.
-        decoder_expansion: Factor of the channels in the decoder's cells.
-        post_expansion: The same after the last group.
-        kernel_size: Odd size of the depthwise convolutions.
-        num_flows: Pairs of flow cells for each group.
-        smooth_scale: Softplus scales instead of exponentials.
-        residual_prior: Whether the prior's path adds to the stream.
-        depth_scaled_init: Whether branches start smaller in deeper models.
-        recompute: Whether activations are computed again in the backward
-            pass, which saves memory and costs time.
-        regularization_weight: Weight of the spectral and of the batch
-            normalisation's regularisers.
-        regularization_initial: Their weight at the start of the warm-up of
-            beta; 0 keeps it constant.
-    """
+    has: ClassVar[tuple[str, ...]] = (PRIOR,)
+    auto_likelihood: ClassVar[tuple[str, str]] = (
+        "bernoulli",
+        "discretized_logistic_mixture",
+    )
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = PRESETS
+    # Batch normalisation looks at the whole batch.
+    couples_rows: ClassVar[bool] = True
+    # Depthwise convolutions are slower in it.
+    bfloat16_on_cpus: ClassVar[bool] = False
 
-    model: str = "nvae"
-    preset: str = "cpu_mnist"
-    channels: int = 8
-    pad: int = 2
-    num_scales: int = 2
-    num_groups: int = 4
-    adaptive: bool = True
-    min_groups: int = 1
-    latent_channels: int = 8
-    encoder_cells: int = 1
-    decoder_cells: int = 1
-    num_blocks: int = 2
-    pre_cells: int = 1
-    post_cells: int = 1
-    decoder_expansion: int = 3
-    post_expansion: int = 2
-    kernel_size: int = 5
-    num_flows: int = 0
-    smooth_scale: bool = False
-    residual_prior: bool = False
-    depth_scaled_init: bool = False
-    recompute: bool = False
-    regularization_weight: float = 1e-2
-    regularization_initial: float = 0.0
-    batch_size: int = 64
-    kl_balancing: bool = True
-    beta_initial: float = 1e-4
-    beta_warmup: float = 0.3
-    optimizer: str = "adamax"
-    learning_rate: float = 5e-3
-    learning_rate_warmup: float = 0.05
-    learning_rate_final: float = 0.02
-    beta_2: float = 0.999
-    optimizer_epsilon: float = 1e-3
-    weight_decay: float = 3e-4
-    clip_norm: float = 0.0
-    ema_momentum: float = 0.0
+    objective: Any = part(
+        "elbo",
+        "What is minimised.",
+        kl_balancing=True,
+        beta_initial=1e-4,
+        beta_warmup=0.3,
+        beta_schedule="clipped",
+    )
+    preset: str = setting(
+        "cpu_mnist",
+        "Name of the sizes that were started from.",
+        choices=tuple(PRESETS),
+    )
+    channels: int = setting(
+        8, "Channels at the image's resolution, doubled at each halving.", low=1
+    )
+    pad: int = setting(
+        2, "Black pixels added on each side, inside the networks only.", low=0
+    )
+    num_scales: int = setting(2, "Resolutions that have latent groups.", low=1)
+    num_groups: int = setting(4, "Latent groups at the highest of them.", low=1)
+    adaptive: bool = setting(True, "Whether each lower one has half as many.")
+    min_groups: int = setting(1, "Least number of groups of a scale.", low=1)
+    latent_channels: int = setting(8, "Channels of each group.", low=1)
+    encoder_cells: int = setting(
+        1, "Residual cells for each group on the way up.", low=1
+    )
+    decoder_cells: int = setting(
+        1, "Residual cells for each group on the way down.", low=1
+    )
+    num_blocks: int = setting(
+        2, "Halvings before the first scale, doublings after it.", low=0
+    )
+    pre_cells: int = setting(1, "Residual cells of each halving.", low=1)
+    post_cells: int = setting(1, "Residual cells of each doubling.", low=1)
+    decoder_expansion: int = setting(
+        3, "Factor of the channels in the decoder's cells.", low=1
+    )
+    post_expansion: int = setting(2, "The same after the last group.", low=1)
+    kernel_size: int = setting(
+        5, "Odd size of the depthwise convolutions.", low=1
+    )
+    num_flows: int = setting(0, "Pairs of flow cells for each group.", low=0)
+    smooth_scale: bool = setting(
+        False, "Softplus scales instead of exponentials."
+    )
+    residual_prior: bool = setting(
+        False, "Whether the prior's path adds to the stream."
+    )
+    depth_scaled_init: bool = setting(
+        False, "Whether branches start smaller in deeper models."
+    )
+    recompute: bool = setting(
+        False,
+        "Whether activations are computed again in the backward pass, which "
+        "saves memory and costs time.",
+    )
+    regularization_weight: float = setting(
+        1e-2,
+        "Weight of the spectral and of the batch normalisation's regularisers.",
+        low=0,
+    )
+    regularization_initial: float = setting(
+        0.0,
+        "Their weight at the start of the warm-up of beta; 0 keeps it "
+        "constant.",
+        low=0,
+    )
+    batch_size: int = changed(ModelConfig, "batch_size", 64)
+    optimizer: str = changed(ModelConfig, "optimizer", "adamax")
+    learning_rate: float = changed(ModelConfig, "learning_rate", 5e-3)
+    learning_rate_warmup: float = changed(
+        ModelConfig, "learning_rate_warmup", 0.05
+    )
+    learning_rate_final: float = changed(
+        ModelConfig, "learning_rate_final", 0.02
+    )
+    beta_2: float = changed(ModelConfig, "beta_2", 0.999)
+    optimizer_epsilon: float = changed(ModelConfig, "optimizer_epsilon", 1e-3)
+    weight_decay: float = changed(ModelConfig, "weight_decay", 3e-4)
+    clip_norm: float = changed(ModelConfig, "clip_norm", 0.0)
+    ema_momentum: float = changed(ModelConfig, "ema_momentum", 0.0)
 
-    def __post_init__(self) -> None:
-        check_choice("model", self.model, ("nvae",))
-        check_choice("config.preset", self.preset, tuple(PRESETS))
-        self.check_numbers(
-            [
-                "channels",
-                "num_scales",
-                "num_groups",
-                "min_groups",
-                "latent_channels",
-                "encoder_cells",
-                "decoder_cells",
-                "pre_cells",
-                "post_cells",
-                "decoder_expansion",
-                "post_expansion",
-                "kernel_size",
-            ],
-            1,
-            whole=True,
-        )
-        self.check_numbers(["pad", "num_blocks", "num_flows"], 0, whole=True)
+    def check(self) -> None:
         if self.kernel_size % 2 == 0:
             raise UserError(
                 "config.kernel_size must be odd. "
@@ -259,60 +245,66 @@ class NVAEConfig(ModelConfig):
                 f"Received: config.min_groups={self.min_groups}, "
                 f"config.num_groups={self.num_groups}"
             )
-        self.check_numbers(
-            ["regularization_weight", "regularization_initial"], 0
-        )
         if self.regularization_initial and not self.regularization_weight:
             raise UserError(
                 "config.regularization_weight must be above 0 where "
                 "config.regularization_initial is. Received: "
                 f"config.regularization_initial={self.regularization_initial}"
             )
-        super().__post_init__()
-
-    @property
-    def rows_are_independent(self) -> bool:
-        return False  # Batch normalisation looks at the whole batch.
-
-    @property
-    def bfloat16_on_cpus(self) -> bool:
-        return False  # Depthwise convolutions are slower in it.
-
-    @classmethod
-    def from_preset(cls, preset: str) -> "NVAEConfig":
-        """Returns the configuration of a name in `PRESETS`.
-
-        Raises:
-            UserError: If there is no such preset.
-        """
-        check_choice("config.preset", preset, tuple(PRESETS))
-        return cls(preset=preset, **PRESETS[preset])
 
 
-MODEL_CONFIGS: dict[str, type[ModelConfig]] = {
-    "autoencoder": VAEConfig,
-    "hierarchical": HierarchicalConfig,
-    "nvae": NVAEConfig,
-    "vae": VAEConfig,
-}
+def resolve_likelihood(config: ModelConfig, binarization: str) -> str:
+    """Returns the likelihood that `auto` stands for, after checking it.
 
-
-def model_config_class(name: object) -> type[ModelConfig]:
-    """Returns the class of the configuration of a model.
+    Args:
+        config: The model's configuration.
+        binarization: `none`, `static` or `dynamic`, what the images are.
 
     Raises:
-        UserError: If there is no such model.
+        UserError: If a likelihood of binary images meets others, whose
+            log-probability it is not.
     """
-    if not isinstance(name, str) or name not in MODEL_CONFIGS:
-        near = did_you_mean(str(name), MODEL_CONFIGS)
-        raise UserError(f"Unknown model. {near} Received: model={name}")
-    return MODEL_CONFIGS[name]
+    binary = binarization != "none"
+    if config.likelihood.name == "auto":
+        return config.auto_likelihood[0 if binary else 1]
+    if config.likelihood.support == "binary" and not binary:
+        raise UserError(
+            f"The likelihood {config.likelihood.name} is of binary images, and "
+            "these are not binarized: use --binarization=dynamic (or static), "
+            "or --config.likelihood=continuous_bernoulli or normal_shared. "
+            "Received: --binarization=none"
+        )
+    return config.likelihood.name
 
 
-def model_config_from_dict(values: dict[str, Any]) -> ModelConfig:
-    """Returns the configuration of the model that `values["model"]` names.
+def resolve_classes(
+    config: ModelConfig, class_names: Sequence[str] | None
+) -> tuple[str, ...]:
+    """Returns the names of the classes that a model is conditional on.
+
+    Args:
+        config: The model's configuration.
+        class_names: Those of the dataset, or None where it has no labels.
+
+    Returns:
+        The names; none for a model that is not conditional.
 
     Raises:
-        UserError: If there is no such model.
+        UserError: If the dataset has no labels, or another number of classes.
     """
-    return model_config_class(values.get("model", "vae"))(**values)
+    if not config.conditional:
+        return ()
+    wanted = config.num_classes  # type: ignore[attr-defined]
+    if not class_names:
+        raise UserError(
+            "A conditional model needs labels, and the dataset has none: "
+            "choose another one, or leave config.num_classes at 0. "
+            f"Received: config.num_classes={wanted}"
+        )
+    if wanted not in ("auto", str(len(class_names))):
+        raise UserError(
+            f"The dataset has {len(class_names)} classes: use "
+            "--config.num_classes=auto. "
+            f"Received: config.num_classes={wanted}"
+        )
+    return tuple(class_names)

@@ -105,7 +105,7 @@ def test_bits_of_levels_are_nats_over_log_2(num_bits, figures_of):
         encoder_blocks=(0,),
         decoder_blocks=(0,),
         num_groups=(1,),
-        num_mixtures=2,
+        likelihood={"name": _LEVELS, "num_mixtures": 2},
     )
     model = build_model(config, IMAGE, likelihood=_LEVELS, num_bits=num_bits)
     results = figures_of(model, DataConfig("grey", num_bits=num_bits), config)
