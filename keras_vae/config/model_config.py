@@ -29,6 +29,7 @@ class ModelConfig(PartConfig):
         has: What parts may need, in the words of their `needs`.
         auto_likelihood: What `auto` stands for, of binary images and of
             others.
+        has_likelihood: Whether what it learns is p(x), or a bound on it.
         presets: Name -> settings to start from.
         couples_rows: Whether its networks look at a batch as a whole.
         bfloat16_on_cpus: Whether CPUs that multiply bfloat16 train it faster
@@ -37,6 +38,7 @@ class ModelConfig(PartConfig):
 
     has: ClassVar[tuple[str, ...]] = ()
     auto_likelihood: ClassVar[tuple[str, str]] = ("bernoulli", "normal_shared")
+    has_likelihood: ClassVar[bool] = True
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     couples_rows: ClassVar[bool] = False
     bfloat16_on_cpus: ClassVar[bool] = True

@@ -61,6 +61,7 @@ class AutoencoderConfig(ModelConfig):
         "normal_fixed",
         "normal_fixed",
     )
+    has_likelihood: ClassVar[bool] = False
 
     objective: Any = part("squared_error", "What is minimised.")
     architecture: Any = part("convolutional", _ARCHITECTURE, activation="relu")

@@ -14,11 +14,12 @@ from keras_vae.data import ImageDataset, Split, evaluation_batches
 from keras_vae.errors import UserError
 from keras_vae.evaluation.likelihood import likelihood_bounds
 from keras_vae.models import GenerativeModel, latent_statistics
+from keras_vae.notes import counted
 from keras_vae.progress import ImageBar
 from keras_vae.training import (
-    ExperimentConfig,
     RunFolder,
-    load_trained,
+    TrainedRun,
+    load_trained_run,
     open_run_data,
     resolve_data,
 )
@@ -95,7 +96,8 @@ def evaluate(
         StorageError: If the results cannot be written.
     """
     config = config or EvaluationConfig()
-    model, experiment = load_trained(workdir)
+    trained = load_trained_run(workdir)
+    model, experiment = trained.model, trained.experiment
     data = open_run_data(
         RunFolder(workdir),
         experiment.data,
@@ -114,7 +116,10 @@ def evaluate(
         num_bits=experiment.data.num_bits,
         with_labels=bool(model.num_classes),
     )
-    protocol = _protocol(experiment, config, split, resolved)
+    protocol = _protocol(trained, config, split, resolved)
+    last = _last_step(trained, RunFolder(workdir))
+    if trained.step < last:
+        protocol["last_step"] = last
     if model.num_classes:
         protocol["given"] = "class"
     if data.changes:
@@ -134,11 +139,12 @@ def evaluate(
 
 
 def _protocol(
-    experiment: ExperimentConfig,
+    trained: TrainedRun,
     config: EvaluationConfig,
     split: Split,
     resolved: dict[str, str],
 ) -> dict[str, Any]:
+    experiment = trained.experiment
     height, width, channels = split.image_shape
     return {
         "dataset": experiment.data.dataset,
@@ -152,7 +158,15 @@ def _protocol(
         "num_dimensions": height * width * channels,
         "padding": experiment.data.pad,
         "seed": config.seed,
+        "step": trained.step,
     }
+
+
+def _last_step(trained: TrainedRun, folder: RunFolder) -> int:
+    """Returns the training steps that were done, as far as the run says."""
+    training: Any = folder.load_results().get("training")
+    done: Any = training.get("steps") if isinstance(training, dict) else None
+    return max(trained.last_step, done if is_whole(done) else 0)
 
 
 def _bounds(
@@ -262,7 +276,7 @@ def format_table(results: dict[str, Any]) -> str:
                     f"{split:<11}{'squared error':<21}"
                     f"{figure['squared_error_per_image']:>10.3f} "
                     f"± {figure['standard_error']:.3f} per image "
-                    f"({figure['num_images']:,} images of {figure['dataset']})"
+                    f"({_images(figure)})"
                 )
             elif "active_units" in figure:
                 lines.append(
@@ -293,7 +307,6 @@ def _line(split: str, name: str, figure: dict[str, Any]) -> str:
     label = "-ELBO"
     if name == "nll":
         label = f"NLL (IW, K={figure['num_importance_samples']:,})"
-    images = f"{figure['num_images']:,} images of {figure['dataset']}"
     how = f"{figure['binarization']} binarization, seed {figure['seed']}"
     if figure["binarization"] == "none":
         how = (
@@ -308,5 +321,14 @@ def _line(split: str, name: str, figure: dict[str, Any]) -> str:
         bits = f"{figure['bits_per_dimension']:.4f} bits/dim  "
     return (
         f"{split:<11}{label:<21}{figure['nats_per_image']:>10.3f} "
-        f"± {figure['standard_error']:.3f} {unit}  {bits}({images}, {how})"
+        f"± {figure['standard_error']:.3f} {unit}  {bits}"
+        f"({_images(figure)}, {how})"
     )
+
+
+def _images(figure: dict[str, Any]) -> str:
+    """Returns how many images of what; and the step of an earlier model."""
+    text = f"{counted(figure['num_images'], 'image')} of {figure['dataset']}"
+    if "last_step" in figure:
+        text += f", at step {figure['step']:,} of {figure['last_step']:,}"
+    return text

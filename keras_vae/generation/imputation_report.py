@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_vae import plotting
 from keras_vae.generation.posterior_sampling import PosteriorDraws
+from keras_vae.notes import counted
 
 __all__ = ["Completion", "Imputation", "format_report", "write_report"]
 
@@ -283,7 +284,7 @@ def format_report(result: Imputation) -> str:
     if protocol["inputs"]:
         where = "files"
     lines += [
-        f"({len(result.names):,} images of {where}; "
+        f"({counted(len(result.names), 'image')} of {where}; "
         f"{figures['num_unknown']:,} of {figures['num_values']:,} values are "
         "unknown, and errors are of these; "
         f"{protocol['num_chains']} chains of {protocol['burn_in']} + "
