@@ -1,5 +1,7 @@
 """Tests of the documentation's page of parts."""
 
+import dataclasses
+
 import pytest
 
 from keras_vae.config.registry import KINDS, parts
@@ -17,9 +19,9 @@ def test_every_part_and_setting_is_on_it():
     for kind in KINDS:
         for name, cls in parts(kind).items():
             assert f"| `{name}` | " in text
-            for setting in cls.__dataclass_fields__:
+            for field in dataclasses.fields(cls):
                 prefix = "" if kind == "model" else f"{kind}."
-                assert f"| `{prefix}{setting}` | " in text
+                assert f"| `{prefix}{field.name}` | " in text
 
 
 if __name__ == "__main__":
