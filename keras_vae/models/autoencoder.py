@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras_vae.config import AutoencoderConfig, BuildContext
 from keras_vae.config.registry import build as build_part
 from keras_vae.distributions import Deterministic
+from keras_vae.models.checks import draws_of
 from keras_vae.models.generative_model import GenerativeModel
 from keras_vae.objectives import Inference, SquaredError
 
@@ -60,7 +61,9 @@ class Autoencoder(GenerativeModel):
         num_samples: int | None = None,
         training: bool = False,
     ) -> Inference:
-        del seed, num_samples  # Nothing is drawn.
+        draws_of(num_samples)  # Checks it; nothing is drawn.
+        del seed
+        image = self.check_images(image)
         likelihood = self.decoder(encoding, training=training)
         return Inference(image, likelihood, (), self.dequantization_nats)
 
