@@ -209,6 +209,7 @@ def _compiled_state(
         total_steps=None if timed else epoch * length.epochs,
         seed=length.seed,
         precision=precision,
+        num_examples=dataset.splits["train"].num_images,
         num_bits=experiment.data.num_bits,
         dequantization=resolved["dequantization"],
         class_names=resolve_classes(experiment.model, dataset.class_names),
