@@ -2,11 +2,7 @@
 
 from keras_vae.models.autoencoder import Autoencoder
 from keras_vae.models.autoregressive import Autoregressive
-from keras_vae.models.factory import (
-    build_model,
-    resolve_classes,
-    resolve_likelihood,
-)
+from keras_vae.models.factory import build_model
 from keras_vae.models.generative_model import GenerativeModel
 from keras_vae.models.hierarchical_vae import HierarchicalVAE
 from keras_vae.models.latent_statistics import (
@@ -31,7 +27,5 @@ __all__ = [
     "latent_statistics",
     "pixel_seed",
     "resampled",
-    "resolve_classes",
-    "resolve_likelihood",
     "traverse",
 ]

@@ -8,14 +8,20 @@ import keras
 import tensorflow as tf
 
 from keras_vae import seeds
-from keras_vae.config import check_number
+from keras_vae.config import (
+    AutoregressiveConfig,
+    BuildContext,
+    check_number,
+)
+from keras_vae.config.registry import build as build_part
 from keras_vae.models.checks import check_temperature, num_samples_of
 from keras_vae.models.generative_model import GenerativeModel
 from keras_vae.models.latent_statistics import LatentStatistics
 from keras_vae.models.pictures import Picture, completions, samples
-from keras_vae.objectives import ELBO, Inference
+from keras_vae.networks.autoregressive import PixelCNN
+from keras_vae.objectives import Inference, LogLikelihood
 
-__all__ = ["Autoregressive"]
+__all__ = ["Autoregressive", "build"]
 
 # Uniform noise is kept off 0 and 1, where its logit is not finite.
 _MARGIN = 1e-7
@@ -27,13 +33,12 @@ class Autoregressive(GenerativeModel):
 
     log p(x) is computed, where a VAE bounds it, so that it is what the bounds
     of VAEs are set against; there are no latents, and an image is drawn value
-    by value. Without latents the ELBO is log p(x): the loss is
-    `-log p(x)`, whatever beta is.
+    by value.
 
     Args:
         network: Images to p(x_i | x_<i), a
             `keras_vae.networks.autoregressive.PixelCNN`.
-        objective: The loss of each image; `ELBO()` unless given.
+        objective: The loss of each image; `LogLikelihood()` unless given.
         seed: Base of the noise of samples in pictures.
 
     Raises:
@@ -66,7 +71,7 @@ class Autoregressive(GenerativeModel):
         seed: int = 0,
         **kwargs: Any,
     ):
-        objective = ELBO() if objective is None else objective
+        objective = LogLikelihood() if objective is None else objective
         super().__init__((network,), objective, seed, **kwargs)
         if self.dequantized_bits is not None:
             raise ValueError(
@@ -190,3 +195,22 @@ def _uniform(noise: tf.Tensor) -> tf.Tensor:
     """Returns standard normal noise as uniform on (0, 1)."""
     uniform = 0.5 * tf.math.erfc(-noise / 2.0**0.5)
     return tf.clip_by_value(uniform, _MARGIN, 1.0 - _MARGIN)
+
+
+def build(
+    config: AutoregressiveConfig, context: BuildContext
+) -> Autoregressive:
+    """Returns the model of a configuration."""
+    network = PixelCNN(
+        build_part(config.likelihood, context),
+        config.filters,
+        config.num_blocks,
+        config.first_rows,
+        config.head_units,
+    )
+    return Autoregressive(
+        network,
+        build_part(config.objective, context),
+        context.seed,
+        dequantized_bits=context.dequantized_bits,
+    )
