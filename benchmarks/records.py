@@ -168,10 +168,10 @@ def rounded(value: float, digits: int) -> decimal.Decimal:
     return decimal.Decimal(f"{value:.{digits}f}")
 
 
-def figure(
-    value: float, standard_error: float, digits: int
-) -> dict[str, decimal.Decimal]:
-    """Returns a figure of a row with its standard error."""
+def figure(value: float, standard_error: float | None, digits: int) -> Any:
+    """Returns a figure of a row, with its standard error if it has one."""
+    if standard_error is None:
+        return rounded(value, digits)
     return {
         "value": rounded(value, digits),
         "standard_error": rounded(standard_error, digits),

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks import processes, records
+from keras_vae.units import plus_minus
 
 __all__ = ["main"]
 
@@ -80,7 +81,8 @@ def _caption(title: str, figures: dict[str, Any]) -> str:
         f"{figures['training']['num_parameters']:,} parameters, "
         f"{figures['training']['epochs']:.1f} epochs\n"
         f"-ELBO {elbo['nats_per_image']:.2f}, "
-        f"NLL {nll['nats_per_image']:.2f} ± {nll['standard_error']:.2f} nats"
+        f"NLL {nll['nats_per_image']:.2f}"
+        f"{plus_minus(nll['standard_error'], 2)} nats"
     )
 
 

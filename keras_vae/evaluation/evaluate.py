@@ -23,7 +23,7 @@ from keras_vae.training import (
     open_run_data,
     resolve_data,
 )
-from keras_vae.units import NATS
+from keras_vae.units import NATS, plus_minus
 
 __all__ = ["EvaluationConfig", "evaluate", "format_table"]
 
@@ -88,7 +88,8 @@ def evaluate(
     Returns:
         `{split: {name: figure}}`. The figures of a VAE are `elbo` and `nll`,
         the importance-weighted bound, both as negative log-likelihoods: lower
-        is better; that of an autoencoder is `squared_error`.
+        is better; that of an autoencoder is `squared_error`. The standard
+        error of a single image is None.
 
     Raises:
         UserError: If the folder holds no trained run, or the images are not
@@ -203,7 +204,7 @@ def _bounds(
     }
 
 
-def _figure(values: np.ndarray, protocol: dict[str, Any]) -> dict[str, float]:
+def _figure(values: np.ndarray, protocol: dict[str, Any]) -> dict[str, Any]:
     """Returns the mean over images, its standard error, and bits/dimension.
 
     A density of images that are not dequantized is no code length, and there
@@ -217,9 +218,9 @@ def _figure(values: np.ndarray, protocol: dict[str, Any]) -> dict[str, float]:
     return figure
 
 
-def _standard_error(values: np.ndarray) -> float:
+def _standard_error(values: np.ndarray) -> float | None:
     if len(values) == 1:  # One image says nothing about the spread.
-        return 0.0
+        return None
     return float(values.std(ddof=1) / math.sqrt(len(values)))
 
 
@@ -274,8 +275,7 @@ def format_table(results: dict[str, Any]) -> str:
             elif "squared_error_per_image" in figure:
                 lines.append(
                     f"{split:<11}{'squared error':<21}"
-                    f"{figure['squared_error_per_image']:>10.3f} "
-                    f"± {figure['standard_error']:.3f} per image "
+                    f"{_mean(figure, 'squared_error_per_image')} per image "
                     f"({_images(figure)})"
                 )
             elif "active_units" in figure:
@@ -320,10 +320,13 @@ def _line(split: str, name: str, figure: dict[str, Any]) -> str:
     if "bits_per_dimension" in figure:
         bits = f"{figure['bits_per_dimension']:.4f} bits/dim  "
     return (
-        f"{split:<11}{label:<21}{figure['nats_per_image']:>10.3f} "
-        f"± {figure['standard_error']:.3f} {unit}  {bits}"
-        f"({_images(figure)}, {how})"
+        f"{split:<11}{label:<21}{_mean(figure, 'nats_per_image')} {unit}  "
+        f"{bits}({_images(figure)}, {how})"
     )
+
+
+def _mean(figure: dict[str, Any], name: str) -> str:
+    return f"{figure[name]:>10.3f}{plus_minus(figure['standard_error'], 3)}"
 
 
 def _images(figure: dict[str, Any]) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 from keras_vae import plotting
 from keras_vae.generation.posterior_sampling import PosteriorDraws
 from keras_vae.notes import counted
+from keras_vae.units import plus_minus
 
 __all__ = ["Completion", "Imputation", "format_report", "write_report"]
 
@@ -328,6 +329,5 @@ def _text(value: float | None, digits: int) -> str:
 
 
 def _gain(gain: dict[str, float | None], digits: int) -> str:
-    error = gain["standard_error"]
-    rest = "" if error is None else f" ± {error:.{digits}f}"
+    rest = plus_minus(gain["standard_error"], digits)
     return f"{_text(gain['mean'], digits)}{rest}"

@@ -55,6 +55,10 @@ def test_numbers_have_their_standard_errors():
     ]
 
 
+def test_a_single_image_has_no_standard_error():
+    assert records.figure(84.8, None, 2) == records.rounded(84.8, 2)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
