@@ -191,8 +191,8 @@ class Checkpoints(keras.callbacks.Callback):
         except (AssertionError, ValueError) as error:
             raise UserError(
                 "The checkpoint was written by another version of the package "
-                "and cannot be gone on with: choose another --workdir, or move "
-                f"the folder away. Received: {path}"
+                "and this one cannot continue it: choose another --workdir, or "
+                f"move the folder away. Received: {path}"
             ) from error
         model = self.state.model
         if self.saved.record is None and model.group_shapes:

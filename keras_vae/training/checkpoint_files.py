@@ -208,7 +208,7 @@ def save(manager: tf.train.CheckpointManager, step: int) -> None:
     # TensorFlow would make the folder anew, alone.
     if not os.path.isdir(manager.directory):
         raise StorageError(
-            "The folder of the checkpoints has been removed under way.\n"
+            "The folder of the checkpoints was removed while it was in use.\n"
             "Put it back, then repeat the command; else it starts anew. "
             f"Received: {manager.directory}"
         )

@@ -197,7 +197,7 @@ def test_run_goes_on_from_the_one_before(finished, run, dataset, steps, capsys):
         (run.checkpoints / name).write_bytes(b"x")
     result = train(_EXPERIMENT, run.path, dataset=dataset)
     out, err = capsys.readouterr()
-    assert f"goes on from step {steps[-2]} of {_LAST} " in out
+    assert f"continues from step {steps[-2]} of {_LAST} " in out
     assert err.count("\n") == 1 and "is damaged" in err
     assert result.summary["steps"] == _LAST
     found = experiments.checkpoint_values(run.path)
