@@ -12,7 +12,6 @@ XLA. Nothing is saved.
 """
 
 import argparse
-import dataclasses
 import json
 import statistics
 import sys
@@ -23,8 +22,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import processes, records
-from keras_vae.model_configs import NVAEConfig
-from keras_vae.nvae_presets import PRESETS
+from keras_vae.config import PRESETS, NVAEConfig
 
 __all__ = ["main", "measure", "preset_row", "scaling_row"]
 
@@ -78,10 +76,11 @@ def measure(case: dict[str, Any]) -> dict[str, float]:
     """
     import tensorflow as tf
 
-    from keras_vae.models import resolve_likelihood
+    from keras_vae.config import resolve_likelihood
+    from keras_vae.config.registry import from_dict
     from keras_vae.training.state import make_state
 
-    config = NVAEConfig(**case["settings"])
+    config = from_dict("model", {"name": "nvae", **case["settings"]})
     shape = tuple(case["image_shape"])
     binarization = "dynamic" if shape[-1] == 1 else "none"
     start = time.perf_counter()
@@ -208,7 +207,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     protocol = f"batch {flags.batch_size}, {flags.steps} steps after the first"
     if flags.preset:
         config = NVAEConfig.from_preset(flags.preset)
-        settings = {**dataclasses.asdict(config), **options}
+        settings = {**config.to_dict(), **options}
         result = _run(settings, _SHAPES[flags.preset], flags.steps)
         row = preset_row(flags.preset, flags.batch_size, result)
         record = records.here(f"nvae_{flags.preset}", protocol, [row])

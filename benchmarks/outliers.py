@@ -46,12 +46,15 @@ import PIL.Image
 
 from benchmarks import records
 from keras_vae import outputs
-from keras_vae.config import TrainingConfig
+from keras_vae.config import (
+    DenseConfig,
+    TrainingConfig,
+    VAEConfig,
+)
 from keras_vae.data import DataConfig, ImageDataset, load
 from keras_vae.evaluation import Detection, detection, image_scores
 from keras_vae.generation.outliers import check_background
 from keras_vae.generation.source import ImageSource, load_model
-from keras_vae.model_configs import VAEConfig
 from keras_vae.training import ExperimentConfig, train
 
 __all__ = ["Row", "compare", "main", "photographs", "rows", "spoilt"]
@@ -66,10 +69,8 @@ _COLUMNS = (
     records.Column("reconstruction_error", "reconstruction error"),
 )
 _MODEL = VAEConfig(
-    architecture="dense",
-    hidden_units=(256,),
+    architecture=DenseConfig(hidden_units=(256,), activation="relu"),
     latent_dim=16,
-    activation="relu",
     learning_rate=1e-3,
 )
 
