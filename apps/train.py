@@ -91,13 +91,23 @@ def _define_training_flags() -> None:
         "workdir", None, "Run folder; runs/<dataset>_<model> unless given."
     )
     flags.DEFINE_boolean("resume", True, "Go on with the run in the folder.")
+    flags.DEFINE_string(
+        "init_from",
+        None,
+        "Run folder or model.keras: start from its weights, as far as they "
+        "fit; what was taken is listed.",
+    )
     flags.DEFINE_boolean(
         "accept_changed_data",
         False,
         "Go on with a run whose images have changed. Those that were there "
         "keep their split, and the results say what changed.",
     )
-    flags.DEFINE_integer("epochs", default.epochs, "Passes through the data.")
+    flags.DEFINE_integer(
+        "epochs",
+        default.epochs,
+        "Passes through the data; more than a run had make it go on longer.",
+    )
     flags.DEFINE_float(
         "max_minutes", None, "Train so many minutes instead of --epochs."
     )
@@ -203,6 +213,7 @@ def main(arguments: Sequence[str]) -> int:
             ExperimentConfig(data, model, training),
             workdir,
             resume=values.resume,
+            init_from=values.init_from,
             accept_changed_data=values.accept_changed_data,
             evaluation=evaluation if values.evaluate else None,
             export_dir=export_dir if values.export else None,

@@ -24,11 +24,12 @@ def main() -> None:
     flags = parser.parse_args()
 
     from keras_vae.evaluation import EvaluationConfig, evaluate
+    from keras_vae.training import load_trained
 
     config = EvaluationConfig(
         num_importance_samples=flags.num_importance_samples
     )
-    figures = evaluate(flags.workdir, config)["test"]
+    figures = evaluate(load_trained(flags.workdir), config)["test"]
     result = {
         "seconds": round(time.perf_counter() - start, 1),
         "peak_rss_mb": round(processes.peak_rss_mb()),

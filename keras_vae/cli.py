@@ -24,6 +24,7 @@ from keras_vae.model_configs import (
 )
 
 __all__ = [
+    "WEIGHTS_HELP",
     "UserError",
     "define_model_flags",
     "given_flags",
@@ -243,6 +244,12 @@ def _sizes(name: str, text: str) -> tuple[int, ...]:
             f"such as --config.{name}=32,64. Received: {text}"
         )
     return tuple(int(part) for part in parts)
+
+
+WEIGHTS_HELP = (
+    "Weights of the run: last, or best, those of the lowest val_loss; unless "
+    "given best if it was trained with --patience, else last."
+)
 
 
 def no_arguments(arguments: Sequence[str]) -> None:

@@ -1,5 +1,6 @@
 """Values from JSON: of the types that a configuration has, or refused."""
 
+import dataclasses
 import reprlib
 import types
 import typing
@@ -52,6 +53,11 @@ def build(cls: type[_Config], name: str, values: Mapping[str, Any]) -> _Config:
                 f"Received: {_short(value)}"
             )
         converted[key] = _typed(f"{name}.{key}", value, hints[key])
+    for field in dataclasses.fields(cls):  # type: ignore[arg-type]
+        if field.default is dataclasses.MISSING and field.name not in values:
+            raise UserError(
+                f"{name}.{field.name} is missing. Received: {_short(values)}"
+            )
     return cls(**converted)
 
 

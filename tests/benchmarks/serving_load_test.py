@@ -8,8 +8,8 @@ from keras_vae.config import TrainingConfig
 from keras_vae.data import DataConfig
 from keras_vae.model_configs import VAEConfig
 from keras_vae.models import build_model
-from keras_vae.serving import ExportedModel, export_model
-from keras_vae.training import ExperimentConfig
+from keras_vae.serving import ExportedModel, export
+from keras_vae.training import ExperimentConfig, TrainedModel
 from tests.serving.protocol import server as protocol_server
 
 
@@ -21,7 +21,7 @@ def base_path(tmp_path_factory):
     )
     model = build_model(config, (4, 6, 1), likelihood="bernoulli")
     folder = tmp_path_factory.mktemp("load") / "vae"
-    export_model(model, experiment, folder)
+    export(TrainedModel(model, experiment, experiment.prepare()), folder)
     return folder
 
 
