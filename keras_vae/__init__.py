@@ -13,6 +13,7 @@ from keras_vae.registration import register_lazily
 __version__ = "0.1.0"
 
 _SUBPACKAGES = (
+    "config",
     "data",
     "distributions",
     "evaluation",

@@ -1,5 +1,6 @@
 """The variational autoencoder of Kingma and Welling."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -8,6 +9,8 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from keras_vae import seeds
+from keras_vae.config import BuildContext, VAEConfig
+from keras_vae.config.registry import build as build_part
 from keras_vae.models.checks import (
     check_temperature,
     draws_of,
@@ -17,7 +20,7 @@ from keras_vae.models.generative_model import GenerativeModel
 from keras_vae.models.pixels import image_of, pixel_seed
 from keras_vae.objectives import ELBO, Inference, LatentGroup
 
-__all__ = ["VAE"]
+__all__ = ["VAE", "build"]
 
 
 class _Conditional(NamedTuple):
@@ -234,3 +237,22 @@ class VAE(GenerativeModel):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "class_names": self.class_names}
+
+
+def build(config: VAEConfig, context: BuildContext) -> VAE:
+    """Returns the model of a configuration."""
+    context = dataclasses.replace(context, latent_dim=config.latent_dim)
+    networks = dataclasses.replace(
+        context,
+        likelihood=build_part(config.likelihood, context),
+        posterior=build_part(config.posterior, context),
+    )
+    encoder, decoder = build_part(config.architecture, networks)
+    return VAE(
+        encoder,
+        decoder,
+        build_part(config.objective, context),
+        context.seed,
+        class_names=context.class_names,
+        dequantized_bits=context.dequantized_bits,
+    )

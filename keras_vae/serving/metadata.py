@@ -46,7 +46,7 @@ def describe(
         "package": f"keras_vae {keras_vae.__version__}",
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
-        "model": trained.experiment.model.model,
+        "model": trained.experiment.model.name,
         "image_shape": list(model.image_shape),
         "image_range": [0.0, 1.0],
         "num_bits": preparation.num_bits,

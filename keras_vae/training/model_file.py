@@ -9,11 +9,12 @@ import zlib
 import keras
 
 from keras_vae import local_files
+from keras_vae.config.migration import SCHEMA
 from keras_vae.errors import UserError
 from keras_vae.training import config_values
 from keras_vae.training.experiment import ExperimentConfig
 from keras_vae.training.preparation import Preparation
-from keras_vae.training.run_folder import SCHEMA, check_schema
+from keras_vae.training.run_folder import check_schema
 from keras_vae.training.trained_model import TrainedModel
 
 __all__ = ["read_model", "write_model"]

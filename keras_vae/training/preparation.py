@@ -6,12 +6,15 @@ from typing import Any
 import tensorflow as tf
 
 from keras_vae.config import (
-    LIKELIHOODS,
     PRECISIONS,
     ModelConfig,
     TrainingConfig,
     check_choice,
+    check_number,
+    resolve_likelihood,
 )
+from keras_vae.config.data_config import BINARIZATIONS, DEQUANTIZATIONS
+from keras_vae.config.registry import lookup
 from keras_vae.data import (
     MAX_BITS,
     DataConfig,
@@ -20,9 +23,7 @@ from keras_vae.data import (
     evaluation_batches,
     training_batches,
 )
-from keras_vae.data.config import BINARIZATIONS, DEQUANTIZATIONS
 from keras_vae.errors import UserError
-from keras_vae.models import resolve_likelihood
 from keras_vae.training.strategy import resolve_precision
 from keras_vae.units import DENSITY_NATS, NATS, SQUARED_ERROR
 
@@ -68,13 +69,29 @@ class Preparation:
         for name, choices in (
             ("binarization", BINARIZATIONS),
             ("dequantization", DEQUANTIZATIONS),
-            ("likelihood", LIKELIHOODS),
             ("precision", PRECISIONS),
         ):
             decided = tuple(c for c in choices if c != "auto")
             check_choice(f"preparation.{name}", getattr(self, name), decided)
         units = (NATS, DENSITY_NATS, SQUARED_ERROR)
         check_choice("preparation.unit", self.unit, units)
+        lookup("likelihood", self.likelihood)
+        for name, high in (
+            ("num_bits", MAX_BITS),
+            ("pad", 10_000),
+            ("seed", 2**31 - 1),
+        ):
+            low = 1 if name == "num_bits" else 0
+            check_number(
+                f"preparation.{name}",
+                getattr(self, name),
+                low,
+                whole=True,
+                high=high,
+            )
+        check_number("preparation.mutation_rate", self.mutation_rate, 0, high=1)
+        if self.resize is not None:
+            object.__setattr__(self, "resize", tuple(self.resize))
 
     def model_options(self) -> dict[str, Any]:
         """Returns the arguments of `build_model` that the images decide."""
@@ -167,17 +184,17 @@ def prepare(
     if binarization == "auto":
         binarization = default_binarization(data.dataset)
         coarser = data.num_bits < MAX_BITS
-        grey = model.likelihood not in ("auto", "bernoulli")
-        if model.model == "autoencoder" or grey or coarser:
+        grey = model.likelihood.support not in ("", "binary")
+        if not model.has_likelihood or grey or coarser:
             binarization = "none"
     likelihood = resolve_likelihood(model, binarization)
-    levels = likelihood == "discretized_logistic_mixture"
+    levels = model.resolved_likelihood(likelihood).support == "levels"
     dequantization = data.dequantization
     if dequantization == "auto":
-        density = binarization == "none" and model.model != "autoencoder"
+        density = binarization == "none" and model.has_likelihood
         dequantization = "uniform" if density and not levels else "none"
     if levels and (binarization, dequantization) != ("none", "none"):
-        raise _not_levels(binarization, dequantization)
+        raise _not_levels(likelihood, binarization, dequantization)
     same: dict[str, Any] = {
         name: getattr(data, name)
         for name in (
@@ -202,16 +219,18 @@ def prepare(
 def _unit(
     model: ModelConfig, binarization: str, dequantization: str, levels: bool
 ) -> str:
-    if model.model == "autoencoder":
+    if not model.has_likelihood:
         return SQUARED_ERROR
     if binarization != "none" or dequantization != "none" or levels:
         return NATS
     return DENSITY_NATS
 
 
-def _not_levels(binarization: str, dequantization: str) -> UserError:
+def _not_levels(
+    likelihood: str, binarization: str, dequantization: str
+) -> UserError:
     return UserError(
-        "A discretized logistic mixture is for images as their levels are: "
-        "use --binarization=none --dequantization=none. Received: "
+        f"The likelihood {likelihood} is of images as their levels are: use "
+        "--binarization=none --dequantization=none. Received: "
         f"--binarization={binarization} --dequantization={dequantization}"
     )

@@ -194,6 +194,7 @@ class Run:
         interruption: Interruption,
     ) -> list[Any]:
         state, length = self.state, self.experiment.training
+        objective = self.experiment.model.objective
         progress = Progress(
             state,
             self.epoch,
@@ -207,7 +208,8 @@ class Run:
             validation,
             progress,
             {
-                **dataclasses.asdict(self.experiment.model),
+                "model": self.experiment.model.name,
+                **self.experiment.model.flat(),
                 "dataset": self.experiment.data.dataset,
                 **self.preparation.protocol(),
                 "precision": self.preparation.precision,
@@ -221,7 +223,7 @@ class Run:
             StopOnNonFinite(state, self._batch_at, last_checkpoint),
             StopOnDivergence(state, last_checkpoint),
             Clock(state, length.max_minutes),
-            *([ConstantDraws()] if self.experiment.model.draws_change else []),
+            *([ConstantDraws()] if objective.draws_change else []),
             progress,
             board,
             BestWeights(state, length.patience, interruption),

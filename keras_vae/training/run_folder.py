@@ -10,6 +10,7 @@ from typing import Any
 
 from keras_vae import local_files, locks
 from keras_vae.config import TrainingConfig, differences
+from keras_vae.config.migration import SCHEMA
 from keras_vae.errors import UserError
 from keras_vae.failures import not_writable, writing
 from keras_vae.notes import note
@@ -19,11 +20,7 @@ from keras_vae.training.origin import origin
 from keras_vae.training.preparation import Preparation
 from keras_vae.training.results import Results
 
-__all__ = ["SCHEMA", "RunFolder", "check_schema", "write_json"]
-
-# Of `config.json`: 1 said what was asked for alone; 2 has `preparation`, and
-# what made the run.
-SCHEMA = 2
+__all__ = ["RunFolder", "check_schema", "write_json"]
 
 _ORIGIN = ("versions", "command", "machine")
 
@@ -76,7 +73,6 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             preparation = preparation or experiment.prepare()
             content = {
-                "schema": SCHEMA,
                 **experiment.to_dict(),
                 "image_shape": image_shape,
                 "class_names": class_names,

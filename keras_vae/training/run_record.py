@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_vae.config import differences
+from keras_vae.config.migration import SCHEMA
 from keras_vae.errors import UserError
 from keras_vae.models import GenerativeModel
 from keras_vae.training import config_values
@@ -14,7 +15,7 @@ from keras_vae.training.checkpoint_files import (
 )
 from keras_vae.training.experiment import ExperimentConfig
 from keras_vae.training.preparation import Preparation
-from keras_vae.training.run_folder import SCHEMA, RunFolder
+from keras_vae.training.run_folder import RunFolder
 from keras_vae.training.trained_model import TrainedModel
 
 __all__ = ["check", "check_images", "check_model", "make", "preparation"]

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_vae.config import resolve_classes
 from keras_vae.data import (
     ImageDataset,
     Split,
@@ -18,7 +19,7 @@ from keras_vae.data import (
     steps_per_epoch,
 )
 from keras_vae.failures import translated, writing
-from keras_vae.models import GenerativeModel, build_model, resolve_classes
+from keras_vae.models import GenerativeModel, build_model
 from keras_vae.notes import counted, first_names
 from keras_vae.training import checkpoint_files, run_record
 from keras_vae.training.callbacks import Checkpoints
@@ -275,6 +276,7 @@ def _compiled_state(
         dataset.image_shape,
         **preparation.model_options(),
         total_steps=None if timed else epoch * length.epochs,
+        num_examples=dataset.splits["train"].num_images,
         precision=preparation.precision,
         class_names=resolve_classes(experiment.model, dataset.class_names),
     )

@@ -5,9 +5,9 @@ import os
 from typing import Any
 
 from keras_vae.config import ModelConfig, TrainingConfig
+from keras_vae.config.registry import lookup
 from keras_vae.data import DataConfig
 from keras_vae.errors import did_you_mean
-from keras_vae.model_configs import model_config_class
 from keras_vae.training import ExperimentConfig, load_trained
 from keras_vae.training import train as train_experiment
 from keras_vae.use.trained_run import TrainedRun
@@ -32,21 +32,24 @@ def train(
 
     Args:
         dataset: As `DataConfig.dataset`.
-        model: As `ModelConfig.model`.
+        model: Name of the model.
         workdir: The run folder; `runs/<dataset>_<model>` unless given.
         resume: Whether to go on with a run that the folder holds.
         init_from: A run folder or `model.keras` whose weights are the first
             ones, as far as they fit.
         accept_changed_data: Whether to go on where the images have changed.
         **settings: Those of `DataConfig`, `TrainingConfig` and the model's
-            configuration, by their names. `seed` is of data and training.
+            configuration, by their names; a part by its name, or as a mapping
+            of its settings. `seed` is of data and training.
 
     Raises:
         ValueError: If there is no such setting.
         UserError: If the model cannot be trained as asked.
 
     Example:
-        >>> run = keras_vae.train("mnist_5k", latent_dim=8, epochs=5)
+        >>> run = keras_vae.train(
+        ...     "mnist_5k", latent_dim=8, epochs=5, architecture="dense"
+        ... )
         >>> images = run.sample(64, seed=0)
     """
     experiment = make_experiment(dataset, model, **settings)
@@ -90,17 +93,20 @@ def make_experiment(
         ValueError: If there is no such setting.
         UserError: If a value is not possible.
     """
-    model_class = model_config_class(model)
-    kinds: tuple[Any, ...] = (DataConfig, model_class, TrainingConfig)
+    kinds: tuple[Any, ...] = (
+        DataConfig,
+        lookup("model", model),
+        TrainingConfig,
+    )
     names = [{f.name for f in dataclasses.fields(kind)} for kind in kinds]
-    known = set().union(*names) - {"dataset", "model"}
+    known = set().union(*names) - {"dataset"}
     for name, value in settings.items():
         if name not in known:
             raise ValueError(
                 f"There is no such setting. {did_you_mean(name, known)} "
                 f"Received: {name}={value!r}"
             )
-    given = {"dataset": dataset, "model": model, **settings}
+    given = {"dataset": dataset, **settings}
     data, config, training = (
         kind(**{n: v for n, v in given.items() if n in own})
         for kind, own in zip(kinds, names, strict=True)

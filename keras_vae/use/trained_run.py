@@ -73,7 +73,7 @@ class TrainedRun:
 
     def __repr__(self) -> str:
         return (
-            f"<TrainedRun of {self.experiment.model.model} on "
+            f"<TrainedRun of {self.experiment.model.name} on "
             f"{self.experiment.data.dataset}, {self.weights} weights, of step "
             f"{self.step:,}: {self._trained.place or 'model.keras'}>"
         )

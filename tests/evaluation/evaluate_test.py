@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_vae.config import TrainingConfig
+from keras_vae.config import TrainingConfig, VAEConfig
 from keras_vae.data import (
     ArraySplit,
     DataConfig,
@@ -25,7 +25,6 @@ from keras_vae.evaluation import (
     format_table,
     likelihood_bounds,
 )
-from keras_vae.model_configs import VAEConfig
 from keras_vae.training import ExperimentConfig, TrainedModel, load_trained
 from tests.full_disk import full_disk
 from tests.models.cases import IMAGE, make_model

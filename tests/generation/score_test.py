@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_vae.config import TrainingConfig
+from keras_vae.config import TrainingConfig, VAEConfig
 from keras_vae.data import DataConfig
 from keras_vae.evaluation import image_scores
 from keras_vae.generation import ImageSource, score
-from keras_vae.model_configs import VAEConfig
 from keras_vae.training import ExperimentConfig, Preparation, TrainedModel
 from keras_vae.units import NATS
 from tests.models.cases import IMAGE, make_model

@@ -5,10 +5,15 @@ import json
 
 import pytest
 
-from keras_vae.config import TrainingConfig
+from keras_vae.config import (
+    AutoencoderConfig,
+    HierarchicalConfig,
+    NVAEConfig,
+    TrainingConfig,
+    VAEConfig,
+)
 from keras_vae.data import DataConfig
 from keras_vae.errors import UserError
-from keras_vae.model_configs import HierarchicalConfig, NVAEConfig, VAEConfig
 from keras_vae.training import (
     Preparation,
     RunFolder,
@@ -21,6 +26,11 @@ from keras_vae.units import DENSITY_NATS, NATS, SQUARED_ERROR
 from tests.training import experiments
 
 _LEVELS = "discretized_logistic_mixture"
+
+
+def _model(model="vae", **settings):
+    kind = {"vae": VAEConfig, "autoencoder": AutoencoderConfig}[model]
+    return kind(**settings)
 
 
 def _prepare(data, model):
@@ -71,7 +81,7 @@ def _prepare(data, model):
     ],
 )
 def test_auto_stands_for(data, model, expected):
-    decided = _prepare(data, VAEConfig(**model))
+    decided = _prepare(data, _model(**model))
     assert tuple(decided.protocol().values())[:3] == expected
     binarization, dequantization, likelihood = expected
     unit = NATS
@@ -212,7 +222,7 @@ def test_a_run_of_an_older_schema_is_decided_and_said(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ({"likelihood": "gaussian"}, "Unknown preparation.likelihood"),
+        ({"likelihood": "gaussian"}, "Unknown likelihood"),
         ({"num_bits": "8"}, "num_bits must be a whole number"),
         ({"colour": 1}, "preparation.'colour' is unknown"),
         ({"unit": None}, "preparation.unit is missing"),

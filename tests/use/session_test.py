@@ -15,8 +15,7 @@ from keras_vae.use.session import make_experiment
 _SIDE = 6
 _CLOSE = {"rtol": 1e-5, "atol": 1e-6}
 _SIZES = {
-    "architecture": "dense",
-    "hidden_units": (8,),
+    "architecture": {"name": "dense", "hidden_units": (8,)},
     "latent_dim": 2,
     "batch_size": 8,
     "epochs": 1,
