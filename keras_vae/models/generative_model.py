@@ -250,6 +250,11 @@ class GenerativeModel(keras.Model):
         """Event shape of each latent group; empty without a prior on them."""
         return ()
 
+    @property
+    def posterior_is_invertible(self) -> bool:
+        """Whether `infer_at` works: q(z|x) of any z can be had."""
+        return True
+
     def regularization(self, step: tf.Tensor) -> Any:
         """Returns what training adds to the mean loss, a scalar."""
         del step

@@ -1,16 +1,22 @@
 """Variational autoencoders with many groups of latent variables, top down."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
-from tensorflow_probability import distributions as tfd
 
 from keras_vae import seeds
 from keras_vae.models.generative_model import GenerativeModel
 from keras_vae.models.pixels import image_of, pixel_seed
-from keras_vae.networks.hierarchy import LocScale, TopDownDecoder
+from keras_vae.networks.hierarchy import TopDownDecoder
+from keras_vae.networks.latent_choices import (
+    Choice,
+    Latent,
+    from_posterior,
+    from_prior,
+    given,
+)
 from keras_vae.objectives import ELBO, Inference, LatentGroup
 
 __all__ = ["HierarchicalVAE"]
@@ -70,27 +76,35 @@ class HierarchicalVAE(GenerativeModel):
         num_samples: int | None = None,
         training: bool = False,
     ) -> Inference:
-        rows = tf.shape(encoding[0])[0]
+        rows, leading = tf.shape(encoding[0])[0], None
         if num_samples is not None:
+            leading = tf.stack([num_samples, rows])
             rows *= num_samples
+            encoding = [_tile(feature, num_samples) for feature in encoding]
         noise = self.draw_noise(rows, seed)
-        return self._pass(image, encoding, noise, num_samples, training)
+        choices = _each(from_posterior, encoding, noise)
+        return self._infer(image, choices, rows, leading, training)
 
     def infer_with_noise(
         self, image: tf.Tensor, encoding: list[tf.Tensor], noise: tf.Tensor
     ) -> Inference:
-        return self._pass(image, encoding, self.decoder.split(noise))
+        choices = _each(from_posterior, encoding, self.decoder.split(noise))
+        return self._infer(image, choices, tf.shape(image)[0])
 
     def infer_at(
         self, image: tf.Tensor, encoding: list[tf.Tensor], z: tf.Tensor
     ) -> Inference:
-        groups = range(len(self.group_shapes))
-        if any(self.decoder.flow(index) is not None for index in groups):
+        if not self.posterior_is_invertible:
             raise ValueError(
                 "q(z|x) of given latents needs the inverse of the posteriors' "
                 "flows, which they do not have. Received: a model with flows"
             )
-        return self._pass(image, encoding, self.decoder.split(z), given=True)
+        choices = _each(given, encoding, self.decoder.split(z))
+        return self._infer(image, choices, tf.shape(image)[0])
+
+    @property
+    def posterior_is_invertible(self) -> bool:
+        return all(s.block.flow is None for s in self.decoder.stages())
 
     def draw_noise(self, rows: tf.Tensor, seed: tf.Tensor) -> list[tf.Tensor]:
         """Returns standard normal `[rows, *shape]` for each group."""
@@ -101,45 +115,22 @@ class HierarchicalVAE(GenerativeModel):
             for index, shape in enumerate(self.group_shapes)
         ]
 
-    def _pass(
+    def _infer(
         self,
         image: tf.Tensor,
-        features: list[tf.Tensor],
-        noise: list[tf.Tensor],
-        num_samples: int | None = None,
+        choices: list[Choice],
+        rows: tf.Tensor,
+        leading: tf.Tensor | None = None,
         training: bool = False,
-        given: bool = False,
     ) -> Inference:
-        """Goes down with one noise, or with `given` one z, for each group."""
-        batch, leading = tf.shape(image)[0], None
-        if num_samples is not None:
-            leading = tf.stack([num_samples, batch])
-            features = [_tile(feature, num_samples) for feature in features]
-        groups: list[LatentGroup] = []
-
-        def choose(index: int, prior: LocScale, posterior: Any) -> tf.Tensor:
-            loc_scale = posterior(features[index])
-            base, z = None, noise[index]
-            if not given:
-                base, z = self._draw(index, loc_scale, z)
-            groups.append(_group(prior, loc_scale, z, base, leading))
-            return z
-
-        rows = tf.shape(features[0])[0]
-        params = self.decoder.descend(rows, choose, training)
+        """Goes down once; `leading` is the batch shape that the rows are of."""
+        params, latents = self.decoder.descend(choices, rows, training)
+        groups = tuple(_group(latent, leading) for latent in latents)
         likelihood = self.decoder.likelihood(params, leading)
-        return Inference(
-            image, likelihood, tuple(groups), self.dequantization_nats
-        )
+        return Inference(image, likelihood, groups, self.dequantization_nats)
 
-    def _draw(
-        self, index: int, loc_scale: LocScale, noise: Any
-    ) -> tuple[tf.Tensor | None, tf.Tensor]:
-        """Returns the draw before the group's flow, if it has one, and z."""
-        loc, scale = loc_scale
-        z = loc + scale * noise
-        flow = self.decoder.flow(index)
-        return (None, z) if flow is None else (z, flow(z))
+    def _means(self, features: list[tf.Tensor]) -> list[Choice]:
+        return [from_posterior(feature) for feature in features]
 
     def latent_moments(self, image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns mean and standard deviation of q(z|x), `[batch, D]` each.
@@ -147,28 +138,29 @@ class HierarchicalVAE(GenerativeModel):
         Those of a group are given the means of the groups above it. With flows
         they are the flow of the mean, and the deviation before the flow.
         """
-        features = self.encode(image)
-        moments: list[LocScale] = []
-
-        def choose(index: int, prior: LocScale, posterior: Any) -> tf.Tensor:
-            loc_scale = posterior(features[index])
-            _, z = self._draw(index, loc_scale, 0.0)
-            moments.append((z, loc_scale[1]))
-            return z
-
-        self.decoder.descend(tf.shape(image)[0], choose)
-        return _flatten(m for m, _ in moments), _flatten(s for _, s in moments)
+        choices = self._means(self.encode(image))
+        _, latents = self.decoder.descend(choices, tf.shape(image)[0])
+        return (
+            _flatten(latent.z for latent in latents),
+            _flatten(latent.posterior.stddev() for latent in latents),
+        )
 
     def reconstruct(
         self, image: tf.Tensor, training: bool = False
     ) -> tf.Tensor:
-        features = self.encode(image, training)
+        choices = self._means(self.encode(image, training))
+        return self._show(choices, tf.shape(image)[0], training)
 
-        def choose(index: int, prior: LocScale, posterior: Any) -> tf.Tensor:
-            return self._draw(index, posterior(features[index]), 0.0)[1]
-
-        params = self.decoder.descend(tf.shape(image)[0], choose, training)
-        return self.decoder.likelihood(params).mean()
+    def _show(
+        self,
+        choices: list[Choice],
+        rows: tf.Tensor,
+        training: bool = False,
+        pixel_seed: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """Returns an image `[rows, H, W, C]` of what is chosen."""
+        params, _ = self.decoder.descend(choices, rows, training)
+        return image_of(self.decoder.likelihood(params), pixel_seed)
 
     def metric_values(self, inference: Inference) -> dict[str, tf.Tensor]:
         return {name: getattr(inference, name) for name in self.METRICS}
@@ -222,14 +214,12 @@ class HierarchicalVAE(GenerativeModel):
         training: bool,
         pixel_seed: tf.Tensor | None = None,
     ) -> tf.Tensor:
+        choices = self._priors(noise, temperature)
+        return self._show(choices, tf.shape(noise[0])[0], training, pixel_seed)
+
+    def _priors(self, noise: list[tf.Tensor], temperature: Any) -> list[Choice]:
         scales = _per_group(temperature, self.group_shapes)
-
-        def choose(index: int, prior: LocScale, posterior: Any) -> tf.Tensor:
-            loc, scale = prior
-            return loc + scales[index] * scale * noise[index]
-
-        params = self.decoder.descend(tf.shape(noise[0])[0], choose, training)
-        return image_of(self.decoder.likelihood(params), pixel_seed)
+        return _each(from_prior, noise, scales)
 
     def resample(
         self,
@@ -260,19 +250,16 @@ class HierarchicalVAE(GenerativeModel):
                 f"`num_kept` must be 0 ... {len(self.group_shapes)}, the "
                 f"number of groups. Received: num_kept={num_kept}"
             )
-        features = self.encode(image)
         rows = tf.shape(image)[0]
         noise = self.draw_noise(rows, seeds.any_seed(seed))
-        scales = _per_group(temperature, self.group_shapes)
+        kept = self._means(self.encode(image))[:num_kept]
+        drawn = self._priors(noise, temperature)[num_kept:]
+        return self._show([*kept, *drawn], rows)
 
-        def choose(index: int, prior: LocScale, posterior: Any) -> tf.Tensor:
-            if index < num_kept:
-                return self._draw(index, posterior(features[index]), 0.0)[1]
-            loc, scale = prior
-            return loc + scales[index] * scale * noise[index]
 
-        params = self.decoder.descend(rows, choose)
-        return self.decoder.likelihood(params).mean()
+def _each(make: Callable[..., Choice], *arguments: Any) -> list[Choice]:
+    """Returns the choice of each group, of its entry in each list."""
+    return [make(*parts) for parts in zip(*arguments, strict=True)]
 
 
 def _tile(x: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
@@ -287,32 +274,19 @@ def _flatten(parts: Any) -> tf.Tensor:
     return tf.concat(rows, axis=-1)
 
 
-def _group(
-    prior: LocScale,
-    posterior: LocScale,
-    z: tf.Tensor,
-    base: tf.Tensor | None,
-    leading: tf.Tensor | None,
-) -> LatentGroup:
-    event_shape = z.shape[1:]
+def _group(latent: Latent, leading: tf.Tensor | None) -> LatentGroup:
+    """Returns what an objective takes, with batch axes in place of rows."""
+    event_shape = latent.z.shape[1:]
 
-    def shaped(x: tf.Tensor) -> tf.Tensor:
-        if leading is None:
-            return x
+    def shaped(x: tf.Tensor | None) -> tf.Tensor | None:
+        if x is None:
+            return None
         return tf.reshape(x, tf.concat([leading, event_shape], 0))
 
-    def normal(loc_scale: LocScale) -> tfd.Distribution:
-        loc, scale = loc_scale
-        return tfd.Independent(
-            tfd.Normal(shaped(loc), shaped(scale)), len(event_shape)
-        )
-
-    return LatentGroup(
-        normal(posterior),
-        normal(prior),
-        shaped(z),
-        None if base is None else shaped(base),
-    )
+    if leading is not None:
+        # The parameters of a distribution are the tensors that it consists of.
+        latent = tf.nest.map_structure(shaped, latent, expand_composites=True)
+    return LatentGroup(latent.posterior, latent.prior, latent.z, latent.base)
 
 
 def _per_group(

@@ -1,33 +1,34 @@
-"""Base classes of the two networks of a hierarchical model."""
+"""The two networks of a hierarchical model, and the one pass down them."""
 
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
 from keras_vae.distributions import DistributionLayer
+from keras_vae.networks.latent_choices import (
+    Choice,
+    Latent,
+    LatentBlock,
+    fixed,
+)
+from keras_vae.networks.layer_list import run_layers
 from keras_vae.networks.network import Decoder, check_image_shape
 
 __all__ = [
     "BottomUpEncoder",
-    "Choose",
-    "LocScale",
+    "Stage",
     "TopDownDecoder",
-    "clamp5",
-]
-
-LocScale = tuple[tf.Tensor, tf.Tensor]
-Choose = Callable[
-    [int, LocScale, Callable[[tf.Tensor], LocScale]],
-    tf.Tensor,
 ]
 
 
-def clamp5(x: tf.Tensor) -> tf.Tensor:
-    """Returns 5 tanh(x / 5), within -5 ... 5 and of slope 1 at 0."""
-    return 5.0 * tf.tanh(x / 5.0)
+class Stage(NamedTuple):
+    """A group, and the layers from it down to the next or to the output."""
+
+    block: LatentBlock
+    layers: list[Callable[..., tf.Tensor]]
 
 
 class BottomUpEncoder(keras.Model):
@@ -53,8 +54,7 @@ class BottomUpEncoder(keras.Model):
 class TopDownDecoder(Decoder):
     """The generative path p(z_1) p(z_2|z_1) ... p(x|z), with its posteriors.
 
-    Sub-classes implement `build` and `descend`, the one pass that inference,
-    decoding and sampling share.
+    Sub-classes implement `build`, `start` and `stages`.
 
     Args:
         distribution: Turns the last output into p(x|z).
@@ -74,30 +74,39 @@ class TopDownDecoder(Decoder):
         super().__init__(distribution, sum(self._group_sizes), **kwargs)
         self.group_shapes = tuple(tuple(shape) for shape in group_shapes)
 
+    def start(self, rows: tf.Tensor) -> tf.Tensor:
+        """Returns the stream that the top group reads, `[rows, ...]`."""
+        raise NotImplementedError("A subclass must define `start`.")
+
+    def stages(self) -> list[Stage]:
+        """Returns the groups from the top down, and the layers after each.
+
+        The last layer of the last stage gives the parameters of p(x|z),
+        `[rows, H, W, C * n]`. All take the keyword `training`.
+        """
+        raise NotImplementedError("A subclass must define `stages`.")
+
     def descend(
-        self, rows: tf.Tensor, choose: Choose, training: bool = False
-    ) -> tf.Tensor:
+        self, choices: Sequence[Choice], rows: tf.Tensor, training: bool = False
+    ) -> tuple[tf.Tensor, list[Latent]]:
         """Goes from the top group down to the parameters of p(x|z).
 
-        At each group l it asks `choose(l, prior, posterior)` for z_l. `prior`
-        is the pair (loc, scale) of p(z_l|z_<l), and `posterior` a function of
-        the group's feature that returns the pair of q(z_l|z_<l, x), float32
-        `[rows, *group_shapes[l]]` each.
-
         Args:
+            choices: How each group gets its latent, the top group first.
             rows: Number of examples.
-            choose: Returns z_l, float32 `[rows, *group_shapes[l]]`.
             training: Whether this is a training step.
 
         Returns:
-            What `likelihood` takes, `[rows, H, W, C * n]`.
+            params: What `likelihood` takes, `[rows, H, W, C * n]`.
+            latents: Of each group.
         """
-        raise NotImplementedError("A subclass must define `descend`.")
-
-    def flow(self, index: int) -> Callable[[tf.Tensor], tf.Tensor] | None:
-        """Returns the volume-preserving flow of a group's posterior, if any."""
-        del index
-        return None
+        x, latents = self.start(rows), []
+        for stage, choice in zip(self.stages(), choices, strict=True):
+            state = stage.block.read(x)
+            latents.append(choice(stage.block, state))
+            x = stage.block.merge(state, latents[-1].z)
+            x = run_layers(stage.layers, x, training=training)
+        return x, latents
 
     def split(self, z: tf.Tensor) -> list[tf.Tensor]:
         """Returns the groups of flat latents: `[rows, *group_shapes[l]]`.
@@ -132,8 +141,8 @@ class TopDownDecoder(Decoder):
         """
         self.one_hot(label)
         groups = self.split(z)
-        params = self.descend(
-            tf.shape(groups[0])[0], lambda index, *_: groups[index], training
+        params, _ = self.descend(
+            [fixed(group) for group in groups], tf.shape(groups[0])[0], training
         )
         leading = None if z.shape.rank == 2 else tf.shape(z)[:-1]
         return self.likelihood(params, leading)

@@ -21,12 +21,12 @@ from keras_vae.errors import UserError
 from keras_vae.networks.convolutional import check_divisible
 from keras_vae.networks.hierarchy import BottomUpEncoder
 from keras_vae.networks.layer_list import build_layers, run_layers
+from keras_vae.networks.pointwise import Convolution
 from keras_vae.networks.residual import (
     TO_DENSE_CHANNELS,
     ResidualBlock,
     SpaceToDepth,
 )
-from keras_vae.networks.top_down_block import convolution
 
 __all__ = ["GAIN", "ResidualBottomUp", "check_scales"]
 
@@ -101,13 +101,13 @@ class ResidualBottomUp(BottomUpEncoder):
         self._to_depth = SpaceToDepth(dtype=self.dtype_policy)
         gain = GAIN / math.sqrt(max(sum(self.num_blocks), 1))
         self._scales = [self._scale(s, gain) for s in range(len(filters))]
-        self._features = [
-            convolution(count * bottleneck, 1, self) if count else None
-            for count, bottleneck in zip(num_groups, bottlenecks, strict=True)
-        ]
         dtype = self.dtype_policy
+        self._features = [
+            Convolution(count * size, 1, dtype=dtype) if count else None
+            for count, size in zip(num_groups, bottlenecks, strict=True)
+        ]
         self._top = [
-            convolution(TO_DENSE_CHANNELS, 1, self),
+            Convolution(TO_DENSE_CHANNELS, 1, dtype=dtype),
             keras.layers.Flatten(dtype=dtype),
             keras.layers.Dense(dense_units, activation=activation, dtype=dtype),
         ]
@@ -120,8 +120,13 @@ class ResidualBottomUp(BottomUpEncoder):
     def _scale(self, scale: int, gain: float) -> list[keras.layers.Layer]:
         filters = self.filters[scale]
         size, strides = (3, 1) if scale == 0 else (2, 2)
-        first = convolution(
-            filters, size, self, strides=strides, activation=self.activation
+        first = Convolution(
+            filters,
+            size,
+            strides,
+            padding="same",
+            activation=self.activation,
+            dtype=self.dtype_policy,
         )
         return [
             first,

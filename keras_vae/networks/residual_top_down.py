@@ -10,31 +10,30 @@ References:
     Autoencoders.
 """
 
+import functools
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
+from tensorflow_probability import distributions as tfd
 
 from keras_vae.config import check_number
 from keras_vae.distributions import DistributionLayer
+from keras_vae.distributions.white_noise import standard_normal
 from keras_vae.errors import UserError
 from keras_vae.networks.convolutional import check_divisible
-from keras_vae.networks.hierarchy import Choose, LocScale, TopDownDecoder
-from keras_vae.networks.layer_list import build_layers, run_layers
+from keras_vae.networks.hierarchy import Stage, TopDownDecoder
+from keras_vae.networks.layer_list import build_layers
+from keras_vae.networks.pointwise import Convolution
 from keras_vae.networks.residual import (
     TO_DENSE_CHANNELS,
     DepthToSpace,
     ResidualBlock,
 )
 from keras_vae.networks.residual_bottom_up import GAIN, check_scales
-from keras_vae.networks.top_down_block import (
-    TopDownBlock,
-    bounded_loc_scale,
-    convolution,
-    standard_normal,
-)
+from keras_vae.networks.top_down_block import TopDownBlock, bounded_normal
 
 __all__ = ["ResidualTopDown"]
 
@@ -153,7 +152,7 @@ class ResidualTopDown(TopDownDecoder):
                 math.prod(small), activation=self.activation, dtype=dtype
             ),
             keras.layers.Reshape(small, dtype=dtype),
-            convolution(self.filters[-1], 1, self),
+            Convolution(self.filters[-1], 1, dtype=dtype),
         ]
         count = max(sum(self.num_blocks) + sum(self.num_groups), 1)
         gain = GAIN / math.sqrt(count)
@@ -163,7 +162,12 @@ class ResidualTopDown(TopDownDecoder):
         self._up = [self._upsampling(s) for s in scales[:-1]]
         self._output = [
             keras.layers.Activation(self.activation, dtype=dtype),
-            convolution(4 * self.output_shape_per_image[-1], 3, self),
+            Convolution(
+                4 * self.output_shape_per_image[-1],
+                3,
+                padding="same",
+                dtype=dtype,
+            ),
             DepthToSpace(dtype=dtype),
         ]
 
@@ -197,11 +201,11 @@ class ResidualTopDown(TopDownDecoder):
         filters, dtype = self.filters[scale], self.dtype_policy
         if self.upsampling == "depth_to_space":
             return [
-                convolution(4 * filters, 1, self),
+                Convolution(4 * filters, 1, dtype=dtype),
                 DepthToSpace(dtype=dtype),
             ]
         return [
-            convolution(filters, 1, self),
+            Convolution(filters, 1, dtype=dtype),
             keras.layers.UpSampling2D(2, dtype=dtype),
         ]
 
@@ -239,35 +243,32 @@ class ResidualTopDown(TopDownDecoder):
         last = len(self.filters) - 1
         return list(range(last + 1)) if self.upsampling == "nearest" else [last]
 
-    def descend(
-        self, rows: tf.Tensor, choose: Choose, training: bool = False
-    ) -> tf.Tensor:
-        x = self._run_dense(rows, choose, training)
-        index = 1 + self.dense_groups
+    def start(self, rows: tf.Tensor) -> tf.Tensor:
+        return tf.zeros([rows, 0], self.compute_dtype)
+
+    def stages(self) -> list[Stage]:
+        top = _TopVector(
+            self._top_posterior, self._from_top, self.top_latent_dim
+        )
+        stages = [Stage(top, [])]
+        stages += [Stage(block, []) for block in self._dense_groups]
+        stages[-1].layers.extend(self._to_map)
         for scale in reversed(range(len(self.filters))):
-            if scale < len(self.filters) - 1:
-                x = run_layers(self._up[scale], x, training=training)
-            if scale in self._scales_with_bias():
-                position = self._scales_with_bias().index(scale)
-                x += tf.cast(self._bias_maps[position], x.dtype)
-            for group in self._groups[scale]:
-                x = group(x, choose=_at(choose, index), training=training)
-                index += 1
-            x = run_layers(self._blocks[scale], x, training=training)
-        return run_layers(self._output, x, training=training)
+            stages[-1].layers.extend(self._way_to(scale))
+            stages += [Stage(block, []) for block in self._groups[scale]]
+            stages[-1].layers.extend(self._blocks[scale])
+        stages[-1].layers.extend(self._output)
+        return stages
 
-    def _run_dense(
-        self, rows: tf.Tensor, choose: Choose, training: bool
-    ) -> tf.Tensor:
-        prior = standard_normal(tf.zeros([rows, self.top_latent_dim]))
-
-        def posterior(feature: tf.Tensor) -> LocScale:
-            return bounded_loc_scale(self._top_posterior(feature))
-
-        x = self._from_top(choose(0, prior, posterior))
-        for index, group in enumerate(self._dense_groups, 1):
-            x = group(x, choose=_at(choose, index), training=training)
-        return run_layers(self._to_map, x, training=training)
+    def _way_to(self, scale: int) -> list[Callable[..., tf.Tensor]]:
+        """Returns the layers from the scale below, or the vectors, to this."""
+        layers: list[Callable[..., tf.Tensor]] = []
+        if scale < len(self.filters) - 1:
+            layers += self._up[scale]
+        if scale in self._scales_with_bias():
+            position = self._scales_with_bias().index(scale)
+            layers.append(functools.partial(_add, self._bias_maps[position]))
+        return layers
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
@@ -288,10 +289,28 @@ class ResidualTopDown(TopDownDecoder):
         return {**config, **{name: getattr(self, name) for name in names}}
 
 
-def _at(choose: Choose, index: int) -> Any:
-    """Returns `choose` for one group."""
+def _add(
+    bias: keras.Variable, x: tf.Tensor, training: bool = False
+) -> tf.Tensor:
+    return x + tf.cast(bias, x.dtype)
 
-    def choose_here(prior: LocScale, posterior: Any) -> tf.Tensor:
-        return choose(index, prior, posterior)
 
-    return choose_here
+class _TopVector(NamedTuple):
+    """The top group: p(z) = N(0, I), and a stream that begins with it."""
+
+    posterior_head: keras.layers.Layer
+    from_latent: keras.layers.Layer
+    latent_dim: int
+    flow: None = None
+
+    def read(self, x: tf.Tensor) -> tf.Tensor:
+        return x
+
+    def prior(self, x: tf.Tensor) -> tfd.Distribution:
+        return standard_normal(tf.zeros([tf.shape(x)[0], self.latent_dim]))
+
+    def posterior(self, x: tf.Tensor, feature: tf.Tensor) -> tfd.Distribution:
+        return bounded_normal(self.posterior_head(feature))
+
+    def merge(self, x: tf.Tensor, z: tf.Tensor) -> tf.Tensor:
+        return self.from_latent(z)

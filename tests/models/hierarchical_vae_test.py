@@ -216,9 +216,9 @@ def test_the_bound_encodes_once_and_repeats_the_top_down_pass(
         encoded.assign_add(tf.shape(image)[0])
         return encode(image, training)
 
-    def counted_descend(rows, choose, training=False):
+    def counted_descend(choices, rows, training=False):
         decoded.assign_add(rows)
-        return descend(rows, choose, training)
+        return descend(choices, rows, training)
 
     monkeypatch.setattr(model, "encode", counted_encode)
     monkeypatch.setattr(model.decoder, "descend", counted_descend)

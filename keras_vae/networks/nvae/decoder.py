@@ -1,14 +1,13 @@
 """The top-down tower of NVAE: priors, posteriors and the likelihood."""
 
-from collections.abc import Callable
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from keras_vae.distributions import DistributionLayer
-from keras_vae.networks.hierarchy import Choose, LocScale, TopDownDecoder
-from keras_vae.networks.layer_list import build_layers, run_layers
+from keras_vae.networks.hierarchy import Stage, TopDownDecoder
+from keras_vae.networks.layer_list import build_layers
 from keras_vae.networks.nvae.architecture import check_sizes, scale_shapes
 from keras_vae.networks.nvae.cells import DecoderCell
 from keras_vae.networks.nvae.convolution import WeightNormConv2D
@@ -18,11 +17,7 @@ from keras_vae.networks.nvae.depth_scaling import (
     scale_last_inputs,
 )
 from keras_vae.networks.nvae.flow import FlowPair
-from keras_vae.networks.nvae.residual_normal import (
-    normal,
-    residual_normal,
-    standard_normal,
-)
+from keras_vae.networks.nvae.latent_groups import NVAEGroup, NVAETopGroup
 
 __all__ = ["NVAEDecoder"]
 
@@ -249,65 +244,39 @@ class NVAEDecoder(TopDownDecoder):
         for merge in self.latent_merges:
             scale_last_inputs(merge, self.latent_channels, factor)
 
-    def descend(
-        self, rows: tf.Tensor, choose: Choose, training: bool = False
-    ) -> tf.Tensor:
-        s = self._top_group(rows, choose)
-        for index in range(1, len(self.feature_shapes)):
-            s = run_layers(self.cells[index], s, training=training)
-            s = self._group(index, s, choose)
-        s = run_layers(self.post, s, training=training)
-        params = self.output_convolution(tf.nn.elu(s))
-        return tf.cast(self._crop(params), tf.float32)
-
-    def _crop(self, params: tf.Tensor) -> tf.Tensor:
-        if not self.pad:
-            return params
-        return params[:, self.pad : -self.pad, self.pad : -self.pad]
-
-    def _top_group(self, rows: tf.Tensor, choose: Choose) -> tf.Tensor:
-        def posterior(feature: tf.Tensor) -> LocScale:
-            raw = tf.cast(self.posteriors[0](feature), tf.float32)
-            return normal(raw, self.smooth_scale)
-
-        prior = standard_normal([rows, *self.group_shapes[0]])
-        z = tf.cast(choose(0, prior, posterior), self.compute_dtype)
+    def start(self, rows: tf.Tensor) -> tf.Tensor:
         if self.initial_state is None:
-            return self.latent_merges[0](z)
+            height, width, _ = self.feature_shapes[0]
+            return tf.zeros([rows, height, width, 0], self.compute_dtype)
         s = tf.cast(self.initial_state, self.compute_dtype)
-        s = tf.broadcast_to(s, [rows, *s.shape])
-        return self.latent_merges[0](tf.concat([s, z], axis=-1))
+        return tf.broadcast_to(s, [rows, *s.shape])
 
-    def _group(self, index: int, s: tf.Tensor, choose: Choose) -> tf.Tensor:
-        below = index - 1
-        params = self.priors[below](tf.nn.elu(s))
-        state = s
-        if self.residual_prior:
-            sizes = [2 * self.latent_channels, s.shape[-1]]
-            params, feature = tf.split(params, sizes, axis=-1)
-            state += feature
-        raw = tf.cast(params, tf.float32)
+    def stages(self) -> list[Stage]:
+        groups = range(len(self.feature_shapes))
+        below: list[list[Any]] = [*self.cells[1:], [*self.post, self._params]]
+        return [Stage(self._group(i), below[i]) for i in groups]
 
-        def posterior(feature: tf.Tensor) -> LocScale:
-            merged = tf.cast(feature, s.dtype) + self.feature_merges[below](s)
-            residual = tf.cast(self.posteriors[index](merged), tf.float32)
-            return residual_normal(raw, residual, self.smooth_scale)
+    def _group(self, index: int) -> NVAETopGroup | NVAEGroup:
+        common: dict[str, Any] = {
+            "posterior_head": self.posteriors[index],
+            "latent_merge": self.latent_merges[index],
+            "latent_channels": self.latent_channels,
+            "flow_pairs": self._flows_of(index),
+            "smooth_scale": self.smooth_scale,
+        }
+        if index == 0:
+            return NVAETopGroup(**common)
+        return NVAEGroup(
+            self.priors[index - 1], self.feature_merges[index - 1], **common
+        )
 
-        z = choose(index, normal(raw, self.smooth_scale), posterior)
-        merged = tf.concat([state, tf.cast(z, s.dtype)], axis=-1)
-        return self.latent_merges[index](merged)
-
-    def flow(self, index: int) -> Callable[[tf.Tensor], tf.Tensor] | None:
-        pairs = self._flows_of(index)
-        if not pairs:
-            return None
-
-        def apply(z: tf.Tensor) -> tf.Tensor:
-            for pair in pairs:
-                z = pair(z)
-            return z
-
-        return apply
+    def _params(self, s: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Returns the likelihood's parameters, without the padding's."""
+        params = self.output_convolution(tf.nn.elu(s))
+        if self.pad:
+            inside = slice(self.pad, -self.pad)
+            params = params[:, inside, inside]
+        return tf.cast(params, tf.float32)
 
     def _flows_of(self, index: int) -> list[FlowPair]:
         first = index * self.num_flows
