@@ -120,6 +120,8 @@ class ModelConfig:
             times what it was of late; 0 leaves out only what is not finite.
         ema_momentum: Momentum of the average of the weights that is
             evaluated and exported; 0 turns averaging off.
+        num_classes: Classes that a conditional model is told: `auto` for those
+            of the dataset, or how many these are; 0 for no condition.
     """
 
     model: str = "vae"
@@ -145,8 +147,10 @@ class ModelConfig:
     clip_norm: float = 200.0
     skip_factor: float = 0.0
     ema_momentum: float = 0.999
+    num_classes: str = "0"
 
     def __post_init__(self) -> None:
+        self._check_classes()
         check_choice("config.likelihood", self.likelihood, LIKELIHOODS)
         check_choice("config.optimizer", self.optimizer, OPTIMIZERS)
         self.check_numbers(
@@ -202,6 +206,11 @@ class ModelConfig:
         return not (self.free_bits or self.kl_balancing)
 
     @property
+    def conditional(self) -> bool:
+        """Whether the model is told the classes of its images."""
+        return self.num_classes != "0"
+
+    @property
     def bfloat16_on_cpus(self) -> bool:
         """Whether CPUs that multiply bfloat16 train the model faster in it."""
         return True
@@ -210,6 +219,21 @@ class ModelConfig:
     def draws_change(self) -> bool:
         """Whether a step draws more latents for an image late in the run."""
         return self.importance_samples > 1 and self.importance_start > 0
+
+    def _check_classes(self) -> None:
+        value = str(self.num_classes)
+        object.__setattr__(self, "num_classes", value)
+        if value != "auto" and not value.isdecimal():
+            raise UserError(
+                "config.num_classes must be auto or a whole number. "
+                f"Received: config.num_classes={value}"
+            )
+        if self.conditional and self.model == "autoencoder":
+            raise UserError(
+                "config.num_classes is of models with a prior: use --model=vae "
+                "or another, or leave it at 0. "
+                f"Received: --model=autoencoder --config.num_classes={value}"
+            )
 
     def _check_importance(self) -> None:
         """Raises UserError for settings that would have no effect."""

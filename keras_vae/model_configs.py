@@ -40,8 +40,6 @@ class VAEConfig(ModelConfig):
         dense_units: Width of the dense layer beside the latent.
         activation: Name of a Keras activation.
         posterior: `diagonal` or `full` covariance of q(z|x).
-        num_classes: Classes that a conditional VAE is told: `auto` for those
-            of the dataset, or how many these are; 0 for no condition.
     """
 
     architecture: str = "residual"
@@ -52,7 +50,6 @@ class VAEConfig(ModelConfig):
     dense_units: int = 256
     activation: str = "elu"
     posterior: str = "diagonal"
-    num_classes: str = "0"
 
     def __post_init__(self) -> None:
         check_choice("model", self.model, ("vae", "autoencoder"))
@@ -66,28 +63,7 @@ class VAEConfig(ModelConfig):
             whole=True,
         )
         self.check_numbers(["num_blocks"], 0, whole=True)
-        self._check_classes()
         super().__post_init__()
-
-    @property
-    def conditional(self) -> bool:
-        """Whether the model is told the classes of its images."""
-        return self.num_classes != "0"
-
-    def _check_classes(self) -> None:
-        value = str(self.num_classes)
-        object.__setattr__(self, "num_classes", value)
-        if value != "auto" and not value.isdecimal():
-            raise UserError(
-                "config.num_classes must be auto or a whole number. "
-                f"Received: config.num_classes={value}"
-            )
-        if self.conditional and self.model == "autoencoder":
-            raise UserError(
-                "config.num_classes is of the conditional VAE: use "
-                "--model=vae, or leave it at 0. "
-                f"Received: --model=autoencoder --config.num_classes={value}"
-            )
 
 
 @dataclasses.dataclass(frozen=True)

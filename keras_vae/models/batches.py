@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_vae.networks.labels import check_label
+from keras_vae.networks.conditioning import Condition, check_label
 
 __all__ = ["Batch", "assert_values", "check_images", "unpack", "with_target"]
 
@@ -25,7 +25,7 @@ class Batch(NamedTuple):
     """
 
     image: tf.Tensor
-    condition: dict[str, tf.Tensor]
+    condition: Condition
     weight: tf.Tensor | None = None
 
 

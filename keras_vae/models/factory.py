@@ -93,12 +93,12 @@ def resolve_classes(
     Raises:
         UserError: If the dataset has no labels, or another number of classes.
     """
-    if not isinstance(config, VAEConfig) or not config.conditional:
+    if not config.conditional:
         return ()
     if not class_names:
         raise UserError(
-            "A conditional VAE needs labels, and the dataset has none: choose "
-            "another one, or leave config.num_classes at 0. "
+            "A conditional model needs labels, and the dataset has none: "
+            "choose another one, or leave config.num_classes at 0. "
             f"Received: config.num_classes={config.num_classes}"
         )
     if config.num_classes not in ("auto", str(len(class_names))):
@@ -161,8 +161,8 @@ def build_model(
             image_shape,
             layer,
             total_steps,
-            class_names,
             seed=seed,
+            class_names=class_names,
             dequantized_bits=num_bits if dequantization == "uniform" else None,
         )
 
@@ -187,7 +187,6 @@ def _model(
     shape: tuple[int, int, int],
     likelihood: DistributionLayer,
     total_steps: Any,
-    class_names: Sequence[str],
     **common: Any,
 ) -> GenerativeModel:
     if isinstance(config, HierarchicalConfig):
@@ -195,13 +194,13 @@ def _model(
     if isinstance(config, NVAEConfig):
         return _nvae(config, shape, likelihood, total_steps, **common)
     assert isinstance(config, VAEConfig)
-    count = len(class_names)
+    count = len(common["class_names"])
     encoder = _encoder(config, shape, count)
     decoder = _decoder(config, likelihood, count)
     if config.model == "autoencoder":
         return Autoencoder(encoder, decoder, SquaredError(), **common)
     objective = _objective(config, total_steps)
-    return VAE(encoder, decoder, objective, class_names=class_names, **common)
+    return VAE(encoder, decoder, objective, **common)
 
 
 def _hierarchical(
@@ -219,6 +218,7 @@ def _hierarchical(
         "dense_groups": config.dense_groups,
         "dense_bottleneck": config.dense_bottleneck,
         "activation": config.activation,
+        "num_classes": len(common["class_names"]),
     }
     encoder = ResidualBottomUp(shape, num_blocks=config.encoder_blocks, **sizes)
     decoder = ResidualTopDown(
@@ -242,8 +242,11 @@ def _nvae(
     **common: Any,
 ) -> NVAE:
     architecture = NVAEArchitecture(shape, config)
-    encoder = NVAEEncoder(**architecture.encoder_arguments())
-    decoder = NVAEDecoder(likelihood, **architecture.decoder_arguments())
+    count = len(common["class_names"])
+    encoder = NVAEEncoder(**architecture.encoder_arguments(), num_classes=count)
+    decoder = NVAEDecoder(
+        likelihood, **architecture.decoder_arguments(), num_classes=count
+    )
     return NVAE(
         encoder,
         decoder,

@@ -1,6 +1,7 @@
 """The one training and test step that every model of the package shares."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -16,6 +17,11 @@ from keras_vae.models.batches import (
     with_target,
 )
 from keras_vae.models.training_step import LossMean, skips_steps
+from keras_vae.networks.conditioning import (
+    Condition,
+    check_class_names,
+    classes_in_turn,
+)
 from keras_vae.objectives import Inference
 
 __all__ = ["GenerativeModel"]
@@ -79,6 +85,8 @@ class GenerativeModel(keras.Model):
         training_draws: Draws in a training step, in place of
             `objective.draws(step)`, so that the graph of the step has
             constant shapes; None leaves it to the objective.
+        class_names: Name of each class of a conditional model; their numbers
+            unless given.
         **kwargs: Arguments of `keras.Model`.
 
     Attributes:
@@ -97,6 +105,7 @@ class GenerativeModel(keras.Model):
         dequantized_bits: int | None = None,
         batch_parts: int = 1,
         training_draws: int | None = None,
+        class_names: Sequence[str] = (),
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -132,6 +141,7 @@ class GenerativeModel(keras.Model):
         self.dequantized_bits = dequantized_bits
         self.batch_parts = batch_parts
         self.training_draws = training_draws
+        self._class_names = check_class_names(class_names, self.num_classes)
         self.trackers = {
             name: LossMean(name=name) for name in ("loss", *self.METRICS)
         }
@@ -260,11 +270,6 @@ class GenerativeModel(keras.Model):
         del step
         return sum(self.losses)
 
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """Name of each class of a conditional model."""
-        return ()
-
     # What callers need.
 
     def run_encoder(self, image: Any, *args: Any, **kwargs: Any) -> Any:
@@ -283,7 +288,12 @@ class GenerativeModel(keras.Model):
         """Classes that a conditional model knows; 0 of any other model."""
         return self._classes(self.encoder)
 
-    def unpack(self, batch: Any) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Name of each class of a conditional model."""
+        return self._class_names
+
+    def unpack(self, batch: Any) -> tuple[tf.Tensor, Condition]:
         """Returns the images of a batch, and the keywords that go with them.
 
         Args:
@@ -318,7 +328,7 @@ class GenerativeModel(keras.Model):
         likelihood = getattr(self.decoder, "distribution", None)
         return getattr(likelihood, "real_valued", False)
 
-    def classes_in_turn(self, count: int) -> dict[str, tf.Tensor]:
+    def classes_in_turn(self, count: int) -> Condition:
         """Returns the keywords of `sample` for images of each class in turn.
 
         Args:
@@ -327,9 +337,7 @@ class GenerativeModel(keras.Model):
         Returns:
             `{"label": int32 [count]}` of a conditional model, else nothing.
         """
-        if not self.num_classes:
-            return {}
-        return {"label": tf.range(count) % self.num_classes}
+        return classes_in_turn(self.num_classes, count)
 
     # What Keras calls.
 
@@ -538,7 +546,7 @@ class GenerativeModel(keras.Model):
     def infer_losses(
         self,
         image: tf.Tensor,
-        condition: dict[str, tf.Tensor],
+        condition: Condition,
         seed: tf.Tensor,
         step: tf.Tensor,
         training: bool = False,
@@ -576,6 +584,7 @@ class GenerativeModel(keras.Model):
             "dequantized_bits": self.dequantized_bits,
             "batch_parts": self.batch_parts,
             "training_draws": self.training_draws,
+            "class_names": self.class_names,
         }
 
     @classmethod

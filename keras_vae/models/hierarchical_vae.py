@@ -9,6 +9,11 @@ import tensorflow as tf
 from keras_vae import seeds
 from keras_vae.models.generative_model import GenerativeModel
 from keras_vae.models.pixels import image_of, pixel_seed
+from keras_vae.networks.conditioning import (
+    condition_on,
+    conditioned,
+    unconditioned,
+)
 from keras_vae.networks.hierarchy import TopDownDecoder
 from keras_vae.networks.latent_choices import (
     Choice,
@@ -30,6 +35,8 @@ class HierarchicalVAE(GenerativeModel):
     top down, `q(z|x) = prod_l q(z_l|z_<l, x)`, and share the state that the
     groups above have left. All groups are diagonal Gaussians; the posterior
     may go through a volume-preserving flow.
+
+    Networks with `num_classes` make it conditional, p(x, z|y), as in a `VAE`.
 
     A flat latent `[batch, latent_dim]` holds all groups, each flattened, the
     top one first (`group_shapes`).
@@ -63,44 +70,56 @@ class HierarchicalVAE(GenerativeModel):
         return self.decoder.group_shapes
 
     def encode(
-        self, image: tf.Tensor, training: bool = False
-    ) -> list[tf.Tensor]:
-        """Returns the feature of each group, the top group first."""
-        return self.run_encoder(image, training=training)
+        self,
+        image: tf.Tensor,
+        training: bool = False,
+        label: tf.Tensor | None = None,
+    ) -> Any:
+        """Returns the feature of each group, the top group first.
+
+        Those of a conditional model have their classes beside them.
+        """
+        condition = condition_on(label)
+        features = self.run_encoder(image, training=training, **condition)
+        return conditioned(features, label)
 
     def infer(
         self,
         image: tf.Tensor,
-        encoding: list[tf.Tensor],
+        encoding: Any,
         seed: tf.Tensor,
         num_samples: int | None = None,
         training: bool = False,
     ) -> Inference:
-        rows, leading = tf.shape(encoding[0])[0], None
+        features, label = unconditioned(encoding)
+        rows, leading = tf.shape(features[0])[0], None
         if num_samples is not None:
             leading = tf.stack([num_samples, rows])
             rows *= num_samples
-            encoding = [_tile(feature, num_samples) for feature in encoding]
+            features = [_tile(feature, num_samples) for feature in features]
+            label = None if label is None else _tile(label, num_samples)
         noise = self.draw_noise(rows, seed)
-        choices = _each(from_posterior, encoding, noise)
-        return self._infer(image, choices, rows, leading, training)
+        choices = _each(from_posterior, features, noise)
+        return self._infer(image, choices, rows, label, leading, training)
 
     def infer_with_noise(
-        self, image: tf.Tensor, encoding: list[tf.Tensor], noise: tf.Tensor
+        self, image: tf.Tensor, encoding: Any, noise: tf.Tensor
     ) -> Inference:
-        choices = _each(from_posterior, encoding, self.decoder.split(noise))
-        return self._infer(image, choices, tf.shape(image)[0])
+        features, label = unconditioned(encoding)
+        choices = _each(from_posterior, features, self.decoder.split(noise))
+        return self._infer(image, choices, tf.shape(image)[0], label)
 
     def infer_at(
-        self, image: tf.Tensor, encoding: list[tf.Tensor], z: tf.Tensor
+        self, image: tf.Tensor, encoding: Any, z: tf.Tensor
     ) -> Inference:
         if not self.posterior_is_invertible:
             raise ValueError(
                 "q(z|x) of given latents needs the inverse of the posteriors' "
                 "flows, which they do not have. Received: a model with flows"
             )
-        choices = _each(given, encoding, self.decoder.split(z))
-        return self._infer(image, choices, tf.shape(image)[0])
+        features, label = unconditioned(encoding)
+        choices = _each(given, features, self.decoder.split(z))
+        return self._infer(image, choices, tf.shape(image)[0], label)
 
     @property
     def posterior_is_invertible(self) -> bool:
@@ -120,106 +139,122 @@ class HierarchicalVAE(GenerativeModel):
         image: tf.Tensor,
         choices: list[Choice],
         rows: tf.Tensor,
+        label: tf.Tensor | None,
         leading: tf.Tensor | None = None,
         training: bool = False,
     ) -> Inference:
         """Goes down once; `leading` is the batch shape that the rows are of."""
-        params, latents = self.decoder.descend(choices, rows, training)
+        params, latents = self.decoder.descend(choices, rows, label, training)
         groups = tuple(_group(latent, leading) for latent in latents)
         likelihood = self.decoder.likelihood(params, leading)
         return Inference(image, likelihood, groups, self.dequantization_nats)
 
-    def _means(self, features: list[tf.Tensor]) -> list[Choice]:
-        return [from_posterior(feature) for feature in features]
+    def _means(
+        self,
+        image: tf.Tensor,
+        label: tf.Tensor | None,
+        training: bool = False,
+    ) -> list[Choice]:
+        """Returns the choice of each posterior's mean."""
+        encoding = self.encode(image, training, label)
+        return _each(from_posterior, unconditioned(encoding).encoding)
 
-    def latent_moments(self, image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def latent_moments(
+        self, image: tf.Tensor, label: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns mean and standard deviation of q(z|x), `[batch, D]` each.
 
         Those of a group are given the means of the groups above it. With flows
         they are the flow of the mean, and the deviation before the flow.
         """
-        choices = self._means(self.encode(image))
-        _, latents = self.decoder.descend(choices, tf.shape(image)[0])
+        choices = self._means(image, label)
+        _, latents = self.decoder.descend(choices, tf.shape(image)[0], label)
         return (
             _flatten(latent.z for latent in latents),
             _flatten(latent.posterior.stddev() for latent in latents),
         )
 
     def reconstruct(
-        self, image: tf.Tensor, training: bool = False
+        self,
+        image: tf.Tensor,
+        training: bool = False,
+        label: tf.Tensor | None = None,
     ) -> tf.Tensor:
-        choices = self._means(self.encode(image, training))
-        return self._show(choices, tf.shape(image)[0], training)
+        choices = self._means(image, label, training)
+        return self._show(choices, tf.shape(image)[0], label, training)
 
     def _show(
         self,
         choices: list[Choice],
         rows: tf.Tensor,
+        label: tf.Tensor | None,
         training: bool = False,
         pixel_seed: tf.Tensor | None = None,
     ) -> tf.Tensor:
         """Returns an image `[rows, H, W, C]` of what is chosen."""
-        params, _ = self.decoder.descend(choices, rows, training)
+        params, _ = self.decoder.descend(choices, rows, label, training)
         return image_of(self.decoder.likelihood(params), pixel_seed)
 
     def metric_values(self, inference: Inference) -> dict[str, tf.Tensor]:
         return {name: getattr(inference, name) for name in self.METRICS}
 
-    def decode(self, z: tf.Tensor) -> tf.Tensor:
+    def decode(self, z: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
         """Returns p(x|z)'s mean `[batch, H, W, C]` for `z [batch, D]`."""
-        return self.decoder(z, training=False).mean()
+        condition = condition_on(label)
+        return self.decoder(z, training=False, **condition).mean()
 
     def sample(
         self,
         shape: Any,
         seed: Any = None,
         temperature: Any = 1.0,
+        label: tf.Tensor | None = None,
         pixels: str = "mean",
     ) -> tf.Tensor:
         """Draws z from the prior, top down, and returns an image of p(x|z).
 
+        Each image is a function of a seed of its own, as an export's are: with
+        the seed [a, b] the first one is of [a, b], the second of [a, b + 1].
+
         Args:
             shape: `[num_images]`.
-            seed: A whole number or an int32 `[2]`: the same seed gives the
-                same images. None draws others in each call, as Keras's layers
-                do; `keras.utils.set_random_seed` makes them repeatable.
+            seed: A whole number a, which stands for [a, 0], or an int32 `[2]`:
+                the same seed gives the same images. None draws others in each
+                call, as Keras's layers do; `keras.utils.set_random_seed` makes
+                them repeatable.
             temperature: Multiplies the priors' standard deviations: one number,
                 or one for each group, the top group first.
+            label: Their classes, int32 `[num_images]`.
             pixels: `mean` returns the mean of p(x|z), `draw` a draw from it.
 
         Returns:
             Images `[num_images, height, width, channels]`.
         """
-        seed = seeds.any_seed(seed)
-        noise = self.draw_noise(shape[0], seed)
-        return self._generate(
-            noise, temperature, False, pixel_seed(pixels, seed)
+        rows = seeds.rows(seeds.any_seed(seed), shape[0])
+        return self.generate(
+            seeds.row_normal(rows, self.latent_dim),
+            temperature,
+            label,
+            pixel_seed=pixel_seed(pixels, rows),
         )
 
     def generate(
         self,
         noise: tf.Tensor,
-        temperature: tf.Tensor,
+        temperature: Any,
+        label: tf.Tensor | None = None,
         *,
         pixel_seed: tf.Tensor | None = None,
-    ) -> tf.Tensor:
-        return self._generate(
-            self.decoder.split(noise), temperature, False, pixel_seed
-        )
-
-    def _generate(
-        self,
-        noise: list[tf.Tensor],
-        temperature: Any,
-        training: bool,
-        pixel_seed: tf.Tensor | None = None,
+        training: bool = False,
     ) -> tf.Tensor:
         choices = self._priors(noise, temperature)
-        return self._show(choices, tf.shape(noise[0])[0], training, pixel_seed)
+        rows = tf.shape(noise)[0]
+        return self._show(choices, rows, label, training, pixel_seed)
 
-    def _priors(self, noise: list[tf.Tensor], temperature: Any) -> list[Choice]:
+    def _priors(self, noise: tf.Tensor, temperature: Any) -> list[Choice]:
+        """Returns the choice of each prior's draw."""
         scales = _per_group(temperature, self.group_shapes)
-        return _each(from_prior, noise, scales)
+        return _each(from_prior, self.decoder.split(noise), scales)
 
     def resample(
         self,
@@ -227,6 +262,7 @@ class HierarchicalVAE(GenerativeModel):
         num_kept: int,
         seed: Any = None,
         temperature: Any = 1.0,
+        label: tf.Tensor | None = None,
     ) -> tf.Tensor:
         """Keeps an image's first groups and draws the rest from their priors.
 
@@ -238,6 +274,7 @@ class HierarchicalVAE(GenerativeModel):
             num_kept: Groups, from the top, that are the posterior's mean.
             seed: As for `sample`.
             temperature: As for `sample`.
+            label: Their classes, int32 `[batch]`.
 
         Returns:
             Images `[batch, height, width, channels]`.
@@ -250,11 +287,12 @@ class HierarchicalVAE(GenerativeModel):
                 f"`num_kept` must be 0 ... {len(self.group_shapes)}, the "
                 f"number of groups. Received: num_kept={num_kept}"
             )
-        rows = tf.shape(image)[0]
-        noise = self.draw_noise(rows, seeds.any_seed(seed))
-        kept = self._means(self.encode(image))[:num_kept]
+        count = tf.shape(image)[0]
+        rows = seeds.rows(seeds.any_seed(seed), count)
+        noise = seeds.row_normal(rows, self.latent_dim)
+        kept = self._means(image, label)[:num_kept]
         drawn = self._priors(noise, temperature)[num_kept:]
-        return self._show([*kept, *drawn], rows)
+        return self._show([*kept, *drawn], count, label)
 
 
 def _each(make: Callable[..., Choice], *arguments: Any) -> list[Choice]:

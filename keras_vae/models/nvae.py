@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from keras_vae import seeds
 from keras_vae.models.hierarchical_vae import HierarchicalVAE
+from keras_vae.networks.conditioning import classes_in_turn
 from keras_vae.networks.hierarchy import BottomUpEncoder, TopDownDecoder
 from keras_vae.networks.nvae import (
     BatchNormalization,
@@ -169,8 +170,10 @@ class NVAE(HierarchicalVAE):
         @tf.function(autograph=False)
         def sample_once(index: tf.Tensor) -> tf.Tensor:
             before = [tf.identity(variable.value) for variable in statistics]
-            noise = self.draw_noise(batch_size, seeds.fold_in(seed, index))
-            images = self._generate(noise, temperature, training=True)
+            rows = seeds.rows(seeds.fold_in(seed, index), batch_size)
+            noise = seeds.row_normal(rows, self.latent_dim)
+            classes = classes_in_turn(self.num_classes, batch_size)
+            images = self.generate(noise, temperature, training=True, **classes)
             after = [tf.identity(variable.value) for variable in statistics]
             finite = _all_finite([images, *after])
             for variable, old, new in zip(statistics, before, after):

@@ -18,6 +18,10 @@ import tensorflow as tf
 
 from keras_vae.config import check_number
 from keras_vae.errors import UserError
+from keras_vae.networks.conditioning import (
+    build_class_picture,
+    with_class_picture,
+)
 from keras_vae.networks.convolutional import check_divisible
 from keras_vae.networks.hierarchy import BottomUpEncoder
 from keras_vae.networks.layer_list import build_layers, run_layers
@@ -143,7 +147,7 @@ class ResidualBottomUp(BottomUpEncoder):
         ]
 
     def build(self, input_shape: Any = None) -> None:
-        shape: Any = (None, *self.image_shape)
+        shape: Any = (None, *build_class_picture(self))
         shape = self._to_depth.compute_output_shape(shape)
         for layers, feature in zip(self._scales, self._features, strict=True):
             shape = build_layers(layers, shape)
@@ -154,11 +158,17 @@ class ResidualBottomUp(BottomUpEncoder):
             self._dense_features.build(shape)
         self.built = True
 
-    def call(self, image: tf.Tensor, training: bool = False) -> list[tf.Tensor]:
+    def call(
+        self,
+        image: tf.Tensor,
+        label: tf.Tensor | None = None,
+        training: bool = False,
+    ) -> list[tf.Tensor]:
         """Returns the feature of each group, the top group first.
 
         Args:
             image: `[batch, H, W, C]` in [0, 1].
+            label: Their classes, int32 `[batch]`, where there are classes.
             training: Whether this is a training step.
 
         Returns:
@@ -166,7 +176,7 @@ class ResidualBottomUp(BottomUpEncoder):
             `[batch, dense_bottleneck]` for each dense group and
             `[batch, h, w, bottleneck]` for each convolutional one.
         """
-        x = self._to_depth(2.0 * image - 1.0)
+        x = self._to_depth(with_class_picture(self, 2.0 * image - 1.0, label))
         features: list[tf.Tensor] = []
         for scale, layers in enumerate(self._scales):
             x = run_layers(layers, x, training=training)

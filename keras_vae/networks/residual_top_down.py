@@ -26,6 +26,8 @@ from keras_vae.errors import UserError
 from keras_vae.networks.convolutional import check_divisible
 from keras_vae.networks.hierarchy import Stage, TopDownDecoder
 from keras_vae.networks.layer_list import build_layers
+from keras_vae.networks.likelihood_output import add_output_bias, params_shape
+from keras_vae.networks.network import build_distribution
 from keras_vae.networks.pointwise import Convolution
 from keras_vae.networks.residual import (
     TO_DENSE_CHANNELS,
@@ -163,7 +165,7 @@ class ResidualTopDown(TopDownDecoder):
         self._output = [
             keras.layers.Activation(self.activation, dtype=dtype),
             Convolution(
-                4 * self.output_shape_per_image[-1],
+                4 * params_shape(self.distribution)[-1],
                 3,
                 padding="same",
                 dtype=dtype,
@@ -210,7 +212,7 @@ class ResidualTopDown(TopDownDecoder):
         ]
 
     def build(self, input_shape: Any = None) -> None:
-        self.build_output_bias()
+        add_output_bias(self)
         self._bias_maps = [
             self.add_weight(
                 name=f"bias_map_{scale}",
@@ -220,7 +222,7 @@ class ResidualTopDown(TopDownDecoder):
             for scale in self._scales_with_bias()
         ]
         self._top_posterior.build((None, self.dense_units))
-        self._from_top.build((None, self.top_latent_dim))
+        self._from_top.build((None, self.top_latent_dim + self.num_classes))
         stream = (None, self.dense_units)
         for group in self._dense_groups:
             group.build(stream)
@@ -237,14 +239,14 @@ class ResidualTopDown(TopDownDecoder):
             for layer in layers:
                 layer.build(shape)
         build_layers(self._output, shape)
-        self.build_distribution((None, *self.output_shape_per_image))
+        build_distribution(self, (None, *params_shape(self.distribution)))
 
     def _scales_with_bias(self) -> list[int]:
         last = len(self.filters) - 1
         return list(range(last + 1)) if self.upsampling == "nearest" else [last]
 
-    def start(self, rows: tf.Tensor) -> tf.Tensor:
-        return tf.zeros([rows, 0], self.compute_dtype)
+    def start(self, rows: tf.Tensor, classes: tf.Tensor | None) -> tf.Tensor:
+        return tf.zeros([rows, 0]) if classes is None else classes
 
     def stages(self) -> list[Stage]:
         top = _TopVector(
@@ -296,7 +298,7 @@ def _add(
 
 
 class _TopVector(NamedTuple):
-    """The top group: p(z) = N(0, I), and a stream that begins with it."""
+    """The top group: p(z) = N(0, I), merged with the class, if any."""
 
     posterior_head: keras.layers.Layer
     from_latent: keras.layers.Layer
@@ -313,4 +315,4 @@ class _TopVector(NamedTuple):
         return bounded_normal(self.posterior_head(feature))
 
     def merge(self, x: tf.Tensor, z: tf.Tensor) -> tf.Tensor:
-        return self.from_latent(z)
+        return self.from_latent(tf.concat([z, tf.cast(x, z.dtype)], axis=-1))

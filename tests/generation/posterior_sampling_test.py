@@ -28,6 +28,8 @@ from keras_vae.networks.hierarchy import (
     Stage,
     TopDownDecoder,
 )
+from keras_vae.networks.likelihood_output import add_output_bias
+from keras_vae.networks.network import build_distribution
 from tests.evaluation.linear_gaussian import LinearGaussian
 from tests.models.cases import (
     binary_images,
@@ -302,10 +304,10 @@ class TwoGroups(TopDownDecoder):
         super().__init__(IndependentBernoulli(_SQUARE), ((1,), (1,)))
 
     def build(self, input_shape=None):
-        self.build_output_bias()
-        self.build_distribution((None, *_SQUARE))
+        add_output_bias(self)
+        build_distribution(self, (None, *_SQUARE))
 
-    def start(self, rows):
+    def start(self, rows, classes):
         return tf.zeros([rows, 1])
 
     def stages(self):

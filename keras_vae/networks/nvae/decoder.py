@@ -8,6 +8,8 @@ import tensorflow as tf
 from keras_vae.distributions import DistributionLayer
 from keras_vae.networks.hierarchy import Stage, TopDownDecoder
 from keras_vae.networks.layer_list import build_layers
+from keras_vae.networks.likelihood_output import add_output_bias, params_shape
+from keras_vae.networks.network import build_distribution
 from keras_vae.networks.nvae.architecture import check_sizes, scale_shapes
 from keras_vae.networks.nvae.cells import DecoderCell
 from keras_vae.networks.nvae.convolution import WeightNormConv2D
@@ -38,7 +40,8 @@ class NVAEDecoder(TopDownDecoder):
     is merged by a 1x1 convolution of s and z. Between scales a cell doubles the
     resolution, and after the last group `num_blocks` blocks of cells do.
 
-    With a single group there is no state before it: s = conv(z).
+    With a single group there is no state before it: s = conv(z). With classes
+    the top group's convolution reads the one-hot class beside s and z.
 
     The parameters of p(x|z) have no trainable bias of their own; the constant
     one is zero unless `set_output_mean` is called, as training does where
@@ -140,7 +143,9 @@ class NVAEDecoder(TopDownDecoder):
         self.recompute = recompute
         self._make_cells()
         self._make_heads()
-        self.output_convolution = self._conv(self.output_shape_per_image[-1], 3)
+        self.output_convolution = self._conv(
+            params_shape(self.distribution)[-1], 3
+        )
 
     def _make_cells(self) -> None:
         """Makes the cells before each group, none before the top one."""
@@ -196,7 +201,8 @@ class NVAEDecoder(TopDownDecoder):
         )
 
     def build(self, input_shape: Any = None) -> None:
-        self.build_output_bias()
+        # The last convolution has a bias; this one only holds a mean image.
+        add_output_bias(self, trainable=False)
         top = self.feature_shapes[0]
         latents = self.latent_channels
         self.initial_state = None
@@ -213,28 +219,17 @@ class NVAEDecoder(TopDownDecoder):
             if index:
                 self.priors[index - 1].build(shape)
                 self.feature_merges[index - 1].build(shape)
-            state = 0 if self.initial_state is None else c
-            self.latent_merges[index].build(
-                (None, height, width, state + latents)
-            )
+            merged = latents + (0 if self.initial_state is None else c)
+            if index == 0:
+                merged += self.num_classes
+            self.latent_merges[index].build((None, height, width, merged))
             for pair in self._flows_of(index):
                 pair.build((None, height, width, latents))
         shape = build_layers(self.post, shape)
         self.output_convolution.build(shape)
         if self.depth_scaled_init:
             self._scale_start()
-        self.build_distribution((None, *self.output_shape_per_image))
-
-    def build_output_bias(self) -> None:
-        # The last convolution has a bias; this one only holds a mean image.
-        self.output_bias = self.add_weight(
-            name="output_bias",
-            shape=self.output_shape_per_image,
-            initializer="zeros",
-            trainable=False,
-            dtype="float32",
-            autocast=False,
-        )
+        build_distribution(self, (None, *params_shape(self.distribution)))
 
     def _scale_start(self) -> None:
         cells = [cell for cells in self.cells for cell in cells] + self.post
@@ -244,12 +239,18 @@ class NVAEDecoder(TopDownDecoder):
         for merge in self.latent_merges:
             scale_last_inputs(merge, self.latent_channels, factor)
 
-    def start(self, rows: tf.Tensor) -> tf.Tensor:
+    def start(self, rows: tf.Tensor, classes: tf.Tensor | None) -> tf.Tensor:
+        height, width, c = self.feature_shapes[0]
         if self.initial_state is None:
-            height, width, _ = self.feature_shapes[0]
-            return tf.zeros([rows, height, width, 0], self.compute_dtype)
-        s = tf.cast(self.initial_state, self.compute_dtype)
-        return tf.broadcast_to(s, [rows, *s.shape])
+            s = tf.zeros([rows, height, width, 0], self.compute_dtype)
+        else:
+            s = tf.cast(self.initial_state, self.compute_dtype)
+            s = tf.broadcast_to(s, [rows, height, width, c])
+        if classes is None:
+            return s
+        shape = [rows, height, width, self.num_classes]
+        classes = tf.broadcast_to(classes[:, tf.newaxis, tf.newaxis], shape)
+        return tf.concat([s, classes], axis=-1)
 
     def stages(self) -> list[Stage]:
         groups = range(len(self.feature_shapes))
