@@ -4,9 +4,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_vae import seeds
+from keras_vae.config import check_number
+from keras_vae.models.checks import (
+    check_temperature,
+    draws_of,
+    num_samples_of,
+)
 from keras_vae.models.generative_model import GenerativeModel
 from keras_vae.models.pixels import image_of, pixel_seed
 from keras_vae.networks.conditioning import (
@@ -91,6 +98,7 @@ class HierarchicalVAE(GenerativeModel):
         num_samples: int | None = None,
         training: bool = False,
     ) -> Inference:
+        num_samples = draws_of(num_samples)
         features, label = unconditioned(encoding)
         rows, leading = tf.shape(features[0])[0], None
         if num_samples is not None:
@@ -98,7 +106,7 @@ class HierarchicalVAE(GenerativeModel):
             rows *= num_samples
             features = [_tile(feature, num_samples) for feature in features]
             label = None if label is None else _tile(label, num_samples)
-        noise = self.draw_noise(rows, seed)
+        noise = self.draw_noise(rows, seeds.any_seed(seed))
         choices = _each(from_posterior, features, noise)
         return self._infer(image, choices, rows, label, leading, training)
 
@@ -144,6 +152,7 @@ class HierarchicalVAE(GenerativeModel):
         training: bool = False,
     ) -> Inference:
         """Goes down once; `leading` is the batch shape that the rows are of."""
+        image = self.check_images(image)
         params, latents = self.decoder.descend(choices, rows, label, training)
         groups = tuple(_group(latent, leading) for latent in latents)
         likelihood = self.decoder.likelihood(params, leading)
@@ -222,15 +231,15 @@ class HierarchicalVAE(GenerativeModel):
                 the same seed gives the same images. None draws others in each
                 call, as Keras's layers do; `keras.utils.set_random_seed` makes
                 them repeatable.
-            temperature: Multiplies the priors' standard deviations: one number,
-                or one for each group, the top group first.
+            temperature: Multiplies the priors' standard deviations: one number
+                of at least 0, or one for each group, the top group first.
             label: Their classes, int32 `[num_images]`.
             pixels: `mean` returns the mean of p(x|z), `draw` a draw from it.
 
         Returns:
             Images `[num_images, height, width, channels]`.
         """
-        rows = seeds.rows(seeds.any_seed(seed), shape[0])
+        rows = seeds.rows(seeds.any_seed(seed), num_samples_of(shape))
         return self.generate(
             seeds.row_normal(rows, self.latent_dim),
             temperature,
@@ -282,11 +291,8 @@ class HierarchicalVAE(GenerativeModel):
         Raises:
             ValueError: If the model has fewer groups than `num_kept`.
         """
-        if not 0 <= num_kept <= len(self.group_shapes):
-            raise ValueError(
-                f"`num_kept` must be 0 ... {len(self.group_shapes)}, the "
-                f"number of groups. Received: num_kept={num_kept}"
-            )
+        groups = len(self.group_shapes)
+        check_number("num_kept", num_kept, 0, whole=True, high=groups)
         count = tf.shape(image)[0]
         rows = seeds.rows(seeds.any_seed(seed), count)
         noise = seeds.row_normal(rows, self.latent_dim)
@@ -338,12 +344,16 @@ def _per_group(
         shapes: Event shape of each group.
     """
     if isinstance(temperature, (list, tuple)):
+        for one in temperature:
+            check_temperature(one)
         if len(temperature) != len(shapes):
             raise ValueError(
                 f"`temperature` must be one number or one for each of the "
                 f"{len(shapes)} groups. Received: {temperature}"
             )
-        return [tf.constant(t, tf.float32) for t in temperature]
+        return [tf.cast(t, tf.float32) for t in temperature]
+    if not isinstance(temperature, np.ndarray):
+        check_temperature(temperature)
     temperature = tf.convert_to_tensor(temperature, tf.float32)
     if temperature.shape.rank == 0:
         return [temperature] * len(shapes)

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_vae import seeds
+from keras_vae.config import check_number
 from keras_vae.models.hierarchical_vae import HierarchicalVAE
 from keras_vae.models.vae import VAE
 from keras_vae.networks.conditioning import condition_on
@@ -33,7 +34,15 @@ def traverse(
 
     Returns:
         Images `[dimension, step, height, width, channels]`.
+
+    Raises:
+        UserError: If a number is not as said above.
     """
+    check_number("limit", limit, 0)
+    check_number("num_steps", num_steps, 1, whole=True)
+    for dimension in dimensions:
+        last = model.latent_dim - 1
+        check_number("dimensions", dimension, 0, whole=True, high=last)
     code = model.latent_moments(image, **condition_on(label))[0].numpy()[0]
     values = np.linspace(-limit, limit, num_steps)
     codes = np.tile(code, [len(dimensions), num_steps, 1])
@@ -73,7 +82,11 @@ def resampled(
     Returns:
         Images `[group + 1, num_images * (1 + num_draws), height, width,
         channels]`: in each row an image, its draws, the next image and so on.
+
+    Raises:
+        UserError: If `num_draws` is no whole number of at least 1.
     """
+    check_number("num_draws", num_draws, 1, whole=True)
     copies = tf.repeat(images, num_draws, axis=0)
     if label is not None:
         label = tf.repeat(label, num_draws)

@@ -8,6 +8,11 @@ from tensorflow_probability import distributions as tfd
 
 from keras_vae import seeds
 from keras_vae.distributions.white_noise import from_noise
+from keras_vae.models.checks import (
+    check_temperature,
+    draws_of,
+    num_samples_of,
+)
 from keras_vae.models.generative_model import GenerativeModel
 from keras_vae.models.pixels import image_of, pixel_seed
 from keras_vae.networks.conditioning import (
@@ -106,8 +111,10 @@ class VAE(GenerativeModel):
         num_samples: int | None = None,
         training: bool = False,
     ) -> Inference:
+        num_samples = draws_of(num_samples)
         shape = () if num_samples is None else (num_samples,)
-        z = unconditioned(encoding).encoding.sample(shape, seed=seed)
+        posterior = unconditioned(encoding).encoding
+        z = posterior.sample(shape, seed=seeds.any_seed(seed))
         return self._pass(image, encoding, z, training)
 
     def infer_with_noise(
@@ -129,6 +136,7 @@ class VAE(GenerativeModel):
         z: tf.Tensor,
         training: bool = False,
     ) -> Inference:
+        image = self.check_images(image)
         posterior, label = unconditioned(encoding)
         group = LatentGroup(posterior=posterior, prior=self.prior, sample=z)
         likelihood = self.decoder(z, training=training, **condition_on(label))
@@ -187,15 +195,16 @@ class VAE(GenerativeModel):
             seed: A whole number or an int32 `[2]`: the same seed gives the
                 same images. None draws others in each call, as Keras's layers
                 do; `keras.utils.set_random_seed` makes them repeatable.
-            temperature: Multiplies the prior's standard deviation.
+            temperature: Multiplies the prior's standard deviation, at least 0.
             label: Their classes, int32 `[num_images]`.
             pixels: `mean` returns the mean of p(x|z), `draw` a draw from it.
 
         Returns:
             Images `[num_images, height, width, channels]`.
         """
+        check_temperature(temperature)
         seed = seeds.any_seed(seed)
-        z = self.prior.sample(shape, seed=seed)
+        z = self.prior.sample([num_samples_of(shape)], seed=seed)
         likelihood = self.decoder(
             temperature * z, training=False, **condition_on(label)
         )
