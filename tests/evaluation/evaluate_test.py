@@ -159,7 +159,7 @@ def test_one_image_has_no_standard_error(autoencoder_run):
     results = evaluate(autoencoder_run, EvaluationConfig(num_images=1))
     figure = results["test"]["squared_error"]
     assert figure["standard_error"] is None
-    assert f"{figure['squared_error_per_image']:.3f} per image (1 images" in (
+    assert f"{figure['squared_error_per_image']:.3f} per image (1 image of" in (
         format_table(results)
     )
     text = (autoencoder_run / "results.json").read_text()
