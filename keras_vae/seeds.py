@@ -101,7 +101,7 @@ def rows(seed: tf.Tensor, count: tf.Tensor | int) -> tf.Tensor:
     Returns:
         int32 `[count, 2]`.
     """
-    numbers = seed[1] + tf.range(count)
+    numbers = seed[1] + tf.range(tf.cast(count, tf.int32))
     return tf.stack([tf.fill(tf.shape(numbers), seed[0]), numbers], axis=1)
 
 

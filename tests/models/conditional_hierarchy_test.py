@@ -83,7 +83,6 @@ def labels(count=8):
 
 def outputs(model, images, y):
     """Returns what can be had of a model, row by row."""
-    seeds = np.arange(2 * len(images), dtype=np.int32).reshape(-1, 2)
     random = np.random.default_rng(3)
     noise = random.normal(size=(8, model.latent_dim)).astype(np.float32)
     noise = noise[: len(images)]
@@ -98,7 +97,7 @@ def outputs(model, images, y):
         "stddev": stddev,
         "reconstruct": model.reconstruct(images, **condition),
         "decode": model.decode(noise, **condition),
-        "generate": model.generate(noise, ones, pixel_seed=seeds, **condition),
+        "generate": model.generate(noise, ones, **condition),
         "elbo": drawn.elbo,
         "log_weight": at.log_weight,
         "kept": model.resample(images, len(model.group_shapes), 0, **condition),
