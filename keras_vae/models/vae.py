@@ -1,5 +1,6 @@
 """The variational autoencoder of Kingma and Welling."""
 
+import dataclasses
 from typing import Any
 
 import keras
@@ -7,6 +8,8 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from keras_vae import seeds
+from keras_vae.config import BuildContext, VAEConfig
+from keras_vae.config.registry import build as build_part
 from keras_vae.distributions.white_noise import from_noise
 from keras_vae.models.checks import (
     check_temperature,
@@ -22,7 +25,7 @@ from keras_vae.networks.conditioning import (
 )
 from keras_vae.objectives import ELBO, Inference, LatentGroup
 
-__all__ = ["VAE"]
+__all__ = ["VAE", "build"]
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -209,3 +212,22 @@ class VAE(GenerativeModel):
             temperature * z, training=False, **condition_on(label)
         )
         return image_of(likelihood, pixel_seed(pixels, seed))
+
+
+def build(config: VAEConfig, context: BuildContext) -> VAE:
+    """Returns the model of a configuration."""
+    context = dataclasses.replace(context, latent_dim=config.latent_dim)
+    networks = dataclasses.replace(
+        context,
+        likelihood=build_part(config.likelihood, context),
+        posterior=build_part(config.posterior, context),
+    )
+    encoder, decoder = build_part(config.architecture, networks)
+    return VAE(
+        encoder,
+        decoder,
+        build_part(config.objective, context),
+        context.seed,
+        class_names=context.class_names,
+        dequantized_bits=context.dequantized_bits,
+    )

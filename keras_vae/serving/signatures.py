@@ -79,13 +79,17 @@ def _checked(
     }
 
 
+def _images(image: tf.Tensor, model: GenerativeModel) -> tf.Tensor:
+    """Returns images of a shape that callers can read, whatever made them."""
+    return tf.ensure_shape(image, [None, *model.image_shape])
+
+
 def _reconstruct(model: GenerativeModel) -> Callable[..., dict[str, tf.Tensor]]:
     def reconstruct(
         image: tf.Tensor, label: tf.Tensor | None = None
     ) -> dict[str, tf.Tensor]:
-        return {
-            "reconstruction": model.reconstruct(image, **condition_on(label))
-        }
+        found = model.reconstruct(image, **condition_on(label))
+        return {"reconstruction": _images(found, model)}
 
     return reconstruct
 
@@ -106,7 +110,7 @@ def _decode(model: GenerativeModel) -> Callable[..., dict[str, tf.Tensor]]:
     ) -> dict[str, tf.Tensor]:
         # A server does not check it; the error names both shapes.
         z = tf.ensure_shape(z, [None, model.latent_dim])
-        return {"image": model.decode(z, **condition_on(label))}
+        return {"image": _images(model.decode(z, **condition_on(label)), model)}
 
     return decode
 
@@ -126,7 +130,7 @@ def _sample(
             pixel_seed=pixel_seed(pixels, seed),
             **condition_on(label),
         )
-        return {"image": image}
+        return {"image": _images(image, model)}
 
     return sample
 

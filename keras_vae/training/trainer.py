@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_vae.config import resolve_classes
 from keras_vae.data import (
     ImageDataset,
     Split,
@@ -18,7 +19,7 @@ from keras_vae.data import (
     steps_per_epoch,
 )
 from keras_vae.failures import translated, writing
-from keras_vae.models import GenerativeModel, resolve_classes
+from keras_vae.models import GenerativeModel
 from keras_vae.notes import counted, first_names
 from keras_vae.training import checkpoint_files, run_record
 from keras_vae.training.callbacks import Checkpoints
@@ -208,6 +209,7 @@ def _compiled_state(
         total_steps=None if timed else epoch * length.epochs,
         seed=length.seed,
         precision=precision,
+        num_examples=dataset.splits["train"].num_images,
         num_bits=experiment.data.num_bits,
         dequantization=resolved["dequantization"],
         class_names=resolve_classes(experiment.model, dataset.class_names),

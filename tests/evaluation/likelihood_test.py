@@ -206,14 +206,15 @@ def test_progress_counts_the_images():
 
 
 def test_impossible_images_give_minus_infinity():
-    model = make_model("normal_fixed", likelihood_scale=1e-25)
+    model = make_model({"name": "normal_fixed", "scale": 1e-25})
     bounds = likelihood_bounds(model, batches(binary_images(4), 4), 9, rows=4)
     assert np.all(np.isneginf(bounds.importance_weighted))
 
 
 @pytest.mark.parametrize("count", [0, -1, 2.5, 2.0, True, "2"])
 def test_number_of_samples_is_checked(count):
-    model, message = make_model(), rf"num_importance_samples.*Received: {count}"
+    name = "num_importance_samples"
+    model, message = make_model(), rf"{name} must.*Received: {name}={count}"
     with pytest.raises(ValueError, match=message):
         likelihood_bounds(model, batches(binary_images(4)), count)
     for scored in (model, make_model("normal_fixed", model="autoencoder")):

@@ -10,13 +10,13 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from keras_vae.config import TrainingConfig
-from keras_vae.data import DataConfig
-from keras_vae.model_configs import (
+from keras_vae.config import (
     HierarchicalConfig,
     NVAEConfig,
+    TrainingConfig,
     VAEConfig,
 )
+from keras_vae.data import DataConfig
 from keras_vae.serving import ExportedModel, export_model
 from keras_vae.training import ExperimentConfig
 from tests.apps import app

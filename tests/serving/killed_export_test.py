@@ -13,9 +13,12 @@ import time
 
 import pytest
 
-from keras_vae.config import TrainingConfig
+from keras_vae.config import (
+    AutoencoderConfig,
+    DenseConfig,
+    TrainingConfig,
+)
 from keras_vae.data import DataConfig
-from keras_vae.model_configs import VAEConfig
 from keras_vae.models import build_model
 from keras_vae.serving import export_model, versions
 from keras_vae.training import ExperimentConfig
@@ -30,10 +33,8 @@ _TIMEOUT = 60.0
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory) -> pathlib.Path:
     """Returns a version folder of a tiny model, which is soon loaded."""
-    config = VAEConfig(
-        model="autoencoder",
-        architecture="dense",
-        hidden_units=(4,),
+    config = AutoencoderConfig(
+        architecture=DenseConfig((4,)),
         latent_dim=2,
     )
     experiment = ExperimentConfig(

@@ -10,9 +10,15 @@ import pytest
 import scipy.special
 import tensorflow as tf
 
+from keras_vae.config import (
+    AutoencoderConfig,
+    DenseConfig,
+    HierarchicalConfig,
+    NVAEConfig,
+    VAEConfig,
+)
 from keras_vae.data import DataConfig, evaluation_batches
 from keras_vae.errors import UserError
-from keras_vae.model_configs import HierarchicalConfig, NVAEConfig, VAEConfig
 from keras_vae.training import (
     DivergedError,
     RunFolder,
@@ -131,9 +137,9 @@ def test_levels_exclude_noise(data):
             {"batch_size": 7},
             "number of replicas, 2.*batch_size=7",
         ),
-        ({}, {"resize": (6, 6)}, {"architecture": "residual",
-         "filters": (4, 4, 4), "num_blocks": (0, 0, 0)}, "Received"),
-        ({}, {}, {"activation": "elo"}, "activation.*elo"),
+        ({}, {"resize": (6, 6)}, {"architecture": {"name": "residual",
+         "filters": (4, 4, 4), "num_blocks": (0, 0, 0)}}, "Received"),
+        ({}, {}, {"architecture": {"activation": "elo"}}, "activation.*elo"),
     ],
 )  # fmt: skip
 def test_nothing_is_left_of_what_cannot_run(
@@ -266,7 +272,10 @@ def test_patience_keeps_the_epoch_of_the_lowest_val_loss_that_is_shown(
     tmp_path, dataset, capsys
 ):
     experiment = experiments.make_experiment(
-        {"patience": 1}, beta=8.0, learning_rate=0.1, learning_rate_final=1.0
+        {"patience": 1},
+        objective={"beta": 8.0},
+        learning_rate=0.1,
+        learning_rate_final=1.0,
     )
     train(experiment, tmp_path, dataset=dataset)
     lines = capsys.readouterr().out.splitlines()
@@ -318,7 +327,12 @@ def test_a_checkpoint_of_another_model_is_refused(
 ):
     """Its variables have other shapes, or some are missing."""
     folder = RunFolder(tmp_path)
-    folder.start(experiments.make_experiment(hidden_units=units), (6, 6, 1))
+    folder.start(
+        experiments.make_experiment(
+            architecture=DenseConfig(hidden_units=units)
+        ),
+        (6, 6, 1),
+    )
     old = RunFolder(finished_run.path).checkpoints
     shutil.copytree(old, folder.checkpoints, dirs_exist_ok=True)
     with pytest.raises(UserError, match=r"does not fit.*Received: .*ckpt-"):
@@ -379,7 +393,7 @@ def test_divergence_leaves_the_last_good_checkpoint(tmp_path, dataset):
 
 def test_no_averaging_no_clipping(tmp_path, dataset):
     experiment = experiments.make_experiment(
-        {"epochs": 1}, ema_momentum=0.0, clip_norm=0.0, model="autoencoder"
+        {"epochs": 1}, ema_momentum=0.0, clip_norm=0.0, kind=AutoencoderConfig
     )
     train(experiment, tmp_path, dataset=dataset)
     model, _ = load_trained(tmp_path)
