@@ -1,6 +1,8 @@
 """Fixtures that all the tests share."""
 
+import gc
 import pathlib
+from collections.abc import Iterator
 
 import pytest
 
@@ -15,6 +17,18 @@ logical_devices.configure()
 def notes_are_said_anew(monkeypatch):
     """Has each test say its own notes, as a process of its own would."""
     monkeypatch.setattr(notes, "_said", set())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def short_collections() -> Iterator[None]:
+    """Spares each collection of garbage what earlier modules left.
+
+    TensorFlow keeps its graphs: after some thousand tests a collection of all
+    objects takes seconds.
+    """
+    yield
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
