@@ -274,8 +274,7 @@ def split_r_hat(values: np.ndarray) -> np.ndarray:
 def check_model(model: GenerativeModel) -> None:
     """Raises UserError unless images can be drawn so from the model."""
     check_can(model, "impute")
-    flow = getattr(model.decoder, "flow", lambda index: None)
-    if any(flow(index) is not None for index in range(len(model.group_shapes))):
+    if not model.posterior_is_invertible:
         raise UserError(
             "The model's posteriors go through flows, which have no inverse, "
             "and Metropolis steps need one: use a model that was trained with "

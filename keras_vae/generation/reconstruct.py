@@ -8,8 +8,9 @@ import tensorflow as tf
 from keras_vae import outputs, plotting, sizes
 from keras_vae.generation.abilities import check_can
 from keras_vae.generation.labels import conditions
-from keras_vae.generation.source import ImageSource, load_model
+from keras_vae.generation.source import ImageSource
 from keras_vae.models import GenerativeModel
+from keras_vae.training import TrainedModel
 
 __all__ = ["reconstruct", "reconstruct_images"]
 
@@ -19,14 +20,14 @@ _PAIRS_IN_A_ROW = 4
 
 
 def reconstruct(
-    workdir: str | os.PathLike[str],
+    trained: TrainedModel,
     source: ImageSource,
     output: str | os.PathLike[str],
 ) -> outputs.Written:
     """Draws each image beside its reconstruction.
 
     Args:
-        workdir: The run folder.
+        trained: The model of a run.
         source: The images; of a split 32 unless it says how many.
         output: The PNG file to write.
 
@@ -34,10 +35,9 @@ def reconstruct(
         What was written.
 
     Raises:
-        UserError: If the run, the images or the output cannot be used.
+        UserError: If the model, the images or the output cannot be used.
     """
     path = outputs.check_suffix(output, (".png",), "reconstruct")
-    trained = load_model(workdir)
     check_can(trained.model, "reconstruct")
     loaded = source.load(trained, default_num_images=_NUM_IMAGES)
     images = loaded.images

@@ -13,8 +13,6 @@ from keras_vae.generation.labels import conditions
 from keras_vae.generation.source import (
     ImageSource,
     SourceImages,
-    TrainedModel,
-    load_model,
 )
 from keras_vae.models import (
     GenerativeModel,
@@ -23,6 +21,7 @@ from keras_vae.models import (
     resampled,
 )
 from keras_vae.models import traverse as traversal
+from keras_vae.training import TrainedModel
 
 __all__ = ["traverse"]
 
@@ -32,7 +31,7 @@ _MAX_STEPS = 1000
 
 
 def traverse(
-    workdir: str | os.PathLike[str],
+    trained: TrainedModel,
     source: ImageSource,
     output: str | os.PathLike[str],
     *,
@@ -51,7 +50,7 @@ def traverse(
     groups below anew: what its images share is what those k groups say.
 
     Args:
-        workdir: The run folder.
+        trained: The model of a run.
         source: The image; of a split one is drawn by the seed.
         output: The PNG file to write.
         limit: Dimensions run from -limit to limit, in standard deviations of
@@ -63,7 +62,7 @@ def traverse(
         What was written.
 
     Raises:
-        UserError: If the run, the images or the output cannot be used.
+        UserError: If the model, the images or the output cannot be used.
     """
     path = outputs.check_suffix(output, (".png",), "traverse")
     check_number("limit", limit, 0, strict=True)
@@ -73,7 +72,6 @@ def traverse(
             "traverse takes one image, and no number of them. "
             f"Received: num_images={source.num_images}"
         )
-    trained = load_model(workdir)
     check_can(trained.model, "traverse")
     image = source.load(trained, default_num_images=1)
     if len(image.images) != 1:
@@ -153,7 +151,13 @@ def _groups(
     steps: int,
     seed: int,
 ) -> tuple[np.ndarray, list[str]]:
-    rows = resampled(model, tf.constant(image.images), steps - 1, seed=seed)
+    rows = resampled(
+        model,
+        tf.constant(image.images),
+        steps - 1,
+        seed=seed,
+        **conditions(model, image.labels),
+    )
     labels = ["nothing kept"]
     for group, kl in enumerate(statistics.kl_by_group):
         labels.append(f"+ group {group}  KL {kl:.2f} nats")

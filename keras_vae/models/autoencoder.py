@@ -14,6 +14,7 @@ from keras_vae.models.checks import draws_of
 from keras_vae.models.generative_model import GenerativeModel
 from keras_vae.models.latent_statistics import LatentStatistics
 from keras_vae.models.pictures import Picture, reconstructions
+from keras_vae.networks.conditioning import Condition
 from keras_vae.objectives import Inference, SquaredError
 
 __all__ = ["Autoencoder", "build"]
@@ -84,7 +85,7 @@ class Autoencoder(GenerativeModel):
     def pictures(
         self,
         image: tf.Tensor,
-        condition: dict[str, tf.Tensor],
+        condition: Condition,
         statistics: LatentStatistics | None = None,
         pixels: str = "mean",
         brief: bool = False,

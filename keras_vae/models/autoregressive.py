@@ -19,6 +19,7 @@ from keras_vae.models.generative_model import GenerativeModel
 from keras_vae.models.latent_statistics import LatentStatistics
 from keras_vae.models.pictures import Picture, completions, samples
 from keras_vae.networks.autoregressive import PixelCNN
+from keras_vae.networks.conditioning import Condition
 from keras_vae.objectives import Inference, LogLikelihood
 
 __all__ = ["Autoregressive", "build"]
@@ -182,7 +183,7 @@ class Autoregressive(GenerativeModel):
     def pictures(
         self,
         image: tf.Tensor,
-        condition: dict[str, tf.Tensor],
+        condition: Condition,
         statistics: LatentStatistics | None = None,
         pixels: str = "mean",
         brief: bool = False,

@@ -15,6 +15,11 @@ from keras_vae.models.checked_model import CheckedModel
 from keras_vae.models.latent_statistics import LatentStatistics
 from keras_vae.models.pictures import Picture
 from keras_vae.models.training_step import LossMean, skips_steps
+from keras_vae.networks.conditioning import (
+    Condition,
+    check_class_names,
+    classes_in_turn,
+)
 from keras_vae.objectives import Inference
 
 __all__ = ["GenerativeModel"]
@@ -49,9 +54,8 @@ class GenerativeModel(CheckedModel):
     saved, exported and counted like a functional Keras model. A sub-class that
     adds layers builds them in its own constructor.
 
-    `keras.saving.load_model` needs `import keras_vae.models`, and for an
-    optimizer of the package `import keras_vae.training`. Training goes on bit
-    for bit from a file, but for the dropout of a user's network: Keras does not
+    `keras.saving.load_model` needs `import keras_vae`. Training goes on bit for
+    bit from a file, but for the dropout of a user's network: Keras does not
     save the state of its noise.
 
     What a model can is in its attributes `has_latents`, `has_prior`,
@@ -84,6 +88,8 @@ class GenerativeModel(CheckedModel):
         training_draws: Draws in a training step, in place of
             `objective.draws(step)`, so that the graph of the step has
             constant shapes; None leaves it to the objective.
+        class_names: Name of each class of a conditional model; their numbers
+            unless given.
         **kwargs: Arguments of `keras.Model`.
 
     Attributes:
@@ -116,6 +122,7 @@ class GenerativeModel(CheckedModel):
         dequantized_bits: int | None = None,
         batch_parts: int = 1,
         training_draws: int | None = None,
+        class_names: Sequence[str] = (),
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -140,6 +147,7 @@ class GenerativeModel(CheckedModel):
         self.dequantized_bits = dequantized_bits
         self.batch_parts = batch_parts
         self.training_draws = training_draws
+        self._class_names = check_class_names(class_names, self.num_classes)
         self.trackers = {
             name: LossMean(name=name) for name in ("loss", *self.METRICS)
         }
@@ -233,7 +241,7 @@ class GenerativeModel(CheckedModel):
     def pictures(
         self,
         image: tf.Tensor,
-        condition: dict[str, tf.Tensor],
+        condition: Condition,
         statistics: LatentStatistics | None = None,
         pixels: str = "mean",
         brief: bool = False,
@@ -306,6 +314,11 @@ class GenerativeModel(CheckedModel):
         """How many standard normal numbers `generate` makes an image of."""
         return self.latent_dim
 
+    @property
+    def posterior_is_invertible(self) -> bool:
+        """Whether `infer_at` works: q(z|x) of any z can be had."""
+        return True
+
     def regularization(self, step: tf.Tensor) -> Any:
         """Returns what training adds to the mean loss, a scalar."""
         del step
@@ -314,11 +327,6 @@ class GenerativeModel(CheckedModel):
     def set_output_mean(self, mean: Any) -> None:
         """Starts training at the mean image `[height, width, channels]`."""
         self._networks[-1].set_output_mean(mean)
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """Name of each class of a conditional model."""
-        return ()
 
     # What callers need.
 
@@ -345,7 +353,12 @@ class GenerativeModel(CheckedModel):
         """Classes that a conditional model knows; 0 of any other model."""
         return getattr(self._networks[0], "num_classes", 0)
 
-    def unpack(self, batch: Any) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Name of each class of a conditional model."""
+        return self._class_names
+
+    def unpack(self, batch: Any) -> tuple[tf.Tensor, Condition]:
         """Returns the images of a batch, and the keywords that go with them.
 
         Args:
@@ -380,7 +393,7 @@ class GenerativeModel(CheckedModel):
         likelihood = getattr(self._networks[-1], "distribution", None)
         return getattr(likelihood, "real_valued", False)
 
-    def classes_in_turn(self, count: int) -> dict[str, tf.Tensor]:
+    def classes_in_turn(self, count: int) -> Condition:
         """Returns the keywords of `sample` for images of each class in turn.
 
         Args:
@@ -389,9 +402,7 @@ class GenerativeModel(CheckedModel):
         Returns:
             `{"label": int32 [count]}` of a conditional model, else nothing.
         """
-        if not self.num_classes:
-            return {}
-        return {"label": tf.range(count) % self.num_classes}
+        return classes_in_turn(self.num_classes, count)
 
     # What Keras calls.
 
@@ -489,7 +500,7 @@ class GenerativeModel(CheckedModel):
     def infer_losses(
         self,
         image: tf.Tensor,
-        condition: dict[str, tf.Tensor],
+        condition: Condition,
         seed: tf.Tensor,
         step: tf.Tensor,
         training: bool = False,
@@ -533,6 +544,7 @@ class GenerativeModel(CheckedModel):
             "dequantized_bits": self.dequantized_bits,
             "batch_parts": self.batch_parts,
             "training_draws": self.training_draws,
+            "class_names": self.class_names,
         }
 
     @classmethod

@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras_vae import plotting, seeds
 from keras_vae.models.latent_statistics import LatentStatistics
 from keras_vae.models.traversal import resampled, traverse
+from keras_vae.networks.conditioning import Condition
 
 __all__ = [
     "Picture",
@@ -43,7 +44,7 @@ class Picture:
 
 
 def reconstructions(
-    model: Any, image: tf.Tensor, condition: dict[str, tf.Tensor]
+    model: Any, image: tf.Tensor, condition: Condition
 ) -> Picture:
     """Draws images, 32 at most, each beside its reconstruction."""
     image, condition = _first(_NUM_PAIRS, image, condition)
@@ -67,7 +68,7 @@ def samples(model: Any, pixels: str = "mean") -> Picture:
 def traversals(
     model: Any,
     image: tf.Tensor,
-    condition: dict[str, tf.Tensor],
+    condition: Condition,
     statistics: LatentStatistics,
 ) -> Picture:
     """Moves the eight most informative latents of the first image."""
@@ -91,9 +92,12 @@ def completions(model: Any, image: tf.Tensor) -> Picture:
     return _rows("completions", rows)
 
 
-def resampled_groups(model: Any, image: tf.Tensor) -> Picture:
+def resampled_groups(
+    model: Any, image: tf.Tensor, condition: Condition
+) -> Picture:
     """Draws what each latent group decides of the first images."""
-    rows = resampled(model, image[:_RESAMPLED], _RESAMPLED_DRAWS)
+    image, condition = _first(_RESAMPLED, image, condition)
+    rows = resampled(model, image, _RESAMPLED_DRAWS, **condition)
     return _rows("resampled_from_group", rows)
 
 
@@ -112,7 +116,13 @@ def samples_by_temperature(model: Any, pixels: str = "mean") -> list[Picture]:
             name,
             np.stack(
                 [
-                    model.sample([_COLUMNS], seed, t, pixels=pixels).numpy()
+                    model.sample(
+                        [_COLUMNS],
+                        seed,
+                        t,
+                        pixels=pixels,
+                        **model.classes_in_turn(_COLUMNS),
+                    ).numpy()
                     for t in temperatures
                 ]
             ),
@@ -122,8 +132,8 @@ def samples_by_temperature(model: Any, pixels: str = "mean") -> list[Picture]:
 
 
 def _first(
-    count: int, image: tf.Tensor, condition: dict[str, tf.Tensor]
-) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    count: int, image: tf.Tensor, condition: Condition
+) -> tuple[tf.Tensor, Condition]:
     return image[:count], {k: v[:count] for k, v in condition.items()}
 
 

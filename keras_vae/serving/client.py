@@ -187,8 +187,9 @@ class Client:
                 return names
             if len(names) > _MAX_CLASSES:
                 raise UserError(
-                    "The model knows more classes than can be: it is none of "
-                    f"this package. Received: {len(names):,} names of classes"
+                    "The model names more classes than possible: it is not "
+                    "an export of this package. Received: "
+                    f"{len(names):,} names of classes"
                 )
 
     def signature(self, name: str) -> SignatureInfo:

@@ -12,6 +12,8 @@ from keras_vae import seeds
 from keras_vae.evaluation import image_scores, likelihood_bounds
 from keras_vae.models import Autoregressive
 from keras_vae.serving.signatures import make_endpoints
+from keras_vae.training import Preparation
+from keras_vae.units import NATS
 from tests.models.cases import IMAGE, binary_images, make_autoregressive
 
 _LEVELS = "discretized_logistic_mixture"
@@ -123,8 +125,9 @@ def test_completions_keep_the_rows_above(model):
 
 @pytest.fixture(scope="module")
 def endpoints(model):
-    resolved = {"binarization": "dynamic", "dequantization": "none"}
-    return make_endpoints(model, resolved)
+    return make_endpoints(
+        model, Preparation("dynamic", "none", "bernoulli", NATS)
+    )
 
 
 def test_signatures_are_those_that_it_can_have(endpoints):

@@ -9,7 +9,17 @@ from tensorflow_probability import distributions as tfd
 from keras_vae.distributions import DistributionLayer
 from keras_vae.networks.autoregressive.gated_block import GatedBlock
 from keras_vae.networks.autoregressive.pixel_head import PixelHead
-from keras_vae.networks.network import ImageNetwork
+from keras_vae.networks.likelihood_output import (
+    add_output_bias,
+    params_shape,
+    set_output_mean,
+)
+from keras_vae.networks.network import (
+    build_distribution,
+    check_distribution,
+    check_image_shape,
+    with_distribution,
+)
 
 __all__ = ["PixelCNN"]
 
@@ -17,7 +27,7 @@ _ROWS = 2  # Of the kernels after the first.
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
-class PixelCNN(ImageNetwork):
+class PixelCNN(keras.Model):
     """Images to p(x_i | x_<i) of each of their values, by masked convolutions.
 
     Pixels come row by row, from the left to the right, the channels of one in
@@ -51,7 +61,9 @@ class PixelCNN(ImageNetwork):
         head_units: int = 32,
         **kwargs: Any,
     ):
-        super().__init__(distribution, **kwargs)
+        super().__init__(**kwargs)
+        self.distribution = check_distribution(distribution)
+        check_image_shape("distribution.event_shape", distribution.event_shape)
         if not distribution.noise_size:
             raise ValueError(
                 "`distribution` must be one that is drawn position by position "
@@ -75,12 +87,22 @@ class PixelCNN(ImageNetwork):
         channels = self.image_shape[-1]
         self._num_ordered = 1 if distribution.orders_channels else channels
         self.head = PixelHead(
-            self.output_shape_per_image[-1],
+            params_shape(distribution)[-1],
             head_units,
             self._num_ordered,
             name="head",
             dtype=self.dtype_policy,
         )
+
+    @property
+    def _default_save_signature(self) -> None:
+        """None: a part of an exported model answers nothing by itself."""
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of the images."""
+        height, width, channels = self.distribution.event_shape
+        return height, width, channels
 
     @property
     def noise_size(self) -> int:
@@ -89,7 +111,7 @@ class PixelCNN(ImageNetwork):
         return height * width * self.distribution.noise_size
 
     def build(self, input_shape: Any = None) -> None:
-        self.build_output_bias()
+        add_output_bias(self)
         image = (None, *self.image_shape)
         shapes = image, image
         for block in self.blocks:
@@ -98,7 +120,7 @@ class PixelCNN(ImageNetwork):
             shapes = block.compute_output_shape(*shapes)
         if not self.head.built:
             self.head.build(shapes[1], image)
-        self.build_distribution((None, *self.output_shape_per_image))
+        build_distribution(self, (None, *params_shape(self.distribution)))
 
     def call(
         self, image: tf.Tensor, training: bool = False
@@ -247,9 +269,24 @@ class PixelCNN(ImageNetwork):
         """Returns drawn values as the blocks take them."""
         return tf.cast(2.0 * values - 1.0, self.compute_dtype)
 
+    def set_output_mean(self, mean: Any) -> None:
+        """Starts training at the mean image, whatever comes before a pixel.
+
+        Args:
+            mean: Mean training image in [0, 1], `[height, width, channels]`.
+        """
+        set_output_mean(self, mean)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "PixelCNN":
+        return cls(**with_distribution(config))
+
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
+            "distribution": keras.saving.serialize_keras_object(
+                self.distribution
+            ),
             "filters": self.filters,
             "num_blocks": self.num_blocks,
             "first_rows": self.first_rows,
