@@ -1,6 +1,6 @@
 """Variational autoencoders with many groups of latent variables, top down."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -16,9 +16,18 @@ from keras_vae.models.checks import (
     num_samples_of,
 )
 from keras_vae.models.generative_model import GenerativeModel
+from keras_vae.models.latent_statistics import LatentStatistics
+from keras_vae.models.pictures import (
+    Picture,
+    reconstructions,
+    resampled_groups,
+    samples,
+    samples_by_temperature,
+)
 from keras_vae.models.pixels import image_of, pixel_seed
 from keras_vae.networks import ResidualBottomUp, ResidualTopDown
 from keras_vae.networks.conditioning import (
+    Condition,
     condition_on,
     conditioned,
     unconditioned,
@@ -62,6 +71,9 @@ class HierarchicalVAE(GenerativeModel):
     """
 
     METRICS = ("elbo", "log_likelihood", "kl_divergence")
+    has_latents = True
+    has_prior = True
+    has_likelihood = True
 
     def __init__(
         self,
@@ -72,7 +84,7 @@ class HierarchicalVAE(GenerativeModel):
         **kwargs: Any,
     ):
         objective = ELBO() if objective is None else objective
-        super().__init__(encoder, decoder, objective, seed, **kwargs)
+        super().__init__((encoder, decoder), objective, seed, **kwargs)
 
     @property
     def group_shapes(self) -> tuple[tuple[int, ...], ...]:
@@ -208,6 +220,20 @@ class HierarchicalVAE(GenerativeModel):
 
     def metric_values(self, inference: Inference) -> dict[str, tf.Tensor]:
         return {name: getattr(inference, name) for name in self.METRICS}
+
+    def pictures(
+        self,
+        image: tf.Tensor,
+        condition: Condition,
+        statistics: LatentStatistics | None = None,
+        pixels: str = "mean",
+        brief: bool = False,
+    ) -> Iterator[Picture]:
+        yield reconstructions(self, image, condition)
+        yield samples(self, pixels)
+        yield resampled_groups(self, image, condition)
+        if not brief:
+            yield from samples_by_temperature(self, pixels)
 
     def decode(self, z: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
         """Returns p(x|z)'s mean `[batch, H, W, C]` for `z [batch, D]`."""
