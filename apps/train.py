@@ -22,6 +22,12 @@ def _define_run_flags() -> None:
         "workdir", None, "Run folder; runs/<dataset>_<model> unless given."
     )
     flags.DEFINE_boolean("resume", True, "Go on with the run in the folder.")
+    flags.DEFINE_string(
+        "init_from",
+        None,
+        "Run folder or model.keras: start from its weights, as far as they "
+        "fit; what was taken is listed.",
+    )
     flags.DEFINE_boolean(
         "accept_changed_data",
         False,
@@ -98,6 +104,7 @@ def main(arguments: Sequence[str]) -> int:
             ExperimentConfig(data, model, training),
             workdir,
             resume=values.resume,
+            init_from=values.init_from,
             accept_changed_data=values.accept_changed_data,
             evaluation=evaluation if values.evaluate else None,
             export_dir=export_dir if values.export else None,

@@ -196,6 +196,7 @@ def _compare(flags: argparse.Namespace, seed: int) -> dict[str, Any]:
     """Returns the balanced accuracy of each method for one seed."""
     from keras_vae.data import ArraySplit, DataConfig, load
     from keras_vae.generation import augment
+    from keras_vae.training import load_trained
 
     folder = flags.workdir / f"seed{seed}"
     dataset = load(
@@ -207,7 +208,7 @@ def _compare(flags: argparse.Namespace, seed: int) -> dict[str, Any]:
     _train_vae(folder, flags, seed)
     balanced = folder / "balanced"
     if not balanced.exists():
-        augment(folder / "run", balanced, seed=seed)
+        augment(load_trained(folder / "run"), balanced, seed=seed)
     left = load(DataConfig("rare", data_dir=str(folder / "rare")))
     filled = load(DataConfig("rare_augmented", data_dir=str(balanced)))
     images, labels = _arrays(left.splits["train"])

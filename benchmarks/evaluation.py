@@ -29,11 +29,12 @@ def main() -> None:
     flags = parser.parse_args()
 
     from keras_vae.evaluation import EvaluationConfig, evaluate
+    from keras_vae.training import load_trained
 
     config = EvaluationConfig(
         num_importance_samples=flags.num_importance_samples
     )
-    nll = evaluate(flags.workdir, config)["test"]["nll"]
+    nll = evaluate(load_trained(flags.workdir), config)["test"]["nll"]
     row = {
         "label": f"evaluation of {flags.workdir}",
         "seconds": records.rounded(time.perf_counter() - start, 0),

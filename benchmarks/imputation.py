@@ -46,7 +46,9 @@ def _cases(num_sweeps: int) -> dict[str, tuple[str, dict[str, Any]]]:
 def _measure(flags: argparse.Namespace) -> dict[str, dict[str, Any]]:
     """Returns the figures of each case."""
     from keras_vae.generation import ImageSource, impute, upscale
+    from keras_vae.training import load_trained
 
+    trained = load_trained(flags.workdir)
     verbs = {"impute": impute, "upscale": upscale}
     source = ImageSource(
         num_images=flags.num_images,
@@ -58,7 +60,7 @@ def _measure(flags: argparse.Namespace) -> dict[str, dict[str, Any]]:
     for name, (verb, arguments) in _cases(flags.num_sweeps).items():
         with tempfile.TemporaryDirectory() as folder:
             output = pathlib.Path(flags.output or folder) / name
-            written = verbs[verb](flags.workdir, source, output, **arguments)
+            written = verbs[verb](trained, source, output, **arguments)
         print(f"{name}\n{written.report}\n", flush=True)
         found[name] = written.figures
     return found

@@ -54,8 +54,8 @@ from keras_vae.config import (
 from keras_vae.data import DataConfig, ImageDataset, load
 from keras_vae.evaluation import Detection, detection, image_scores
 from keras_vae.generation.outliers import check_background
-from keras_vae.generation.source import ImageSource, load_model
-from keras_vae.training import ExperimentConfig, train
+from keras_vae.generation.source import ImageSource
+from keras_vae.training import ExperimentConfig, load_trained, train
 
 __all__ = ["Row", "compare", "main", "photographs", "rows", "spoilt"]
 
@@ -229,8 +229,9 @@ def compare(
         A row for each kind, and the mean `nll` of the inliers by each model,
         nats per image.
     """
-    trained = load_model(workdir)
-    other = check_background(load_model(background), trained, background)
+    trained = load_trained(workdir)
+    other = load_trained(background)
+    check_background(other, trained)
     kinds = sorted(path.name for path in outliers.iterdir())
     sources = [ImageSource(num_images=num_images)]
     sources += [ImageSource((str(outliers / kind),)) for kind in kinds]

@@ -64,11 +64,11 @@ def _run(
     for app, arguments in (("train", train), ("evaluate", evaluate)):
         workdir = f"--workdir={folder.resolve()}"
         processes.call([sys.executable, f"apps/{app}.py", workdir, *arguments])
-    results = json.loads(RunFolder(folder).results.read_text())
-    model, _ = load_trained(folder)
+    results = json.loads(RunFolder(folder).results.path.read_text())
+    model = load_trained(folder).model
     samples = model.sample([_SAMPLES], seeds.from_int(0)).numpy()
     return {
-        **results["test"],
+        **results["test"][-1],
         "training": results["training"],
         "samples": samples,
     }

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from keras_vae import plotting, seeds
 from keras_vae.config import PIXELS, check_choice
-from keras_vae.data import ImageDataset, evaluation_batches
+from keras_vae.data import ImageDataset
 from keras_vae.evaluation import EvaluationConfig, evaluate, format_table
 from keras_vae.failures import translated, writing
 from keras_vae.models import (
@@ -30,10 +30,9 @@ from keras_vae.serving.version_folders import (
 from keras_vae.training import (
     ExperimentConfig,
     RunFolder,
+    TrainedModel,
     TrainResult,
-    load_trained,
     open_run_data,
-    resolve_data,
     train,
 )
 
@@ -50,6 +49,7 @@ def run(
     workdir: str | os.PathLike[str],
     *,
     resume: bool = True,
+    init_from: str | os.PathLike[str] | None = None,
     accept_changed_data: bool = False,
     evaluation: EvaluationConfig | None = None,
     export_dir: str | os.PathLike[str] | None = None,
@@ -65,6 +65,7 @@ def run(
         experiment: Data, model and training.
         workdir: The run folder.
         resume: Whether to go on with a run that the folder holds.
+        init_from: A run folder or `model.keras` whose weights are the first.
         accept_changed_data: Whether to do so where the images are not those
             that it began with; see `open_run_data`.
         evaluation: What is evaluated on the test split; None for nothing.
@@ -87,35 +88,35 @@ def run(
         check_keep_versions(keep_versions)
         check_writable(export_dir)
 
-    def check_model(model: GenerativeModel) -> None:
+    def check_model(trained: TrainedModel) -> None:
         if export_dir is not None and not replace:
-            resolved = resolve_data(experiment.data, experiment.model)
-            check_succession(export_dir, describe(model, experiment, resolved))
+            check_succession(export_dir, describe(trained, pixels))
 
     with translated(), RunFolder(workdir).lock():
         result = train(
             experiment,
             workdir,
             resume=resume,
+            init_from=init_from,
             accept_changed_data=accept_changed_data,
             check_model=check_model,
         )
         if result.interrupted:
             return result
-        dataset = result.dataset
-        for path in draw_pictures(workdir, dataset, pixels):
+        trained, dataset = result.trained, result.dataset
+        for path in draw_pictures(trained, dataset, pixels):
             print(f"wrote {path}")
         if evaluation is not None:
             evaluate(
-                workdir,
+                trained,
                 evaluation,
                 dataset=dataset,
                 show=lambda found: print(format_table(found), flush=True),
             )
-            print(f"wrote {RunFolder(workdir).results}")
+            print(f"wrote {RunFolder(workdir).results.path}")
         if export_dir is not None:
             path = export(
-                workdir,
+                trained,
                 export_dir,
                 keep_versions=keep_versions,
                 replace=replace,
@@ -126,7 +127,7 @@ def run(
 
 
 def draw_pictures(
-    workdir: str | os.PathLike[str],
+    trained: TrainedModel,
     dataset: ImageDataset | None = None,
     pixels: str = "mean",
 ) -> list[pathlib.Path]:
@@ -139,7 +140,7 @@ def draw_pictures(
     images as files, to try the exported model on.
 
     Args:
-        workdir: The run folder.
+        trained: The model of a run.
         dataset: The run's images, where they are loaded already.
         pixels: What samples show of p(x|z), `mean` or `draw`; all else shows
             its mean.
@@ -147,32 +148,29 @@ def draw_pictures(
     Returns:
         The paths of the PNG files.
     """
-    model, experiment = load_trained(workdir)
+    assert trained.folder is not None
     dataset = open_run_data(
-        RunFolder(workdir), experiment.data, dataset
+        trained.folder, trained.experiment.data, dataset
     ).dataset
-    resolved = resolve_data(experiment.data, experiment.model)
-    folder = RunFolder(workdir).pictures
+    folder = trained.folder.pictures
     with writing(folder):
-        return _draw(model, experiment, resolved, dataset, folder, pixels)
+        return _draw(trained, dataset, folder, pixels)
 
 
 def _draw(
-    model: GenerativeModel,
-    experiment: ExperimentConfig,
-    resolved: dict[str, str],
+    trained: TrainedModel,
     dataset: ImageDataset,
     folder: pathlib.Path,
     pixels: str,
 ) -> list[pathlib.Path]:
-    batches = evaluation_batches(
+    model = trained.model
+    batches = trained.preparation.evaluation_batches(
         dataset.splits["test"],
         batch_size=500,
-        binarization=resolved["binarization"],
-        dequantization="none",
+        seed=0,
         num_images=min(500, dataset.splits["test"].num_images),
-        num_bits=experiment.data.num_bits,
         with_labels=bool(model.num_classes),
+        dequantize=False,
     )
     images, condition = model.unpack(next(iter(batches)))
     for index, image in enumerate(images[:_COLUMNS]):

@@ -177,7 +177,7 @@ def _decoder(info, image_key, label_key, image_shape, config):
     features = tfds.features.FeaturesDict(
         {key: info.features[key] for key in keys}
     )
-    transform = make_transform(image_shape, config)
+    transform = make_transform(image_shape, config.resize, config.pad)
     num_classes = info.features[label_key].num_classes if label_key else None
 
     def decode(record):

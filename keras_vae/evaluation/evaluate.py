@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-import os
 from collections.abc import Callable
 from typing import Any, TextIO
 
@@ -10,19 +9,13 @@ import numpy as np
 import tensorflow as tf
 
 from keras_vae.config import is_whole
-from keras_vae.data import ImageDataset, Split, evaluation_batches
+from keras_vae.data import ImageDataset, Split
 from keras_vae.errors import UserError
 from keras_vae.evaluation.likelihood import likelihood_bounds
 from keras_vae.models import GenerativeModel, latent_statistics
 from keras_vae.notes import counted
 from keras_vae.progress import ImageBar
-from keras_vae.training import (
-    RunFolder,
-    TrainedRun,
-    load_trained_run,
-    open_run_data,
-    resolve_data,
-)
+from keras_vae.training import TrainedModel, open_run_data
 from keras_vae.units import NATS, plus_minus
 
 __all__ = ["EvaluationConfig", "evaluate", "format_table"]
@@ -66,7 +59,7 @@ class EvaluationConfig:
 
 
 def evaluate(
-    workdir: str | os.PathLike[str],
+    trained: TrainedModel,
     config: EvaluationConfig | None = None,
     *,
     accept_changed_data: bool = False,
@@ -77,7 +70,8 @@ def evaluate(
     """Evaluates the model of a run and writes `results.json`.
 
     Args:
-        workdir: The run folder.
+        trained: The model of a run; of one without a run folder nothing is
+            written.
         config: What is evaluated.
         accept_changed_data: Whether to evaluate on images that are not those
             that the run began with; each figure then says how they differ.
@@ -92,33 +86,27 @@ def evaluate(
         error of a single image is None.
 
     Raises:
-        UserError: If the folder holds no trained run, or the images are not
-            those that it began with.
+        UserError: If the images are not those that the run began with.
         StorageError: If the results cannot be written.
     """
     config = config or EvaluationConfig()
-    trained = load_trained_run(workdir)
-    model, experiment = trained.model, trained.experiment
+    model, preparation = trained.model, trained.preparation
     data = open_run_data(
-        RunFolder(workdir),
-        experiment.data,
+        trained.folder,
+        trained.experiment.data,
         dataset,
         accept_changed_data=accept_changed_data,
     )
     split = data.dataset.splits[config.split]
-    resolved = resolve_data(experiment.data, experiment.model)
-    batches = evaluation_batches(
+    batches = preparation.evaluation_batches(
         split,
         batch_size=_BATCH_SIZE,
-        binarization=resolved["binarization"],
-        dequantization=resolved["dequantization"],
         seed=config.seed,
         num_images=config.num_images,
-        num_bits=experiment.data.num_bits,
         with_labels=bool(model.num_classes),
     )
-    protocol = _protocol(trained, config, split, resolved)
-    last = _last_step(trained, RunFolder(workdir))
+    protocol = _protocol(trained, config, split)
+    last = _last_step(trained)
     if trained.step < last:
         protocol["last_step"] = last
     if model.num_classes:
@@ -135,37 +123,34 @@ def evaluate(
     results = {config.split: figures}
     if show is not None:
         show(results)
-    RunFolder(workdir).update_results(results)
+    if trained.folder is not None:
+        trained.folder.results.add_evaluation(config.split, figures)
     return results
 
 
 def _protocol(
-    trained: TrainedRun,
-    config: EvaluationConfig,
-    split: Split,
-    resolved: dict[str, str],
+    trained: TrainedModel, config: EvaluationConfig, split: Split
 ) -> dict[str, Any]:
-    experiment = trained.experiment
     height, width, channels = split.image_shape
     return {
-        "dataset": experiment.data.dataset,
+        "dataset": trained.experiment.data.dataset,
         "split": config.split,
         "num_images": config.num_images or split.num_images,
-        "binarization": resolved["binarization"],
-        "dequantization": resolved["dequantization"],
-        "likelihood": resolved["likelihood"],
-        "unit": resolved["unit"],
-        "num_bits": experiment.data.num_bits,
+        **trained.preparation.protocol(),
+        "num_bits": trained.preparation.num_bits,
         "num_dimensions": height * width * channels,
-        "padding": experiment.data.pad,
+        "padding": trained.preparation.pad,
         "seed": config.seed,
         "step": trained.step,
+        "weights": trained.weights,
     }
 
 
-def _last_step(trained: TrainedRun, folder: RunFolder) -> int:
+def _last_step(trained: TrainedModel) -> int:
     """Returns the training steps that were done, as far as the run says."""
-    training: Any = folder.load_results().get("training")
+    if trained.folder is None:
+        return trained.last_step
+    training: Any = trained.folder.results.load().get("training")
     done: Any = training.get("steps") if isinstance(training, dict) else None
     return max(trained.last_step, done if is_whole(done) else 0)
 

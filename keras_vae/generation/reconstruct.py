@@ -7,8 +7,9 @@ import tensorflow as tf
 
 from keras_vae import outputs, sizes
 from keras_vae.generation.labels import conditions
-from keras_vae.generation.source import ImageSource, load_model
+from keras_vae.generation.source import ImageSource
 from keras_vae.models import GenerativeModel
+from keras_vae.training import TrainedModel
 
 __all__ = ["reconstruct", "reconstruct_images"]
 
@@ -18,14 +19,14 @@ _PAIRS_IN_A_ROW = 4
 
 
 def reconstruct(
-    workdir: str | os.PathLike[str],
+    trained: TrainedModel,
     source: ImageSource,
     output: str | os.PathLike[str],
 ) -> outputs.Written:
     """Draws each image beside its reconstruction.
 
     Args:
-        workdir: The run folder.
+        trained: The model of a run.
         source: The images; of a split 32 unless it says how many.
         output: The PNG file to write.
 
@@ -33,10 +34,9 @@ def reconstruct(
         What was written.
 
     Raises:
-        UserError: If the run, the images or the output cannot be used.
+        UserError: If the model, the images or the output cannot be used.
     """
     path = outputs.check_suffix(output, (".png",), "reconstruct")
-    trained = load_model(workdir)
     loaded = source.load(trained, default_num_images=_NUM_IMAGES)
     images = loaded.images
     sizes.check_picture(

@@ -12,9 +12,7 @@ from keras_vae.generation.labels import conditions
 from keras_vae.generation.source import (
     ImageSource,
     SourceImages,
-    TrainedModel,
     check_prior,
-    load_model,
 )
 from keras_vae.models import (
     VAE,
@@ -24,6 +22,7 @@ from keras_vae.models import (
     resampled,
 )
 from keras_vae.models import traverse as traversal
+from keras_vae.training import TrainedModel
 
 __all__ = ["traverse"]
 
@@ -33,7 +32,7 @@ _MAX_STEPS = 1000
 
 
 def traverse(
-    workdir: str | os.PathLike[str],
+    trained: TrainedModel,
     source: ImageSource,
     output: str | os.PathLike[str],
     *,
@@ -52,7 +51,7 @@ def traverse(
     groups below anew: what its images share is what those k groups say.
 
     Args:
-        workdir: The run folder.
+        trained: The model of a run.
         source: The image; of a split one is drawn by the seed.
         output: The PNG file to write.
         limit: Dimensions run from -limit to limit, in standard deviations of
@@ -64,7 +63,7 @@ def traverse(
         What was written.
 
     Raises:
-        UserError: If the run, the images or the output cannot be used.
+        UserError: If the model, the images or the output cannot be used.
     """
     path = outputs.check_suffix(output, (".png",), "traverse")
     check_number("limit", limit, 0, strict=True)
@@ -74,7 +73,6 @@ def traverse(
             "traverse takes one image, and no number of them. "
             f"Received: num_images={source.num_images}"
         )
-    trained = load_model(workdir)
     check_prior(trained.model)
     image = source.load(trained, default_num_images=1)
     if len(image.images) != 1:

@@ -46,9 +46,8 @@ class GenerativeModel(CheckedModel):
     saved, exported and counted like a functional Keras model. A sub-class that
     adds layers builds them in its own constructor.
 
-    `keras.saving.load_model` needs `import keras_vae.models`, and for an
-    optimizer of the package `import keras_vae.training`. Training goes on bit
-    for bit from a file, but for the dropout of a user's network: Keras does not
+    `keras.saving.load_model` needs `import keras_vae`. Training goes on bit for
+    bit from a file, but for the dropout of a user's network: Keras does not
     save the state of its noise.
 
     Sub-classes implement `encode`, `infer`, `reconstruct` and `metric_values`,

@@ -14,6 +14,7 @@ from keras_vae.data import MAX_BITS, to_unit_interval
 from keras_vae.models import GenerativeModel, pixel_seed
 from keras_vae.serving.graph_checks import checked
 from keras_vae.serving.image_bytes import decode_image_file
+from keras_vae.training import Preparation
 
 __all__ = ["Endpoint", "make_endpoints"]
 
@@ -21,16 +22,15 @@ Endpoint = tuple[Callable[..., dict[str, tf.Tensor]], list[tf.TensorSpec]]
 
 
 def make_endpoints(
-    model: GenerativeModel, resolved: dict[str, str], num_bits: int = MAX_BITS
+    model: GenerativeModel, preparation: Preparation, pixels: str = "mean"
 ) -> dict[str, Endpoint]:
     """Returns the signatures that a model can have; `reconstruct` is first.
 
     Args:
         model: The model, in float32.
-        resolved: How its images were prepared, from `resolve_data`, and in
-            `pixels` what `sample` answers: the `mean` of p(x|z), unless given,
-            or a `draw` from it.
-        num_bits: Bits of their levels.
+        preparation: How its images were prepared.
+        pixels: What `sample` answers: the `mean` of p(x|z), or a `draw` from
+            it.
 
     Returns:
         Name to (function, input specs). A plain autoencoder has no `sample`
@@ -59,9 +59,9 @@ def make_endpoints(
     seed = tf.TensorSpec([None, 2], tf.int32, name="seed")
     temperature = tf.TensorSpec([None], tf.float32, name="temperature")
     endpoints["encode"] = (_encode(model), [image, *label])
-    sample = _sample(model, resolved.get("pixels", "mean"))
+    sample = _sample(model, pixels)
     endpoints["sample"] = (sample, [seed, temperature, *label])
-    score = _score(model, resolved, num_bits)
+    score = _score(model, preparation)
     endpoints["score"] = (score, [image, seed, *label])
     return _checked(endpoints, model)
 
@@ -139,7 +139,7 @@ def _sample(
 
 
 def _score(
-    model: GenerativeModel, resolved: dict[str, str], num_bits: int
+    model: GenerativeModel, preparation: Preparation
 ) -> Callable[..., dict[str, tf.Tensor]]:
     """Scores images as the model was trained and evaluated on them.
 
@@ -150,7 +150,7 @@ def _score(
         image: tf.Tensor, seed: tf.Tensor, label: tf.Tensor | None = None
     ) -> dict[str, tf.Tensor]:
         noise_seed, latent_seed = _row_split(seed)
-        if resolved["binarization"] != "none":
+        if preparation.binarization != "none":
             noise = _row_uniform(noise_seed, model.image_shape)
             image = tf.cast(noise < image, tf.float32)
         elif model.dequantized_bits:
@@ -159,8 +159,8 @@ def _score(
             unit = to_unit_interval(_levels(image), model.dequantized_bits)
             levels = tf.round(unit * (count - 1.0))
             image = (levels + noise) / count
-        elif num_bits < MAX_BITS:
-            image = to_unit_interval(_levels(image), num_bits)
+        elif preparation.num_bits < MAX_BITS:
+            image = to_unit_interval(_levels(image), preparation.num_bits)
         noise = seeds.row_normal(latent_seed, model.latent_dim)
         encoding = model.encode(image, **_given(label))
         inference = model.infer_with_noise(image, encoding, noise)

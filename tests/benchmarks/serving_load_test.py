@@ -11,8 +11,8 @@ from keras_vae.config import (
 )
 from keras_vae.data import DataConfig
 from keras_vae.models import build_model
-from keras_vae.serving import ExportedModel, export_model
-from keras_vae.training import ExperimentConfig
+from keras_vae.serving import ExportedModel, export
+from keras_vae.training import ExperimentConfig, TrainedModel
 from tests.serving.protocol import server as protocol_server
 
 pytestmark = pytest.mark.slow
@@ -26,7 +26,7 @@ def base_path(tmp_path_factory):
     )
     model = build_model(config, (4, 6, 1), likelihood="bernoulli")
     folder = tmp_path_factory.mktemp("load") / "vae"
-    export_model(model, experiment, folder)
+    export(TrainedModel(model, experiment, experiment.prepare()), folder)
     return folder
 
 

@@ -16,8 +16,8 @@ from keras_vae.config import (
 from keras_vae.data import DataConfig
 from keras_vae.errors import UserError
 from keras_vae.models import build_model
-from keras_vae.serving import Client, export_model
-from keras_vae.training import ExperimentConfig
+from keras_vae.serving import Client, export
+from keras_vae.training import ExperimentConfig, TrainedModel
 from tests.serving.protocol import asking
 from tests.serving.protocol.batching import BatchingParameters
 from tests.serving.protocol.server import Tls, running_server
@@ -38,7 +38,7 @@ def export_dir(tmp_path_factory):
         DataConfig("mnist_5k"), config, TrainingConfig(epochs=3)
     )
     path = tmp_path_factory.mktemp("client") / "model"
-    export_model(model, experiment, path)
+    export(TrainedModel(model, experiment, experiment.prepare()), path)
     return path
 
 
@@ -247,7 +247,7 @@ def conditional(tmp_path_factory):
     experiment = ExperimentConfig(
         DataConfig("mnist_5k"), config, TrainingConfig()
     )
-    export_model(model, experiment, path)
+    export(TrainedModel(model, experiment, experiment.prepare()), path)
     with Client(path) as asked:
         yield asked
 
