@@ -20,6 +20,7 @@ from keras_vae.models import (
     resampled,
     traverse,
 )
+from keras_vae.networks.conditioning import Condition
 from keras_vae.serving.export import export
 from keras_vae.serving.metadata import describe
 from keras_vae.serving.succession import check_succession
@@ -182,7 +183,7 @@ def _draw(
     if isinstance(model, VAE):
         paths.append(_traversals(model, images, condition, folder))
     if isinstance(model, HierarchicalVAE):
-        paths += _hierarchy(model, images, folder, pixels)
+        paths += _hierarchy(model, images, condition, folder, pixels)
     return paths
 
 
@@ -195,7 +196,7 @@ def _save(path: pathlib.Path, images: Any, columns: int) -> pathlib.Path:
 def _reconstructions(
     model: GenerativeModel,
     images: tf.Tensor,
-    condition: dict[str, tf.Tensor],
+    condition: Condition,
     folder: pathlib.Path,
 ) -> pathlib.Path:
     count = _ROWS * _COLUMNS
@@ -221,7 +222,7 @@ def _samples(
 def _traversals(
     model: VAE,
     images: tf.Tensor,
-    condition: dict[str, tf.Tensor],
+    condition: Condition,
     folder: pathlib.Path,
 ) -> pathlib.Path:
     batch = (images, *condition.values())
@@ -236,13 +237,15 @@ def _traversals(
 def _hierarchy(
     model: HierarchicalVAE,
     images: tf.Tensor,
+    condition: Condition,
     folder: pathlib.Path,
     pixels: str,
 ) -> list[pathlib.Path]:
-    decided = resampled(model, images[:_RESAMPLED], _RESAMPLED_DRAWS)
+    first = {key: value[:_RESAMPLED] for key, value in condition.items()}
+    decided = resampled(model, images[:_RESAMPLED], _RESAMPLED_DRAWS, **first)
     columns = decided.shape[1]
     decided = decided.reshape([-1, *model.image_shape])
-    statistics = latent_statistics(model, [images])
+    statistics = latent_statistics(model, [(images, *condition.values())])
     chart = folder / "kl_by_group.png"
     plotting.save_bar_chart(
         chart,
@@ -289,7 +292,11 @@ def _by_temperature(
     seed = seeds.from_int(model.seed)
     rows = [
         model.sample(
-            [_COLUMNS], seed, t if len(t) > 1 else t[0], pixels=pixels
+            [_COLUMNS],
+            seed,
+            t if len(t) > 1 else t[0],
+            pixels=pixels,
+            **model.classes_in_turn(_COLUMNS),
         ).numpy()
         for t in temperatures
     ]

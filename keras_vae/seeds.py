@@ -16,6 +16,7 @@ __all__ = [
     "from_int",
     "replica",
     "row_normal",
+    "rows",
     "split",
 ]
 
@@ -88,6 +89,20 @@ def replica(seed: tf.Tensor) -> tf.Tensor:
     context = tf.distribute.get_replica_context()
     index = 0 if context is None else context.replica_id_in_sync_group
     return fold_in(seed, index)
+
+
+def rows(seed: tf.Tensor, count: tf.Tensor | int) -> tf.Tensor:
+    """Returns the seeds of `count` images, `[a, b]`, `[a, b + 1]` and so on.
+
+    Args:
+        seed: int32 `[2]`, `[a, b]`.
+        count: How many.
+
+    Returns:
+        int32 `[count, 2]`.
+    """
+    numbers = seed[1] + tf.range(tf.cast(count, tf.int32))
+    return tf.stack([tf.fill(tf.shape(numbers), seed[0]), numbers], axis=1)
 
 
 def row_normal(seed: tf.Tensor, size: int) -> tf.Tensor:

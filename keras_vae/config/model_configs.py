@@ -24,6 +24,24 @@ _ACTIVATION = "Name of a Keras activation."
 _ARCHITECTURE = "The networks."
 
 
+def _num_classes() -> Any:
+    return setting(
+        "0",
+        "Classes that a conditional model is told: auto for those of the "
+        "dataset, or how many these are; 0 for no condition.",
+    )
+
+
+def _check_num_classes(config: Any) -> None:
+    value = str(config.num_classes)
+    object.__setattr__(config, "num_classes", value)
+    if value != "auto" and not value.isdecimal():
+        raise UserError(
+            "config.num_classes must be auto or a whole number. "
+            f"Received: config.num_classes={value}"
+        )
+
+
 @register("model", "vae", build="keras_vae.models.vae:build")
 @dataclasses.dataclass(frozen=True)
 class VAEConfig(ModelConfig):
@@ -35,20 +53,10 @@ class VAEConfig(ModelConfig):
     posterior: Any = part("diagonal", "q(z|x).")
     architecture: Any = part("residual", _ARCHITECTURE)
     latent_dim: int = setting(32, "Size of the latent vector.", low=1)
-    num_classes: int | str = setting(
-        "0",
-        "Classes that a conditional VAE is told: auto for those of the "
-        "dataset, or how many these are; 0 for no condition.",
-    )
+    num_classes: int | str = _num_classes()
 
     def check(self) -> None:
-        value = str(self.num_classes)
-        object.__setattr__(self, "num_classes", value)
-        if value != "auto" and not value.isdecimal():
-            raise UserError(
-                "config.num_classes must be auto or a whole number. "
-                f"Received: config.num_classes={value}"
-            )
+        _check_num_classes(self)
 
 
 @register("model", "autoencoder", build="keras_vae.models.autoencoder:build")
@@ -127,10 +135,12 @@ class HierarchicalConfig(ModelConfig):
         "each position.",
         choices=("depth_to_space", "nearest"),
     )
+    num_classes: int | str = _num_classes()
     optimizer: str = changed(ModelConfig, "optimizer", "muon")
     learning_rate: float = changed(ModelConfig, "learning_rate", 5.5e-3)
 
     def check(self) -> None:
+        _check_num_classes(self)
         counts = ("encoder_blocks", "decoder_blocks", "num_groups")
         check_scales(self, ("filters", "bottlenecks", *counts), "config.")
 
@@ -219,6 +229,7 @@ class NVAEConfig(ModelConfig):
         "constant.",
         low=0,
     )
+    num_classes: int | str = _num_classes()
     batch_size: int = changed(ModelConfig, "batch_size", 64)
     optimizer: str = changed(ModelConfig, "optimizer", "adamax")
     learning_rate: float = changed(ModelConfig, "learning_rate", 5e-3)
@@ -235,6 +246,7 @@ class NVAEConfig(ModelConfig):
     ema_momentum: float = changed(ModelConfig, "ema_momentum", 0.0)
 
     def check(self) -> None:
+        _check_num_classes(self)
         if self.kernel_size % 2 == 0:
             raise UserError(
                 "config.kernel_size must be odd. "

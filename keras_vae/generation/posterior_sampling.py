@@ -277,8 +277,7 @@ def check_model(model: GenerativeModel) -> None:
             "The model has no prior: a plain autoencoder only reconstructs. "
             f"Received: {type(model).__name__}"
         )
-    flow = getattr(model.decoder, "flow", lambda index: None)
-    if any(flow(index) is not None for index in range(len(model.group_shapes))):
+    if not model.posterior_is_invertible:
         raise UserError(
             "The model's posteriors go through flows, which have no inverse, "
             "and Metropolis steps need one: use a model that was trained with "

@@ -152,7 +152,13 @@ def _groups(
     steps: int,
     seed: int,
 ) -> tuple[np.ndarray, list[str]]:
-    rows = resampled(model, tf.constant(image.images), steps - 1, seed=seed)
+    rows = resampled(
+        model,
+        tf.constant(image.images),
+        steps - 1,
+        seed=seed,
+        **conditions(model, image.labels),
+    )
     labels = ["nothing kept"]
     for group, kl in enumerate(statistics.kl_by_group):
         labels.append(f"+ group {group}  KL {kl:.2f} nats")

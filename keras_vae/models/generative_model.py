@@ -1,6 +1,7 @@
 """The one training and test step that every model of the package shares."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -12,6 +13,11 @@ from keras_vae.models import training_step
 from keras_vae.models.batches import Batch, check_images, unpack
 from keras_vae.models.checked_model import CheckedModel
 from keras_vae.models.training_step import LossMean, skips_steps
+from keras_vae.networks.conditioning import (
+    Condition,
+    check_class_names,
+    classes_in_turn,
+)
 from keras_vae.objectives import Inference
 
 __all__ = ["GenerativeModel"]
@@ -76,6 +82,8 @@ class GenerativeModel(CheckedModel):
         training_draws: Draws in a training step, in place of
             `objective.draws(step)`, so that the graph of the step has
             constant shapes; None leaves it to the objective.
+        class_names: Name of each class of a conditional model; their numbers
+            unless given.
         **kwargs: Arguments of `keras.Model`.
 
     Attributes:
@@ -92,6 +100,7 @@ class GenerativeModel(CheckedModel):
         dequantized_bits: int | None = None,
         batch_parts: int = 1,
         training_draws: int | None = None,
+        class_names: Sequence[str] = (),
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -131,6 +140,7 @@ class GenerativeModel(CheckedModel):
         self.dequantized_bits = dequantized_bits
         self.batch_parts = batch_parts
         self.training_draws = training_draws
+        self._class_names = check_class_names(class_names, self.num_classes)
         self.trackers = {
             name: LossMean(name=name) for name in ("loss", *self.METRICS)
         }
@@ -252,15 +262,15 @@ class GenerativeModel(CheckedModel):
         """Event shape of each latent group; empty without a prior on them."""
         return ()
 
+    @property
+    def posterior_is_invertible(self) -> bool:
+        """Whether `infer_at` works: q(z|x) of any z can be had."""
+        return True
+
     def regularization(self, step: tf.Tensor) -> Any:
         """Returns what training adds to the mean loss, a scalar."""
         del step
         return sum(self.losses)
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """Name of each class of a conditional model."""
-        return ()
 
     # What callers need.
 
@@ -287,7 +297,12 @@ class GenerativeModel(CheckedModel):
         """Classes that a conditional model knows; 0 of any other model."""
         return self._classes(self.encoder)
 
-    def unpack(self, batch: Any) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Name of each class of a conditional model."""
+        return self._class_names
+
+    def unpack(self, batch: Any) -> tuple[tf.Tensor, Condition]:
         """Returns the images of a batch, and the keywords that go with them.
 
         Args:
@@ -322,7 +337,7 @@ class GenerativeModel(CheckedModel):
         likelihood = getattr(self.decoder, "distribution", None)
         return getattr(likelihood, "real_valued", False)
 
-    def classes_in_turn(self, count: int) -> dict[str, tf.Tensor]:
+    def classes_in_turn(self, count: int) -> Condition:
         """Returns the keywords of `sample` for images of each class in turn.
 
         Args:
@@ -331,9 +346,7 @@ class GenerativeModel(CheckedModel):
         Returns:
             `{"label": int32 [count]}` of a conditional model, else nothing.
         """
-        if not self.num_classes:
-            return {}
-        return {"label": tf.range(count) % self.num_classes}
+        return classes_in_turn(self.num_classes, count)
 
     # What Keras calls.
 
@@ -426,7 +439,7 @@ class GenerativeModel(CheckedModel):
     def infer_losses(
         self,
         image: tf.Tensor,
-        condition: dict[str, tf.Tensor],
+        condition: Condition,
         seed: tf.Tensor,
         step: tf.Tensor,
         training: bool = False,
@@ -464,6 +477,7 @@ class GenerativeModel(CheckedModel):
             "dequantized_bits": self.dequantized_bits,
             "batch_parts": self.batch_parts,
             "training_draws": self.training_draws,
+            "class_names": self.class_names,
         }
 
     @classmethod

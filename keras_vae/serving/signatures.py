@@ -12,6 +12,7 @@ import tensorflow as tf
 from keras_vae import seeds
 from keras_vae.data import MAX_BITS, to_unit_interval
 from keras_vae.models import GenerativeModel, pixel_seed
+from keras_vae.networks.conditioning import condition_on
 from keras_vae.serving.graph_checks import checked
 from keras_vae.serving.image_bytes import decode_image_file
 from keras_vae.training import Preparation
@@ -78,10 +79,6 @@ def _checked(
     }
 
 
-def _given(label: tf.Tensor | None) -> dict[str, tf.Tensor]:
-    return {} if label is None else {"label": label}
-
-
 def _images(image: tf.Tensor, model: GenerativeModel) -> tf.Tensor:
     """Returns images of a shape that callers can read, whatever made them."""
     return tf.ensure_shape(image, [None, *model.image_shape])
@@ -91,7 +88,7 @@ def _reconstruct(model: GenerativeModel) -> Callable[..., dict[str, tf.Tensor]]:
     def reconstruct(
         image: tf.Tensor, label: tf.Tensor | None = None
     ) -> dict[str, tf.Tensor]:
-        found = model.reconstruct(image, **_given(label))
+        found = model.reconstruct(image, **condition_on(label))
         return {"reconstruction": _images(found, model)}
 
     return reconstruct
@@ -101,7 +98,7 @@ def _encode(model: GenerativeModel) -> Callable[..., dict[str, tf.Tensor]]:
     def encode(
         image: tf.Tensor, label: tf.Tensor | None = None
     ) -> dict[str, tf.Tensor]:
-        mean, stddev = model.latent_moments(image, **_given(label))
+        mean, stddev = model.latent_moments(image, **condition_on(label))
         return {"mean": mean, "stddev": stddev}
 
     return encode
@@ -113,7 +110,7 @@ def _decode(model: GenerativeModel) -> Callable[..., dict[str, tf.Tensor]]:
     ) -> dict[str, tf.Tensor]:
         # A server does not check it; the error names both shapes.
         z = tf.ensure_shape(z, [None, model.latent_dim])
-        return {"image": _images(model.decode(z, **_given(label)), model)}
+        return {"image": _images(model.decode(z, **condition_on(label)), model)}
 
     return decode
 
@@ -131,7 +128,7 @@ def _sample(
             noise,
             temperature,
             pixel_seed=pixel_seed(pixels, seed),
-            **_given(label),
+            **condition_on(label),
         )
         return {"image": _images(image, model)}
 
@@ -162,7 +159,7 @@ def _score(
         elif preparation.num_bits < MAX_BITS:
             image = to_unit_interval(_levels(image), preparation.num_bits)
         noise = seeds.row_normal(latent_seed, model.latent_dim)
-        encoding = model.encode(image, **_given(label))
+        encoding = model.encode(image, **condition_on(label))
         inference = model.infer_with_noise(image, encoding, noise)
         return {
             "elbo": inference.elbo,
@@ -211,7 +208,7 @@ def _reconstruct_bytes(
         pixels = tf.map_fn(decode, image_bytes, fn_output_signature=tf.uint8)
         pixels = tf.reshape(pixels, [-1, *model.image_shape])
         images = tf.cast(pixels, tf.float32) / 255.0
-        images = model.reconstruct(images, **_given(label))
+        images = model.reconstruct(images, **condition_on(label))
         answers = tf.map_fn(encode, images, fn_output_signature=tf.string)
         return {"reconstruction_bytes": answers}
 

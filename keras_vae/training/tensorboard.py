@@ -170,7 +170,8 @@ class TensorBoard(keras.callbacks.Callback):
             tf.summary.histogram("kl_by_group", statistics.kl_by_group, step)
             collapsed = len(statistics.collapsed_groups)
             tf.summary.scalar("collapsed_groups", collapsed, step)
-            images = resampled(model, self._images[:3], 4)
+            first = {k: v[:3] for k, v in self._condition.items()}
+            images = resampled(model, self._images[:3], 4, **first)
             columns = images.shape[1]
             images = images.reshape([-1, *model.image_shape])
             _picture("resampled_from_group", images, columns, step)
