@@ -110,7 +110,7 @@ class Run:
         return (
             f"\nthe run is longer now, about {longer:,} steps instead of "
             f"{total:,}: its schedules are stretched to that, so that the "
-            f"learning rate goes on from {after:.3g} (it was at {before:.3g})"
+            f"learning rate continues from {after:.3g} (it was at {before:.3g})"
         )
 
     def describe_start(self) -> str:

@@ -73,7 +73,7 @@ def test_start_that_is_cut_off_is_no_run(
     other = experiments.make_experiment({"epochs": 1}, latent_dim=3)
     train(other, path, dataset=experiments.make_dataset(80))
     said = capsys.readouterr()
-    assert "goes on" not in said.out and "starts at" not in said.out
+    assert "continues" not in said.out and "starts at" not in said.out
     assert "note:" not in said.err
     data = open_run_data(
         RunFolder(path), other.data, experiments.make_dataset(80)
