@@ -13,6 +13,26 @@ environment.prepare()
 logical_devices.configure()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--smoke",
+        action="store_true",
+        help="Run the first test of each file that is not marked as slow.",
+    )
+
+
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    if not config.getoption("--smoke"):
+        return
+    quick = [item for item in items if not item.get_closest_marker("slow")]
+    first: dict[pathlib.Path, pytest.Item] = {}
+    for item in quick:
+        first.setdefault(item.path, item)
+    items[:] = first.values()
+
+
 @pytest.fixture(autouse=True)
 def notes_are_said_anew(monkeypatch):
     """Has each test say its own notes, as a process of its own would."""

@@ -15,6 +15,8 @@ from keras_vae.serving import ExportedModel, export_model
 from keras_vae.training import ExperimentConfig
 from tests.serving.protocol import server as protocol_server
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def base_path(tmp_path_factory):

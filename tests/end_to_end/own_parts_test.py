@@ -13,6 +13,8 @@ from keras_vae.config import registry
 from keras_vae.training import load_trained
 from tests.apps import app
 
+pytestmark = pytest.mark.slow
+
 _DOCUMENT = (app.ROOT / "CONTRIBUTING.md").read_text()
 _MODULE = "my_parts"
 

@@ -9,6 +9,8 @@ import pytest
 from tests import testdata
 from tests.apps import app
 
+pytestmark = pytest.mark.slow
+
 _NUM_IMAGES = 200
 
 

@@ -23,6 +23,8 @@ from tests.apps import app
 from tests.models.cases import make_hierarchical, make_model, make_nvae
 from tests.serving import tf_c_api
 
+pytestmark = pytest.mark.slow
+
 _SIGNATURES = (
     "decode",
     "encode",

@@ -26,6 +26,8 @@ from tests.apps import app
 from tests.serving import killed_exporter
 from tests.serving.protocol.server import running_server
 
+pytestmark = pytest.mark.slow
+
 _KEEP = 2
 _TIMEOUT = 60.0
 

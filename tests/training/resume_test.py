@@ -17,6 +17,8 @@ from keras_vae.config import ImportanceWeightedConfig, NormalFixedConfig
 from keras_vae.training import RunFolder, train, trainer
 from tests.training import experiments, worker
 
+pytestmark = pytest.mark.slow
+
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
