@@ -83,7 +83,11 @@ def make_model(
 
 
 def make_hierarchical(
-    likelihood: str = "bernoulli", *, seed: int = 0, **config: Any
+    likelihood: str = "bernoulli",
+    *,
+    seed: int = 0,
+    class_names: Sequence[str] = (),
+    **config: Any,
 ) -> GenerativeModel:
     """Returns a `HierarchicalVAE` with three groups, the same each time."""
     sizes: dict[str, Any] = {
@@ -100,7 +104,9 @@ def make_hierarchical(
         "objective": _without_warmup(config),
     }
     config = {"likelihood": likelihood, **sizes, **config}
-    return _build(HierarchicalConfig(**config), seed=seed)
+    return _build(
+        HierarchicalConfig(**config), seed=seed, class_names=class_names
+    )
 
 
 def make_nvae(
