@@ -276,8 +276,7 @@ class EarlyStopping(keras.callbacks.Callback):
             known = float(self.state.best_loss.numpy())
             checkpoint_files.check_best(known, folder)
         elif saved.damaged:
-            loss = checkpoint_files.best_loss(saved.path)
-            self.state.best_loss.assign(loss)
+            self.state.best_loss.assign(saved.best_loss)
 
 
 class Interruption(keras.callbacks.Callback):

@@ -14,7 +14,7 @@ import pathlib
 import re
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, TextIO
 
 import tensorflow as tf
@@ -26,16 +26,20 @@ from keras_vae.failures import storage_error, writing
 __all__ = [
     "ExperimentRecord",
     "SavedCheckpoint",
-    "best_loss",
     "check_best",
+    "is_there",
+    "lowest",
     "newest",
     "recover",
     "save",
 ]
 
 _LIST = "checkpoint"
-_FILE = re.compile(r"ckpt-(\d+)\.(?:index|data-\d+-of-\d+)")
-_LISTED = re.compile(rb'^model_checkpoint_path: "[^"\n]*ckpt-(\d+)"', re.M)
+# Steps are int64.
+_FILE = re.compile(r"ckpt-([0-9]{1,19})\.(?:index|data-[0-9]+-of-[0-9]+)")
+_LISTED = re.compile(
+    rb'^model_checkpoint_path: "[^"\n]*ckpt-([0-9]{1,19})"', re.M
+)
 # What TensorFlow writes to before it renames.
 _LEFTOVER = re.compile(
     r"ckpt-\d+_temp|.*\.tempstate\d+.*|checkpoint\.tmp[0-9a-f]+|\.partial-.*"
@@ -81,12 +85,15 @@ class SavedCheckpoint:
         step: The training steps that were done.
         record: What its `ExperimentRecord` says; None in one of a version of
             the package that did not write it.
+        best_loss: The lowest validation loss by then; infinite before the
+            first.
         damaged: Newer ones that are not whole, and why.
     """
 
     path: str
     step: int
     record: dict[str, Any] | None
+    best_loss: float
     damaged: dict[str, str]
 
     @property
@@ -113,11 +120,53 @@ class SavedCheckpoint:
 def newest(folder: pathlib.Path) -> SavedCheckpoint | None:
     """Returns the newest whole checkpoint in a folder, None if it has none.
 
+    Another process may be training there, which removes old ones: the search
+    begins anew where the files changed under it.
+
     Raises:
         UserError: If there are checkpoints and none is whole.
         StorageError: If the disk fails, or they may not be read.
     """
-    damaged: dict[str, str] = {}
+    return _chosen(folder, lambda found: next(found, None))
+
+
+def lowest(folder: pathlib.Path) -> SavedCheckpoint | None:
+    """Does as `newest` for the whole checkpoint of the lowest loss.
+
+    It need not be the newest of a run that was killed, and found its best
+    anew from an earlier step. One without a record has its loss in other units.
+    """
+
+    def order(saved: SavedCheckpoint) -> tuple[bool, float]:
+        return saved.record is None, saved.best_loss
+
+    return _chosen(folder, lambda found: min(found, key=order, default=None))
+
+
+def _chosen(
+    folder: pathlib.Path,
+    choose: Callable[[Iterator[SavedCheckpoint]], SavedCheckpoint | None],
+) -> SavedCheckpoint | None:
+    while True:
+        before = _names(folder)
+        damaged: dict[str, str] = {}
+        saved = choose(_search(folder, damaged))
+        if not damaged or _names(folder) == before:
+            break
+    if saved is not None or not damaged:
+        return saved
+    path, reason = next(iter(damaged.items()))
+    raise UserError(
+        f"No checkpoint of the run can be read: they are damaged ({reason}).\n"
+        "Restore the folder from a copy, or train again in another --workdir. "
+        f"Received: {path}"
+    )
+
+
+def _search(
+    folder: pathlib.Path, damaged: dict[str, str]
+) -> Iterator[SavedCheckpoint]:
+    """Yields the whole checkpoints, newest first; others go in `damaged`."""
     listed = _listed_step(folder)
     found = _steps(folder)
     expected = found if listed is None else found | {listed}
@@ -129,20 +178,17 @@ def newest(folder: pathlib.Path) -> SavedCheckpoint | None:
         if _is_unfinished(folder, step, listed):
             continue
         try:
-            record = _read(path)
+            record, best_loss = _read(path)
         except _DAMAGE as error:
             _check_readable(path, error)
             damaged[path] = _reason(error)
             continue
-        return SavedCheckpoint(path, step, record, damaged)
-    if not damaged:
-        return None
-    path, reason = next(iter(damaged.items()))
-    raise UserError(
-        f"No checkpoint of the run can be read: they are damaged ({reason}).\n"
-        "Restore the folder from a copy, or train again in another --workdir. "
-        f"Received: {path}"
-    )
+        yield SavedCheckpoint(path, step, record, best_loss, dict(damaged))
+
+
+def is_there(path: str) -> bool:
+    """Returns whether a checkpoint has its index, which goes first."""
+    return os.path.exists(f"{path}.index")
 
 
 def recover(folder: pathlib.Path) -> SavedCheckpoint | None:
@@ -173,15 +219,6 @@ def recover(folder: pathlib.Path) -> SavedCheckpoint | None:
                     _remove(path)
         _write_list(folder)
     return saved
-
-
-def best_loss(path: str) -> float:
-    """Returns the lowest validation loss by the time of a checkpoint.
-
-    Args:
-        path: The checkpoint, of `TrainingState.checkpoint`.
-    """
-    return float(tf.train.load_checkpoint(path).get_tensor(_BEST_LOSS))
 
 
 def check_best(loss: float, folder: pathlib.Path) -> None:
@@ -216,11 +253,17 @@ def save(manager: tf.train.CheckpointManager, step: int) -> None:
         manager.save(checkpoint_number=step)
 
 
-def _steps(folder: pathlib.Path) -> set[int]:
-    """Returns the steps that have a file."""
+def _names(folder: pathlib.Path) -> set[str]:
+    """Returns the names of the checkpoints' files."""
     if not folder.is_dir():
         return set()
-    matches = (_FILE.fullmatch(path.name) for path in folder.iterdir())
+    names = {path.name for path in folder.iterdir()}
+    return {name for name in names if _FILE.fullmatch(name)}
+
+
+def _steps(folder: pathlib.Path) -> set[int]:
+    """Returns the steps that have a file."""
+    matches = map(_FILE.fullmatch, _names(folder))
     return {int(match[1]) for match in matches if match}
 
 
@@ -249,19 +292,22 @@ def _is_unfinished(folder: pathlib.Path, step: int, listed: int | None) -> bool:
     return alone and not _index(folder, step).exists()
 
 
-def _read(path: str) -> dict[str, Any] | None:
+def _read(path: str) -> tuple[dict[str, Any] | None, float]:
     """Reads all of a checkpoint, whose sums TensorFlow checks.
 
     Returns:
-        What its `ExperimentRecord` says, if it has one.
+        What its `ExperimentRecord` says, if it has one, and its best loss.
     """
     reader = tf.train.load_checkpoint(path)
     names = reader.get_variable_to_shape_map()
     for name in names:
         reader.get_tensor(name)
-    if _RECORD not in names:
-        return None
-    return json.loads(reader.get_tensor(_RECORD))
+    record, loss = None, math.inf
+    if _RECORD in names:
+        record = json.loads(reader.get_tensor(_RECORD))
+    if _BEST_LOSS in names:
+        loss = float(reader.get_tensor(_BEST_LOSS))
+    return record, loss
 
 
 def _check_readable(path: str, error: Exception) -> None:

@@ -1,5 +1,6 @@
 """Which experiment a checkpoint is of, as it says itself."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -85,7 +86,7 @@ def best_or_last(
         UserError: If there is none, or none that is whole.
     """
     patience = experiment.training.patience
-    best = checkpoint_files.newest(folder.best) if patience else None
+    best = checkpoint_files.lowest(folder.best) if patience else None
     if best is not None:
         return best
     last = checkpoint_files.newest(folder.checkpoints)
@@ -94,10 +95,12 @@ def best_or_last(
             "The run has no checkpoint yet: train it first with apps/train.py. "
             f"Received: --workdir={folder.path}"
         )
-    if patience:
-        loss = checkpoint_files.best_loss(last.path)
-        checkpoint_files.check_best(loss, folder.best)
-    return last
+    if patience and last.best_loss < math.inf:
+        # A training may have saved its first one meanwhile.
+        best = checkpoint_files.lowest(folder.best)
+        if best is None:
+            checkpoint_files.check_best(last.best_loss, folder.best)
+    return best or last
 
 
 def _images(

@@ -3,13 +3,16 @@
 import dataclasses
 import os
 
+import tensorflow as tf
+
 from keras_vae.errors import UserError
 from keras_vae.failures import translated
 from keras_vae.models import GenerativeModel
-from keras_vae.training import run_record
+from keras_vae.training import checkpoint_files, run_record
+from keras_vae.training.checkpoint_files import SavedCheckpoint
 from keras_vae.training.experiment import ExperimentConfig, RunFolder
 from keras_vae.training.preparation import resolve_data
-from keras_vae.training.state import make_state
+from keras_vae.training.state import TrainingState, make_state
 
 __all__ = ["TrainedRun", "load_trained", "load_trained_run"]
 
@@ -44,7 +47,7 @@ def load_trained_run(workdir: str | os.PathLike[str]) -> TrainedRun:
     """Loads the model of a run.
 
     With `patience` its weights are those of the lowest `val_loss`, else the
-    last ones.
+    last ones. The run may be training meanwhile.
 
     Raises:
         UserError: If the folder holds no run, no checkpoint yet, none that is
@@ -54,10 +57,15 @@ def load_trained_run(workdir: str | os.PathLike[str]) -> TrainedRun:
     folder = RunFolder(workdir)
     experiment = folder.load_experiment()
     shape, names = folder.load_image_shape(), folder.load_class_names()
-    saved = run_record.best_or_last(folder, experiment)
-    saved.warn()
-    run_record.check(saved, folder, experiment)
-    run_record.check_images(saved, shape, names)
+
+    def find() -> SavedCheckpoint:
+        saved = run_record.best_or_last(folder, experiment)
+        saved.warn()
+        run_record.check(saved, folder, experiment)
+        run_record.check_images(saved, shape, names)
+        return saved
+
+    saved = find()
     resolved = resolve_data(experiment.data, experiment.model)
     with translated():
         state = make_state(
@@ -71,15 +79,26 @@ def load_trained_run(workdir: str | os.PathLike[str]) -> TrainedRun:
             dequantization=resolved["dequantization"],
             class_names=names,
         )
+    while not _restore(state, saved.path):
+        saved = find()
+    state.swap_averages()
+    return TrainedRun(state.model, experiment, saved.step, saved.last_step)
+
+
+def _restore(state: TrainingState, path: str) -> bool:
+    """Restores a checkpoint; False where a training removed it meanwhile."""
     try:
         # Without what the checkpoint has beyond the model being warned of.
-        status = state.checkpoint().restore(saved.path).expect_partial()
+        status = state.checkpoint().restore(path).expect_partial()
         status.assert_existing_objects_matched()
+    except tf.errors.OpError:
+        if checkpoint_files.is_there(path):
+            raise
+        return False
     except (AssertionError, ValueError) as error:
         raise UserError(
             "The checkpoint does not fit the model: another version of the "
             "package wrote it. Use that version, or train again. "
-            f"Received: {saved.path}"
+            f"Received: {path}"
         ) from error
-    state.swap_averages()
-    return TrainedRun(state.model, experiment, saved.step, saved.last_step)
+    return True

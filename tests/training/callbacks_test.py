@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from keras_vae.errors import UserError
-from keras_vae.training import DivergedError, callbacks
+from keras_vae.training import DivergedError, callbacks, checkpoint_files
 from keras_vae.training.callbacks import (
     Averages,
     Checkpoints,
@@ -292,6 +292,20 @@ def test_early_stopping_goes_on_counting(state, tmp_path):
     resumed = _early_stopping(state, tmp_path)
     _epochs(resumed, state, [2.5])
     assert resumed.model.stop_training
+
+
+def test_best_is_the_lowest_and_not_that_of_a_lost_timeline(state, tmp_path):
+    _epochs(_early_stopping(state, tmp_path), state, [9.0, 3.0])
+    killed = state.step
+    # The run goes on from before these epochs, as its last checkpoint is; with
+    # a clock it takes others.
+    state.optimizer.iterations.assign(1)
+    state.best_loss.assign(np.inf)
+    state.epochs_waited.assign(0)
+    _epochs(_early_stopping(state, tmp_path), state, [2.0])
+    assert state.step < killed
+    assert checkpoint_files.lowest(tmp_path).step == state.step
+    assert checkpoint_files.newest(tmp_path).step == killed
 
 
 def test_nan_is_no_better_epoch(state, tmp_path):
