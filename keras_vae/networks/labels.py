@@ -4,18 +4,20 @@ from typing import Any
 
 import tensorflow as tf
 
-__all__ = ["check_label"]
+__all__ = ["all_classes", "check_label"]
 
 
-def check_label(label: Any, batch: int | None) -> tf.Tensor:
-    """Returns classes as a tensor of integers `[batch]`.
+def check_label(label: Any, batch: int | None, num_classes: int) -> tf.Tensor:
+    """Returns classes as int32 `[batch]`.
 
     Args:
         label: Integers, `[batch]`.
         batch: How many there must be, where that is known.
+        num_classes: How many classes there are.
 
     Raises:
-        ValueError: If they are not integers, or not one for each image.
+        ValueError: If they are not integers, not one for each image or, where
+            they can be read, no classes.
     """
     label = tf.convert_to_tensor(label)
     if not label.dtype.is_integer:
@@ -29,4 +31,19 @@ def check_label(label: Any, batch: int | None) -> tf.Tensor:
             f"`label` must have the shape [{size}], one class for each "
             f"image. Received: label of shape {label.shape}"
         )
-    return label
+    if not tf.is_symbolic_tensor(label) and not bool(
+        all_classes(label, num_classes)
+    ):
+        values = label.numpy()
+        wrong = values[(values < 0) | (values >= num_classes)]
+        raise ValueError(
+            f"`label` must hold classes, 0 ... {num_classes - 1}. "
+            f"Received: a label of {wrong[0]}"
+        )
+    return tf.cast(label, tf.int32)
+
+
+def all_classes(label: tf.Tensor, num_classes: int) -> tf.Tensor:
+    """Returns whether all of a tensor of integers are classes, a scalar."""
+    label = tf.cast(label, tf.int64)
+    return tf.reduce_all((label >= 0) & (label < num_classes))

@@ -43,8 +43,8 @@ class _Network(keras.Model):
     ) -> tf.Tensor | None:
         """Returns classes as vectors `[batch, num_classes]`.
 
-        On CPUs a label that is no class is an error of TensorFlow that names
-        it, also in an export; on GPUs it gives zeros.
+        In a graph, where it cannot be read, a label that is no class is an
+        error of TensorFlow that names it on CPUs, and gives zeros on GPUs.
 
         Args:
             label: int32 `[batch]`, or None without classes.
@@ -52,14 +52,14 @@ class _Network(keras.Model):
 
         Raises:
             ValueError: If there is a label where the network knows no classes,
-                or none where it does, or they are no whole numbers, or not one
-                for each image.
+                or none where it does, or as `check_label`.
         """
         if (label is not None) == bool(self.num_classes):
             if label is None:
                 return None
             classes = tf.eye(self.num_classes, dtype=self.compute_dtype)
-            return tf.gather(classes, check_label(label, batch))
+            label = check_label(label, batch, self.num_classes)
+            return tf.gather(classes, label)
         if label is None:
             raise ValueError(
                 "`label` must be given: the network is conditional on "
