@@ -24,6 +24,8 @@ SUPPORTS = ("binary", "levels", "unit interval", "real", "")
 _SCALE = "Standard deviation, in units of the [0, 1] range."
 # Beyond, the squares of float32 overflow or vanish.
 _MIN_SCALE, _MAX_SCALE = 1e-6, 1e6
+# Below it no learned one falls, as `IndependentNormal.min_scale` is.
+_FLOOR = 1e-3
 _MIXTURES = "Components of the mixture."
 
 
@@ -108,7 +110,7 @@ class NormalSharedConfig(LikelihoodConfig):
 
     support: ClassVar[str] = "real"
     scale: float = setting(
-        0.1, f"First value. {_SCALE}", low=_MIN_SCALE, high=_MAX_SCALE
+        0.1, f"First value. {_SCALE}", low=_FLOOR, strict=True, high=_MAX_SCALE
     )
 
 
@@ -119,7 +121,7 @@ class NormalPerPixelConfig(LikelihoodConfig):
 
     support: ClassVar[str] = "real"
     scale: float = setting(
-        0.1, f"First value. {_SCALE}", low=_MIN_SCALE, high=_MAX_SCALE
+        0.1, f"First value. {_SCALE}", low=_FLOOR, strict=True, high=_MAX_SCALE
     )
 
 

@@ -27,7 +27,6 @@ __all__ = [
     "ExperimentRecord",
     "SavedCheckpoint",
     "check_best",
-    "is_there",
     "lowest",
     "newest",
     "recover",
@@ -85,16 +84,16 @@ class SavedCheckpoint:
         step: The training steps that were done.
         record: What its `ExperimentRecord` says; None in one of a version of
             the package that did not write it.
+        damaged: Newer ones that are not whole, and why.
         best_loss: The lowest validation loss by then; infinite before the
             first.
-        damaged: Newer ones that are not whole, and why.
     """
 
     path: str
     step: int
     record: dict[str, Any] | None
-    best_loss: float
     damaged: dict[str, str]
+    best_loss: float = math.inf
 
     @property
     def last_step(self) -> int:
@@ -183,12 +182,7 @@ def _search(
             _check_readable(path, error)
             damaged[path] = _reason(error)
             continue
-        yield SavedCheckpoint(path, step, record, best_loss, dict(damaged))
-
-
-def is_there(path: str) -> bool:
-    """Returns whether a checkpoint has its index, which goes first."""
-    return os.path.exists(f"{path}.index")
+        yield SavedCheckpoint(path, step, record, dict(damaged), best_loss)
 
 
 def recover(folder: pathlib.Path) -> SavedCheckpoint | None:

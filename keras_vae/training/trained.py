@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras_vae.errors import UserError
 from keras_vae.failures import translated
 from keras_vae.models import GenerativeModel
-from keras_vae.training import checkpoint_files, run_record
+from keras_vae.training import run_record
 from keras_vae.training.checkpoint_files import SavedCheckpoint
 from keras_vae.training.experiment import ExperimentConfig, RunFolder
 from keras_vae.training.preparation import resolve_data
@@ -79,26 +79,27 @@ def load_trained_run(workdir: str | os.PathLike[str]) -> TrainedRun:
             dequantization=resolved["dequantization"],
             class_names=names,
         )
-    while not _restore(state, saved.path):
-        saved = find()
+    while True:
+        try:
+            _restore(state, saved.path)
+            break
+        except tf.errors.OpError:
+            # A training removed it meanwhile, unless it is still there.
+            gone, saved = saved.path, find()
+            if saved.path == gone:
+                raise
     state.swap_averages()
     return TrainedRun(state.model, experiment, saved.step, saved.last_step)
 
 
-def _restore(state: TrainingState, path: str) -> bool:
-    """Restores a checkpoint; False where a training removed it meanwhile."""
+def _restore(state: TrainingState, path: str) -> None:
     try:
         # Without what the checkpoint has beyond the model being warned of.
         status = state.checkpoint().restore(path).expect_partial()
         status.assert_existing_objects_matched()
-    except tf.errors.OpError:
-        if checkpoint_files.is_there(path):
-            raise
-        return False
     except (AssertionError, ValueError) as error:
         raise UserError(
             "The checkpoint does not fit the model: another version of the "
             "package wrote it. Use that version, or train again. "
             f"Received: {path}"
         ) from error
-    return True
