@@ -133,6 +133,11 @@ def failure_of_machine(error: BaseException) -> UserError | None:
             "Use smaller batches or a smaller model, or end what else runs; "
             "then repeat the command. Received: out of memory"
         )
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        return UserError(
+            "A path is too long for the file system: choose a shorter one. "
+            f"Received: {error.filename or 'a path'}"
+        )
     if isinstance(error, OSError) and error.errno not in _STORAGE:
         return None
     if not isinstance(error, _errors_of_files()):

@@ -78,6 +78,27 @@ def test_outside_a_strategy_the_seed_is_that_of_replica_0():
         assert key(seeds.replica(base)) == key(seeds.fold_in(base, 0))
 
 
+@pytest.mark.parametrize(
+    "number", [2**31, 2**33 + 5, -(2**31) - 1, 4_000_000_000]
+)
+def test_seed_beyond_32_bits_is_refused_in_an_array_too(number):
+    for given in (
+        number,
+        np.array(number),
+        np.array([number, 0]),
+        [0, number],
+        tf.constant(number, tf.int64),
+        tf.constant([0, number], tf.int64),
+        np.array(abs(number), np.uint64),
+    ):
+        with pytest.raises(ValueError, match="`seed` must be a whole number"):
+            seeds.any_seed(given)
+    with pytest.raises(ValueError, match="`seed` must be a whole number"):
+        seeds.from_int(tf.constant(number, tf.int64))
+    lowest = tf.constant([-(2**31), 2**31 - 1], tf.int64)
+    assert key(seeds.any_seed(lowest)) == (-(2**31), 2**31 - 1)
+
+
 def test_any_seed_is_a_number_a_pair_or_drawn():
     for given in (3, np.int64(3), np.array(3), tf.constant(3)):
         assert key(seeds.any_seed(given)) == (3, 0)

@@ -9,7 +9,8 @@ from keras_vae.config.needs import CODE, EXACT, PRIOR, VECTOR
 from keras_vae.config.nvae_presets import PRESETS
 from keras_vae.config.registry import part, register
 from keras_vae.config.settings import changed, check_scales, setting
-from keras_vae.errors import UserError
+from keras_vae.errors import UserError, shown
+from keras_vae.numerals import parse_whole
 
 __all__ = [
     "AutoencoderConfig",
@@ -22,6 +23,8 @@ __all__ = [
 ]
 
 _ACTIVATION = "Name of a Keras activation."
+# Beyond, the sums of a loss overflow in float32.
+_MAX_WEIGHT = 1e9
 _ARCHITECTURE = "The networks."
 
 
@@ -34,9 +37,9 @@ def _num_classes() -> Any:
 
 
 def _check_num_classes(config: Any) -> None:
-    value = str(config.num_classes)
+    value = shown(config.num_classes)
     object.__setattr__(config, "num_classes", value)
-    if value != "auto" and not value.isdecimal():
+    if value != "auto" and parse_whole(value) is None:
         raise UserError(
             "config.num_classes must be auto or a whole number. "
             f"Received: config.num_classes={value}"
@@ -253,12 +256,14 @@ class NVAEConfig(ModelConfig):
         1e-2,
         "Weight of the spectral and of the batch normalisation's regularisers.",
         low=0,
+        high=_MAX_WEIGHT,
     )
     regularization_initial: float = setting(
         0.0,
         "Their weight at the start of the warm-up of beta; 0 keeps it "
         "constant.",
         low=0,
+        high=_MAX_WEIGHT,
     )
     num_classes: int | str = _num_classes()
     batch_size: int = changed(ModelConfig, "batch_size", 64)

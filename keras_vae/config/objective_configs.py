@@ -17,6 +17,10 @@ __all__ = [
 ]
 
 
+# Beyond, the sums of a loss overflow in float32.
+_MAX_WEIGHT = 1e9
+
+
 @dataclasses.dataclass(frozen=True)
 class ObjectiveConfig(PartConfig):
     """Settings of an objective."""
@@ -37,7 +41,9 @@ class _WithKL(ObjectiveConfig):
     """What objectives with a weighted KL share."""
 
     needs: ClassVar[tuple[str, ...]] = (PRIOR,)
-    beta: float = setting(1.0, "Weight of the KL after its warm-up.", low=0)
+    beta: float = setting(
+        1.0, "Weight of the KL after its warm-up.", low=0, high=_MAX_WEIGHT
+    )
     beta_initial: float = setting(
         0.1,
         "Weight of the KL at the first step, as a share of beta.",
@@ -54,7 +60,10 @@ class _WithKL(ObjectiveConfig):
         choices=("linear", "clipped"),
     )
     free_bits: float = setting(
-        0.0, "Nats of KL for each latent group that cost nothing.", low=0
+        0.0,
+        "Nats of KL for each latent group that cost nothing.",
+        low=0,
+        high=_MAX_WEIGHT,
     )
     kl_balancing: bool = setting(
         False, "Whether the groups' KLs are balanced in the warm-up."
@@ -82,7 +91,7 @@ class ELBOConfig(_WithKL):
 class ImportanceWeightedConfig(_WithKL):
     """The importance-weighted bound of several draws (IWAE)."""
 
-    num_samples: int = setting(5, "Draws K of the bound.", low=1)
+    num_samples: int = setting(5, "Draws K of the bound.", low=1, high=100_000)
     start: float = setting(
         0.0,
         "Share of the run after which it takes the ELBO's place; 0 from the "

@@ -445,9 +445,10 @@ def _per_group(
                 f"{len(shapes)} groups. Received: {temperature}"
             )
         return [tf.cast(t, tf.float32) for t in temperature]
-    if not isinstance(temperature, np.ndarray):
-        check_temperature(temperature)
-    temperature = tf.convert_to_tensor(temperature, tf.float32)
+    if isinstance(temperature, np.ndarray):
+        temperature = tf.convert_to_tensor(temperature)
+    check_temperature(temperature)
+    temperature = tf.cast(temperature, tf.float32)
     if temperature.shape.rank == 0:
         return [temperature] * len(shapes)
     return [

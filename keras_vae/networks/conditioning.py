@@ -14,6 +14,7 @@ import tensorflow as tf
 __all__ = [
     "Condition",
     "Conditioned",
+    "all_classes",
     "build_class_picture",
     "check_class_names",
     "check_label",
@@ -77,15 +78,17 @@ def check_class_names(
     return names
 
 
-def check_label(label: Any, batch: int | None) -> tf.Tensor:
-    """Returns classes as a tensor of integers `[batch]`.
+def check_label(label: Any, batch: int | None, num_classes: int) -> tf.Tensor:
+    """Returns classes as int32 `[batch]`.
 
     Args:
         label: Integers, `[batch]`.
         batch: How many there must be, where that is known.
+        num_classes: How many classes there are.
 
     Raises:
-        ValueError: If they are not integers, or not one for each image.
+        ValueError: If they are not integers, not one for each image or, where
+            they can be read, no classes.
     """
     label = tf.convert_to_tensor(label)
     if not label.dtype.is_integer:
@@ -99,7 +102,22 @@ def check_label(label: Any, batch: int | None) -> tf.Tensor:
             f"`label` must have the shape [{size}], one class for each "
             f"image. Received: label of shape {label.shape}"
         )
-    return label
+    if not tf.is_symbolic_tensor(label) and not bool(
+        all_classes(label, num_classes)
+    ):
+        values = label.numpy()
+        wrong = values[(values < 0) | (values >= num_classes)]
+        raise ValueError(
+            f"`label` must hold classes, 0 ... {num_classes - 1}. "
+            f"Received: a label of {wrong[0]}"
+        )
+    return tf.cast(label, tf.int32)
+
+
+def all_classes(label: tf.Tensor, num_classes: int) -> tf.Tensor:
+    """Returns whether all of a tensor of integers are classes, a scalar."""
+    label = tf.cast(label, tf.int64)
+    return tf.reduce_all((label >= 0) & (label < num_classes))
 
 
 def one_hot(
@@ -107,8 +125,8 @@ def one_hot(
 ) -> tf.Tensor | None:
     """Returns classes as vectors `[batch, num_classes]`; None without any.
 
-    On CPUs a label that is no class is an error of TensorFlow that names it,
-    also in an export; on GPUs it gives zeros.
+    In a graph, where it cannot be read, a label that is no class is an error of
+    TensorFlow that names it on CPUs, and gives zeros on GPUs.
 
     Args:
         network: Of `num_classes` and of a dtype policy.
@@ -117,14 +135,15 @@ def one_hot(
 
     Raises:
         ValueError: If there is a label where the network knows no classes, or
-            none where it does, or they are no whole numbers, or not one for
-            each image.
+            none where it does, or as `check_label`.
     """
     if (label is not None) == bool(network.num_classes):
         if label is None:
             return None
         classes = tf.eye(network.num_classes, dtype=network.compute_dtype)
-        return tf.gather(classes, check_label(label, batch))
+        return tf.gather(
+            classes, check_label(label, batch, network.num_classes)
+        )
     if label is None:
         raise ValueError(
             "`label` must be given: the network is conditional on "

@@ -226,7 +226,7 @@ class TopDownDecoder(keras.Model):
         groups = self.split(z)
         leading = None if z.shape.rank == 2 else tf.shape(z)[:-1]
         if label is not None and leading is not None:
-            label = check_label(label, z.shape[-2])
+            label = check_label(label, z.shape[-2], self.num_classes)
             label = tf.reshape(tf.broadcast_to(label, leading), [-1])
         params, _ = self.descend(
             [fixed(group) for group in groups],

@@ -158,6 +158,15 @@ def test_a_list_that_points_nowhere_is_said(run):
     assert list(saved.damaged) == [str(run.checkpoints / "ckpt-99")]
 
 
+def test_numbers_of_thousands_of_digits_are_no_steps(run, steps):
+    (run.checkpoints / "checkpoint").write_text(
+        f'model_checkpoint_path: "ckpt-{"9" * 5000}"\n'
+    )
+    (run.checkpoints / f"ckpt-{'9' * 200}.index").touch()
+    saved = files.newest(run.checkpoints)
+    assert (saved.step, saved.damaged) == (_LAST, {})
+
+
 @pytest.mark.parametrize("kind", _KINDS)
 def test_no_silent_start_from_nothing(kind, run, dataset):
     for path in run.checkpoints.glob("ckpt-*"):
