@@ -3,7 +3,7 @@
 Example:
     python apps/train.py --dataset=mnist --workdir=runs/mnist_vae
 
-The run folder holds everything that happens. The same command goes on with a
+The run folder holds everything that happens. The same command continues a
 run that was cut off.
 """
 
@@ -117,7 +117,7 @@ def main(arguments: Sequence[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     if result.interrupted:
-        print(f"stopped by {result.interrupted}: the same command goes on")
+        print(f"stopped by {result.interrupted}: the same command continues")
         return cli.interruption_code(result.interrupted)
     print(f"tensorboard --logdir={workdir}/tensorboard")
     return 0

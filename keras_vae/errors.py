@@ -2,7 +2,8 @@
 
 import difflib
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 __all__ = [
     "OutOfMemoryError",
@@ -10,14 +11,20 @@ __all__ = [
     "UserError",
     "did_you_mean",
     "printable",
+    "shortened",
+    "shown",
 ]
+
+_LONGEST_LINE = 1500
+_KEPT = 600
 
 
 class UserError(ValueError):
     """Something that the user asked for cannot be done, and why.
 
     The apps print the message without a traceback and exit with `exit_code`,
-    so the message names what is wrong, what was received and what to do.
+    so the message names what is wrong, what was received and what to do. What
+    was received may be of any length: the message is `shortened`.
 
     Attributes:
         exit_code: Of an app that ends by it.
@@ -27,6 +34,9 @@ class UserError(ValueError):
 
     exit_code = 2
     report = ""
+
+    def __init__(self, message: str = ""):
+        super().__init__(shortened(message))
 
 
 class StorageError(UserError):
@@ -60,6 +70,31 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     if near:
         return "Did you mean " + " or ".join(f"{n!r}" for n in near) + "?"
     return "Known: " + ", ".join(known) + "."
+
+
+def shortened(message: str) -> str:
+    """Returns a message whose long lines have dots in their middle."""
+    lines = message.split("\n")
+    return "\n".join(
+        line
+        if len(line) <= _LONGEST_LINE
+        else f"{line[:_KEPT]} ... {line[-_KEPT:]}"
+        for line in lines
+    )
+
+
+def shown(value: Any, text: Callable[[Any], str] = str) -> str:
+    """Returns a value of any kind as text for a message.
+
+    Args:
+        value: What was received.
+        text: `str` or `repr`; Python has neither of a number of thousands of
+            digits.
+    """
+    try:
+        return text(value)
+    except ValueError:
+        return "a number of thousands of digits"
 
 
 def printable(name: str | os.PathLike[str]) -> str:

@@ -82,7 +82,7 @@ def storage_error(where: str, number: int | None, reason: str) -> StorageError:
     elif number in (errno.EROFS, errno.EACCES, errno.EPERM):
         advice = "Make it writable"
     elif number in (errno.ENOENT, errno.ENOTDIR, errno.ESTALE):
-        advice = "It was removed or moved under way: put it back"
+        advice = "It was removed or moved while it was in use: put it back"
     else:
         advice = "Look after the disk"
     return StorageError(
@@ -132,6 +132,11 @@ def failure_of_machine(error: BaseException) -> UserError | None:
             f"There is not enough memory: {_request(error)}.\n"
             "Use smaller batches or a smaller model, or end what else runs; "
             "then repeat the command. Received: out of memory"
+        )
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        return UserError(
+            "A path is too long for the file system: choose a shorter one. "
+            f"Received: {error.filename or 'a path'}"
         )
     if isinstance(error, OSError) and error.errno not in _STORAGE:
         return None

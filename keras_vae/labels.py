@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from keras_vae.errors import UserError, did_you_mean, printable
+from keras_vae.errors import UserError, did_you_mean, printable, shown
 from keras_vae.notes import counted
+from keras_vae.numerals import parse_whole
 
 __all__ = [
     "FOLDERS",
@@ -150,13 +151,13 @@ def _number(
     if class_names and isinstance(part, str) and not _is_number(part):
         hint = f", or a name. {did_you_mean(part, class_names)}"
     raise UserError(
-        f"label must be a class, 0 {last}{hint} Received: label={part}"
+        f"label must be a class, 0 {last}{hint} Received: label={shown(part)}"
     )
 
 
 def _is_unclear(number: Any, class_names: list[str]) -> bool:
     """Returns whether the class of a number is not the one of that name."""
-    text = str(number)
+    text = shown(number)
     if 0 <= number < len(class_names):
         return class_names[number] != text
     return text in class_names
@@ -167,10 +168,11 @@ def _refuse_number(part: Any, class_names: list[str]) -> None:
     if any(map(_is_number, class_names)):
         raise UserError(
             "label must be the name of a class, as text, where some are named "
-            f"by numbers. {did_you_mean(str(part), class_names)} "
-            f"Received: label={part}"
+            f"by numbers. {did_you_mean(shown(part), class_names)} "
+            f"Received: label={shown(part)}"
         )
 
 
 def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and int(text) < 2**31
+    number = parse_whole(text)
+    return number is not None and number < 2**31

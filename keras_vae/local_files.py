@@ -1,6 +1,7 @@
 """Local files: their paths, JSON, and files that appear whole or not at all."""
 
 import contextlib
+import errno
 import json
 import os
 import pathlib
@@ -9,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from keras_vae import partials
-from keras_vae.errors import UserError
+from keras_vae.errors import UserError, printable
 
 __all__ = ["check_local", "read_json", "replace", "write_text"]
 
@@ -27,7 +28,8 @@ def check_local(name: str, path: str | os.PathLike[str]) -> pathlib.Path:
 
     Raises:
         UserError: If it names a remote file system, such as `gs://bucket`:
-            pathlib would make a local folder of that name.
+            pathlib would make a local folder of that name; or if no file can
+            have such a name.
     """
     if _REMOTE.match(os.fspath(path)):
         raise UserError(
@@ -35,6 +37,19 @@ def check_local(name: str, path: str | os.PathLike[str]) -> pathlib.Path:
             "supported. Mount the storage, or copy what is needed. "
             f"Received: {name}={os.fspath(path)}"
         )
+    try:
+        os.lstat(path)
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise UserError(
+                f"{name} must be a shorter path: it, or a name in it, is too "
+                f"long for the file system. Received: {name}={printable(path)}"
+            ) from error
+    except ValueError as error:
+        raise UserError(
+            f"{name} must be a path that files can have ({error}). "
+            f"Received: {name}={printable(path)}"
+        ) from error
     return pathlib.Path(path)
 
 

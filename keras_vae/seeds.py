@@ -10,12 +10,15 @@ from typing import Any
 
 import tensorflow as tf
 
+from keras_vae.errors import shown
+
 __all__ = [
     "any_seed",
     "fold_in",
     "from_int",
     "replica",
     "row_normal",
+    "rows",
     "split",
 ]
 
@@ -32,10 +35,11 @@ def from_int(seed: Any) -> tf.Tensor:
         ValueError: If it is something else.
     """
     number = isinstance(seed, numbers.Integral) and not isinstance(seed, bool)
-    tensor = tf.is_tensor(seed) and seed.dtype.is_integer
+    tensor = tf.is_tensor(seed) and _fits(seed)
     if not (tensor or (number and abs(seed) <= _LARGEST)):
         raise ValueError(
-            f"`seed` must be a whole number of 32 bits. Received: seed={seed!r}"
+            "`seed` must be a whole number of 32 bits. "
+            f"Received: seed={shown(seed, repr)}"
         )
     return tf.stack([tf.cast(seed, tf.int32), tf.constant(0, tf.int32)])
 
@@ -58,14 +62,24 @@ def any_seed(seed: Any = None) -> tf.Tensor:
             return from_int(int(seed))
     else:
         pair = tf.convert_to_tensor(seed)
-        if pair.dtype.is_integer and pair.shape.is_compatible_with([2]):
+        if _fits(pair) and pair.shape.is_compatible_with([2]):
             return tf.cast(pair, tf.int32)
-        if pair.dtype.is_integer and pair.shape.rank == 0:
+        if _fits(pair) and pair.shape.rank == 0:
             return from_int(pair)
     raise ValueError(
         "`seed` must be a whole number of 32 bits, two of them or None. "
-        f"Received: seed={seed!r}"
+        f"Received: seed={shown(seed, repr)}"
     )
+
+
+def _fits(seed: tf.Tensor) -> bool:
+    """Whether it holds whole numbers, of 32 bits where they can be read."""
+    if not seed.dtype.is_integer:
+        return False
+    if seed.dtype == tf.int32 or tf.is_symbolic_tensor(seed):
+        return True
+    values = seed.numpy().ravel().tolist()
+    return all(-_LARGEST - 1 <= value <= _LARGEST for value in values)
 
 
 def fold_in(seed: tf.Tensor, data: tf.Tensor | int) -> tf.Tensor:
@@ -88,6 +102,20 @@ def replica(seed: tf.Tensor) -> tf.Tensor:
     context = tf.distribute.get_replica_context()
     index = 0 if context is None else context.replica_id_in_sync_group
     return fold_in(seed, index)
+
+
+def rows(seed: tf.Tensor, count: tf.Tensor | int) -> tf.Tensor:
+    """Returns the seeds of `count` images, `[a, b]`, `[a, b + 1]` and so on.
+
+    Args:
+        seed: int32 `[2]`, `[a, b]`.
+        count: How many.
+
+    Returns:
+        int32 `[count, 2]`.
+    """
+    numbers = seed[1] + tf.range(tf.cast(count, tf.int32))
+    return tf.stack([tf.fill(tf.shape(numbers), seed[0]), numbers], axis=1)
 
 
 def row_normal(seed: tf.Tensor, size: int) -> tf.Tensor:

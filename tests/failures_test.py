@@ -136,6 +136,13 @@ def test_errors_for_people_are_not_translated():
         raise UserError("Bad.")
 
 
+def test_path_that_is_too_long_is_an_error_for_people(tmp_path):
+    words = "shorter one.*Received: .*/xxx"
+    with pytest.raises(UserError, match=words) as e, translated():
+        (tmp_path / ("x" * 300)).exists()
+    assert e.value.exit_code == 2
+
+
 def test_bad_choice_of_a_path_is_no_failure():
     error = PermissionError(errno.EACCES, "Permission denied")
     found = not_writable("Choose another.", "--output=/x", error)

@@ -99,5 +99,12 @@ def test_rows_get_one_label_or_one_each():
         label_rows([2, 0], 3)
 
 
+@pytest.mark.parametrize("names", [None, ["a", "b"], ["1", "2"]])
+def test_number_of_any_length_or_script_is_no_class(names):
+    for label in ("9" * 5000, 10**5000, "\u0663"):
+        with pytest.raises(UserError, match="label must be"):
+            class_numbers(label, names, None if names is None else 2)
+
+
 if __name__ == "__main__":
     raise SystemExit(pytest.main([__file__]))

@@ -19,6 +19,21 @@ def test_remote_paths_are_refused(path, kind):
 
 
 @pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("x" * 256, "must be a shorter path"),
+        ("a/" * 3000, "must be a shorter path"),
+        ("a\0b", "must be a path that files can have"),
+        ("\ud800", "must be a path that files can have"),
+    ],
+)
+def test_path_that_no_file_can_have_is_refused(path, words):
+    with pytest.raises(UserError, match=rf"workdir {words}.*Received") as error:
+        local_files.check_local("workdir", path)
+    assert str(error.value).isprintable()
+
+
+@pytest.mark.parametrize(
     "path", ["runs/a", "/tmp/a:b/c", "C:/runs", "a:b", "./gs:/x", "~/x"]
 )
 def test_local_paths_are_taken(path):

@@ -20,6 +20,16 @@ def test_seed_of_an_int():
         assert key(seed) == (number, 0)
 
 
+def test_seeds_of_rows_count_from_the_first():
+    found = seeds.rows(tf.constant([7, 3]), 4)
+    assert found.dtype == tf.int32
+    assert found.numpy().tolist() == [[7, 3], [7, 4], [7, 5], [7, 6]]
+    both = seeds.row_normal(found, 5)
+    np.testing.assert_array_equal(
+        seeds.row_normal(seeds.rows(tf.constant([7, 5]), 2), 5), both[2:]
+    )
+
+
 def test_every_fold_gives_another_seed():
     base = seeds.from_int(0)
     folded = {key(seeds.fold_in(base, step)) for step in range(1000)}
@@ -66,6 +76,27 @@ def test_outside_a_strategy_the_seed_is_that_of_replica_0():
     assert key(seeds.replica(base)) == key(seeds.fold_in(base, 0))
     with make_strategy("mirrored").scope():
         assert key(seeds.replica(base)) == key(seeds.fold_in(base, 0))
+
+
+@pytest.mark.parametrize(
+    "number", [2**31, 2**33 + 5, -(2**31) - 1, 4_000_000_000]
+)
+def test_seed_beyond_32_bits_is_refused_in_an_array_too(number):
+    for given in (
+        number,
+        np.array(number),
+        np.array([number, 0]),
+        [0, number],
+        tf.constant(number, tf.int64),
+        tf.constant([0, number], tf.int64),
+        np.array(abs(number), np.uint64),
+    ):
+        with pytest.raises(ValueError, match="`seed` must be a whole number"):
+            seeds.any_seed(given)
+    with pytest.raises(ValueError, match="`seed` must be a whole number"):
+        seeds.from_int(tf.constant(number, tf.int64))
+    lowest = tf.constant([-(2**31), 2**31 - 1], tf.int64)
+    assert key(seeds.any_seed(lowest)) == (-(2**31), 2**31 - 1)
 
 
 def test_any_seed_is_a_number_a_pair_or_drawn():

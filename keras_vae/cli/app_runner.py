@@ -10,7 +10,7 @@ from absl import app, flags, logging
 
 from keras_vae import environment
 from keras_vae.cli.setting_flags import explain_flag, import_flagged_parts
-from keras_vae.errors import UserError
+from keras_vae.errors import UserError, shortened
 from keras_vae.failures import failure_of_machine
 
 __all__ = [
@@ -112,7 +112,7 @@ def _fail_with(error: UserError) -> NoReturn:
 def _fail(message: str, code: int = USAGE_ERROR) -> NoReturn:
     # Where nobody can read it, on a full disk say, the code tells at least.
     with contextlib.suppress(OSError):
-        print(f"error: {message}", file=sys.stderr, flush=True)
+        print(f"error: {shortened(message)}", file=sys.stderr, flush=True)
     sys.exit(code)
 
 

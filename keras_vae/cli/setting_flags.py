@@ -14,6 +14,7 @@ from keras_vae.config.plugins import import_parts
 from keras_vae.config.registry import lookup, part_fields, parts
 from keras_vae.config.settings import type_of
 from keras_vae.errors import UserError
+from keras_vae.numerals import parse_whole
 
 __all__ = [
     "define_model_flags",
@@ -189,9 +190,11 @@ def _value(name: str, types: Sequence[Any]) -> Any:
 
 def _sizes(name: str, text: str) -> tuple[int, ...]:
     entries = text.strip("()[] ").split(",")
-    if not all(entry.strip().isdecimal() for entry in entries):
+    numbers = [parse_whole(entry.strip()) for entry in entries]
+    sizes = tuple(number for number in numbers if number is not None)
+    if len(sizes) < len(numbers):
         raise UserError(
             f"{name} must be whole numbers with commas between them, such as "
             f"--{name}=32,64. Received: {text}"
         )
-    return tuple(int(entry) for entry in entries)
+    return sizes

@@ -132,6 +132,7 @@ class DataConfig:
         "Height and width in pixels, antialiased bilinear; as the images are "
         "unless given.",
         low=1,
+        high=100_000,
     )
     pad: int = setting(
         0,

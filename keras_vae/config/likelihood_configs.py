@@ -22,6 +22,10 @@ __all__ = [
 SUPPORTS = ("binary", "levels", "unit interval", "real", "")
 
 _SCALE = "Standard deviation, in units of the [0, 1] range."
+# Beyond, the squares of float32 overflow or vanish.
+_MIN_SCALE, _MAX_SCALE = 1e-6, 1e6
+# Below it no learned one falls, as `IndependentNormal.min_scale` is.
+_FLOOR = 1e-3
 _MIXTURES = "Components of the mixture."
 
 
@@ -55,7 +59,10 @@ class AutoLikelihoodConfig(LikelihoodConfig):
     """Bernoulli for binarized images, else the model's choice."""
 
     scale: float = setting(
-        0.1, f"Of a Gaussian, if it is one. {_SCALE}", low=0, strict=True
+        0.1,
+        f"Of a Gaussian, if it is one. {_SCALE}",
+        low=_MIN_SCALE,
+        high=_MAX_SCALE,
     )
     num_mixtures: int = setting(10, f"If it is one. {_MIXTURES}", low=1)
 
@@ -93,7 +100,7 @@ class NormalFixedConfig(LikelihoodConfig):
     """A Gaussian of one scale that is given: the squared error."""
 
     support: ClassVar[str] = "real"
-    scale: float = setting(0.1, _SCALE, low=0, strict=True)
+    scale: float = setting(0.1, _SCALE, low=_MIN_SCALE, high=_MAX_SCALE)
 
 
 @register("likelihood", "normal_shared", build=_NORMAL)
@@ -102,7 +109,9 @@ class NormalSharedConfig(LikelihoodConfig):
     """A Gaussian of one scale that is learned."""
 
     support: ClassVar[str] = "real"
-    scale: float = setting(0.1, f"First value. {_SCALE}", low=0, strict=True)
+    scale: float = setting(
+        0.1, f"First value. {_SCALE}", low=_FLOOR, strict=True, high=_MAX_SCALE
+    )
 
 
 @register("likelihood", "normal_per_pixel", build=_NORMAL)
@@ -111,7 +120,9 @@ class NormalPerPixelConfig(LikelihoodConfig):
     """A Gaussian whose scales the decoder gives, one for each value."""
 
     support: ClassVar[str] = "real"
-    scale: float = setting(0.1, f"First value. {_SCALE}", low=0, strict=True)
+    scale: float = setting(
+        0.1, f"First value. {_SCALE}", low=_FLOOR, strict=True, high=_MAX_SCALE
+    )
 
 
 @register(

@@ -5,14 +5,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from keras_vae.config.model_config import ModelConfig
-from keras_vae.config.needs import CODE, PRIOR, VECTOR
+from keras_vae.config.needs import CODE, EXACT, PRIOR, VECTOR
 from keras_vae.config.nvae_presets import PRESETS
 from keras_vae.config.registry import part, register
 from keras_vae.config.settings import changed, check_scales, setting
-from keras_vae.errors import UserError
+from keras_vae.errors import UserError, shown
+from keras_vae.numerals import parse_whole
 
 __all__ = [
     "AutoencoderConfig",
+    "AutoregressiveConfig",
     "HierarchicalConfig",
     "NVAEConfig",
     "VAEConfig",
@@ -21,7 +23,27 @@ __all__ = [
 ]
 
 _ACTIVATION = "Name of a Keras activation."
+# Beyond, the sums of a loss overflow in float32.
+_MAX_WEIGHT = 1e9
 _ARCHITECTURE = "The networks."
+
+
+def _num_classes() -> Any:
+    return setting(
+        "0",
+        "Classes that a conditional model is told: auto for those of the "
+        "dataset, or how many these are; 0 for no condition.",
+    )
+
+
+def _check_num_classes(config: Any) -> None:
+    value = shown(config.num_classes)
+    object.__setattr__(config, "num_classes", value)
+    if value != "auto" and parse_whole(value) is None:
+        raise UserError(
+            "config.num_classes must be auto or a whole number. "
+            f"Received: config.num_classes={value}"
+        )
 
 
 @register("model", "vae", build="keras_vae.models.vae:build")
@@ -35,20 +57,10 @@ class VAEConfig(ModelConfig):
     posterior: Any = part("diagonal", "q(z|x).")
     architecture: Any = part("residual", _ARCHITECTURE)
     latent_dim: int = setting(32, "Size of the latent vector.", low=1)
-    num_classes: int | str = setting(
-        "0",
-        "Classes that a conditional VAE is told: auto for those of the "
-        "dataset, or how many these are; 0 for no condition.",
-    )
+    num_classes: int | str = _num_classes()
 
     def check(self) -> None:
-        value = str(self.num_classes)
-        object.__setattr__(self, "num_classes", value)
-        if value != "auto" and not value.isdecimal():
-            raise UserError(
-                "config.num_classes must be auto or a whole number. "
-                f"Received: config.num_classes={value}"
-            )
+        _check_num_classes(self)
 
 
 @register("model", "autoencoder", build="keras_vae.models.autoencoder:build")
@@ -68,6 +80,36 @@ class AutoencoderConfig(ModelConfig):
     latent_dim: int = setting(32, "Size of the code.", low=1)
     learning_rate: float = changed(ModelConfig, "learning_rate", 1e-3)
     clip_norm: float = changed(ModelConfig, "clip_norm", 0.0)
+
+
+@register(
+    "model", "autoregressive", build="keras_vae.models.autoregressive:build"
+)
+@dataclasses.dataclass(frozen=True)
+class AutoregressiveConfig(ModelConfig):
+    """A gated PixelCNN: no latents, and log p(x) itself, not a bound."""
+
+    has: ClassVar[tuple[str, ...]] = (EXACT,)
+    auto_likelihood: ClassVar[tuple[str, str]] = (
+        "bernoulli",
+        "discretized_logistic_mixture",
+    )
+
+    objective: Any = part("log_likelihood", "What is minimised.")
+    filters: int = setting(32, "Channels of both stacks.", low=1)
+    num_blocks: int = setting(5, "Gated blocks.", low=1)
+    first_rows: int = setting(3, "Rows that the first block sees.", low=1)
+    head_units: int = setting(32, "Hidden units at each pixel.", low=1)
+    batch_size: int = changed(ModelConfig, "batch_size", 64)
+
+    def check(self) -> None:
+        if self.likelihood.is_density:
+            raise UserError(
+                "An autoregressive model has the probabilities of values: use "
+                "--config.likelihood=bernoulli, with binarized images, or "
+                "discretized_logistic_mixture. Received: "
+                f"config.likelihood={self.likelihood.name}"
+            )
 
 
 @register(
@@ -127,10 +169,12 @@ class HierarchicalConfig(ModelConfig):
         "each position.",
         choices=("depth_to_space", "nearest"),
     )
+    num_classes: int | str = _num_classes()
     optimizer: str = changed(ModelConfig, "optimizer", "muon")
     learning_rate: float = changed(ModelConfig, "learning_rate", 5.5e-3)
 
     def check(self) -> None:
+        _check_num_classes(self)
         counts = ("encoder_blocks", "decoder_blocks", "num_groups")
         check_scales(self, ("filters", "bottlenecks", *counts), "config.")
 
@@ -212,13 +256,16 @@ class NVAEConfig(ModelConfig):
         1e-2,
         "Weight of the spectral and of the batch normalisation's regularisers.",
         low=0,
+        high=_MAX_WEIGHT,
     )
     regularization_initial: float = setting(
         0.0,
         "Their weight at the start of the warm-up of beta; 0 keeps it "
         "constant.",
         low=0,
+        high=_MAX_WEIGHT,
     )
+    num_classes: int | str = _num_classes()
     batch_size: int = changed(ModelConfig, "batch_size", 64)
     optimizer: str = changed(ModelConfig, "optimizer", "adamax")
     learning_rate: float = changed(ModelConfig, "learning_rate", 5e-3)
@@ -235,6 +282,7 @@ class NVAEConfig(ModelConfig):
     ema_momentum: float = changed(ModelConfig, "ema_momentum", 0.0)
 
     def check(self) -> None:
+        _check_num_classes(self)
         if self.kernel_size % 2 == 0:
             raise UserError(
                 "config.kernel_size must be odd. "

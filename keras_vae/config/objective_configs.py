@@ -3,7 +3,7 @@
 import dataclasses
 from typing import ClassVar
 
-from keras_vae.config.needs import CODE, PRIOR
+from keras_vae.config.needs import CODE, EXACT, PRIOR
 from keras_vae.config.registry import PartConfig, register
 from keras_vae.config.settings import setting
 from keras_vae.errors import UserError
@@ -11,9 +11,14 @@ from keras_vae.errors import UserError
 __all__ = [
     "ELBOConfig",
     "ImportanceWeightedConfig",
+    "LogLikelihoodConfig",
     "ObjectiveConfig",
     "SquaredErrorConfig",
 ]
+
+
+# Beyond, the sums of a loss overflow in float32.
+_MAX_WEIGHT = 1e9
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +41,9 @@ class _WithKL(ObjectiveConfig):
     """What objectives with a weighted KL share."""
 
     needs: ClassVar[tuple[str, ...]] = (PRIOR,)
-    beta: float = setting(1.0, "Weight of the KL after its warm-up.", low=0)
+    beta: float = setting(
+        1.0, "Weight of the KL after its warm-up.", low=0, high=_MAX_WEIGHT
+    )
     beta_initial: float = setting(
         0.1,
         "Weight of the KL at the first step, as a share of beta.",
@@ -53,7 +60,10 @@ class _WithKL(ObjectiveConfig):
         choices=("linear", "clipped"),
     )
     free_bits: float = setting(
-        0.0, "Nats of KL for each latent group that cost nothing.", low=0
+        0.0,
+        "Nats of KL for each latent group that cost nothing.",
+        low=0,
+        high=_MAX_WEIGHT,
     )
     kl_balancing: bool = setting(
         False, "Whether the groups' KLs are balanced in the warm-up."
@@ -81,7 +91,7 @@ class ELBOConfig(_WithKL):
 class ImportanceWeightedConfig(_WithKL):
     """The importance-weighted bound of several draws (IWAE)."""
 
-    num_samples: int = setting(5, "Draws K of the bound.", low=1)
+    num_samples: int = setting(5, "Draws K of the bound.", low=1, high=100_000)
     start: float = setting(
         0.0,
         "Share of the run after which it takes the ELBO's place; 0 from the "
@@ -104,6 +114,18 @@ class ImportanceWeightedConfig(_WithKL):
     @property
     def draws_change(self) -> bool:
         return self.num_samples > 1 and self.start > 0
+
+
+@register(
+    "objective",
+    "log_likelihood",
+    build="keras_vae.objectives.log_likelihood:build",
+)
+@dataclasses.dataclass(frozen=True)
+class LogLikelihoodConfig(ObjectiveConfig):
+    """The log-likelihood itself, where it is not only bounded."""
+
+    needs: ClassVar[tuple[str, ...]] = (EXACT,)
 
 
 @register(

@@ -2,15 +2,17 @@
 
 import math
 import numbers
-import sys
 from collections.abc import Sequence
 from typing import Any
 
-from keras_vae.errors import UserError, did_you_mean
+from keras_vae.errors import UserError, did_you_mean, shown
 
 __all__ = ["check_choice", "check_number", "differences", "is_whole"]
 
+# What TensorFlow's shapes and counters hold, and what float32 does.
 _MAX_WHOLE = 2**31 - 1
+_MAX_FLOAT = (2 - 2**-23) * 2.0**127
+_MIN_FLOAT = 2.0**-126
 
 
 def check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
@@ -39,6 +41,9 @@ def check_number(
 ) -> None:
     """Raises UserError unless a value is a number within bounds.
 
+    Those that are not whole are computed with in float32: they must be of a
+    size that it holds, or 0.
+
     Args:
         name: Of the value, for the message.
         value: What was received.
@@ -49,14 +54,15 @@ def check_number(
         below: What it must be below.
     """
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    # What TensorFlow's shapes and counters hold, and what a float does.
-    largest = _MAX_WHOLE if whole else sys.float_info.max
+    largest = _MAX_WHOLE if whole else _MAX_FLOAT
+    vanishes = not whole and is_number and 0 < abs(value) < _MIN_FLOAT
     most = high if high < math.inf else largest
     if (
         (is_whole(value) if whole else is_number)
         and max(low, -largest) <= value <= most
         and value < below
         and not (strict and value == low)
+        and not vanishes
     ):
         return
     bounds = []
@@ -68,11 +74,13 @@ def check_number(
         bounds.append(f"at most {high:g}")
     elif is_number and value > largest:
         bounds.append(f"at most {largest:g}")
+    if vanishes:
+        bounds = [f"0 or at least {_MIN_FLOAT:g} in size"]
     kind = "whole" if whole else "finite"
     words = " and ".join(bounds)
     raise UserError(
         f"{name} must be a {kind} number{f' {words}' if words else ''}. "
-        f"Received: {name}={value}"
+        f"Received: {name}={shown(value)}"
     )
 
 

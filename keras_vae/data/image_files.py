@@ -13,12 +13,14 @@ import stat
 import struct
 import threading
 import warnings
+import zlib
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from keras_vae.data.png_chunks import check_colours
 from keras_vae.errors import UserError, printable
 from keras_vae.notes import counted, first_names, note
 
@@ -54,12 +56,19 @@ _TIFF_UNSIGNED = 1
 
 # What Pillow's readers raise for files that are broken, cut off or no images.
 _READ_ERRORS = (
-    OSError,
-    SyntaxError,
-    ValueError,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
     EOFError,
-    IndexError,
+    LookupError,
+    NotImplementedError,
+    OSError,
+    RecursionError,
+    SyntaxError,
+    TypeError,
+    ValueError,
     struct.error,
+    zlib.error,
 )
 # `warnings.catch_warnings` is for one thread at a time.
 _WARNINGS = threading.Lock()
@@ -241,14 +250,18 @@ def open_image_file(file: pathlib.Path | bytes) -> BinaryIO:
 
 def _reason(error: BaseException) -> str:
     if isinstance(error, UnidentifiedImageError):
-        return "it is no PNG or JPEG, nor WebP, TIFF, BMP or GIF"
+        return "it is not a PNG, JPEG, WebP, TIFF, BMP or GIF file"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error) or type(error).__name__
 
 
 def _check(image: Image.Image, stream: BinaryIO, name: str) -> None:
-    """Raises UserError where the pixels are not 8 bits of grey or colour."""
+    """Raises UserError where the pixels are not 8 bits of grey or colour.
+
+    Raises:
+        ValueError: If a PNG does not say what its colours are.
+    """
     bits = _bits_per_channel(image, stream)
     if bits > 8 or image.mode in _DEEP_MODES:
         raise UserError(
@@ -260,6 +273,8 @@ def _check(image: Image.Image, stream: BinaryIO, name: str) -> None:
             f"The image's pixels are {image.mode}; convert it to grey levels "
             f"or RGB. Received: {name}"
         )
+    if image.format == "PNG":
+        check_colours(stream)
     transparency = image.info.get("transparency")
     if image.mode == "L" and bits in (2, 4) and isinstance(transparency, int):
         # Pillow widens the levels of a PNG to 8 bits, but not the one of them

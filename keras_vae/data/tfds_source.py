@@ -93,8 +93,8 @@ def _verified(
             some.check()
         note(
             f"{folder} does not say which archives it was prepared from, so "
-            "its images are not verified; prepared anew in another "
-            "--data_dir they are"
+            "its images are not verified; to have them verified, prepare "
+            "it in another --data_dir"
         )
         return Contents(file_digests(folder, names))
     present = [name for name in names if pathlib.Path(folder, name).exists()]

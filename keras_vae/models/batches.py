@@ -3,9 +3,14 @@
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from keras_vae.networks.labels import check_label
+from keras_vae.networks.conditioning import (
+    Condition,
+    all_classes,
+    check_label,
+)
 
 __all__ = [
     "Batch",
@@ -32,7 +37,7 @@ class Batch(NamedTuple):
     """
 
     image: tf.Tensor
-    condition: dict[str, tf.Tensor]
+    condition: Condition
     weight: tf.Tensor | None = None
 
 
@@ -57,7 +62,8 @@ def unpack(
         real_valued: Whether values may be outside [0, 1].
 
     Raises:
-        ValueError: If a part has another dtype, shape or range.
+        ValueError: If a part has another dtype, shape or range; weights are
+            finite and not negative.
     """
     image, target, weight = split_batch(data)
     image = check_images(image, image_shape, real_valued)
@@ -72,7 +78,7 @@ def unpack(
             "The model is conditional: a batch must be (images, classes). "
             "Received: images alone"
         )
-    label = _check_classes(target, num_classes, image)
+    label = check_label(target, image.shape[0], num_classes)
     return Batch(image, {"label": label}, weight)
 
 
@@ -178,31 +184,14 @@ def _shape(tensor: tf.Tensor) -> Any:
     return tuple(tensor.shape)
 
 
-def _check_classes(label: Any, num_classes: int, image: tf.Tensor) -> tf.Tensor:
-    """Returns classes as int32 `[batch]`.
-
-    Raises:
-        ValueError: If they are not integers, not one for each image or, where
-            they can be read, no classes.
-    """
-    label = check_label(label, image.shape[0])
-    if _is_concrete(label) and not bool(_all_classes(label, num_classes)):
-        values = label.numpy()
-        wrong = values[(values < 0) | (values >= num_classes)]
-        raise ValueError(
-            f"`label` must hold classes, 0 ... {num_classes - 1}. "
-            f"Received: a label of {wrong[0]}"
-        )
-    return tf.cast(label, tf.int32)
-
-
-def _all_classes(label: tf.Tensor, num_classes: int) -> tf.Tensor:
-    label = tf.cast(label, tf.int64)
-    return tf.reduce_all((label >= 0) & (label < num_classes))
-
-
 def _check_weight(weight: Any, image: tf.Tensor) -> tf.Tensor:
-    weight = tf.cast(tf.convert_to_tensor(weight), tf.float32)
+    weight = tf.convert_to_tensor(weight)
+    dtype = weight.dtype
+    if not (dtype.is_floating or dtype.is_integer or dtype.is_bool):
+        raise ValueError(
+            f"{_WEIGHTS}. Received: sample_weight of dtype {dtype.name}"
+        )
+    weight = tf.cast(weight, tf.float32)
     if weight.shape.rank == 2 and weight.shape[1] == 1:
         weight = tf.squeeze(weight, 1)
     if not weight.shape.is_compatible_with([image.shape[0]]):
@@ -211,7 +200,18 @@ def _check_weight(weight: Any, image: tf.Tensor) -> tf.Tensor:
             f"image. Received: sample_weight of shape {_shape(weight)} for "
             f"images of shape {_shape(image)}"
         )
+    if _is_concrete(weight) and not bool(_all_weights(weight)):
+        values = weight.numpy()
+        wrong = values[~(np.isfinite(values) & (values >= 0))]
+        raise ValueError(f"{_WEIGHTS}. Received: a weight of {wrong[0]:g}")
     return weight
+
+
+_WEIGHTS = "`sample_weight` must hold finite numbers of at least 0"
+
+
+def _all_weights(weight: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_all(tf.math.is_finite(weight) & (weight >= 0.0))
 
 
 def is_label(target: tf.Tensor) -> bool:
@@ -290,11 +290,14 @@ def assert_values(data: Any, batch: Batch, num_classes: int) -> tf.Tensor:
     if not _is_share():
         message = "There must be at least one image. Received: shape"
         checks.append((shape[0] > 0, [message, shape]))
+    if batch.weight is not None:
+        message = f"{_WEIGHTS}. Received:"
+        checks.append((_all_weights(batch.weight), [message, batch.weight]))
     if num_classes:
         label = tf.convert_to_tensor(target)
         message = f"`label` must hold classes, 0 ... {num_classes - 1}. "
         checks.append(
-            (_all_classes(label, num_classes), [message + "Received:", label])
+            (all_classes(label, num_classes), [message + "Received:", label])
         )
     elif target is not None and not is_label(tf.convert_to_tensor(target)):
         checks.append((_same(target, batch.image), [_OTHER_IMAGES]))

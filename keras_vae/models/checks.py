@@ -2,11 +2,15 @@
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from keras_vae.config import check_number, is_whole
 
 __all__ = ["check_temperature", "draws_of", "num_samples_of"]
+
+
+_MOST_IMAGES = 2**31 - 1
 
 
 def draws_of(num_samples: Any) -> Any:
@@ -30,13 +34,16 @@ def draws_of(num_samples: Any) -> Any:
 
 
 def check_temperature(temperature: Any) -> None:
-    """Checks one temperature; tensors are let by.
+    """Checks a temperature, or each of a tensor that can be read.
 
     Raises:
-        UserError: If it is no finite number of at least 0.
+        UserError: If one is no finite number of at least 0.
     """
     if not tf.is_tensor(temperature):
         check_number("temperature", temperature, 0)
+    elif not tf.is_symbolic_tensor(temperature):
+        for one in np.ravel(temperature.numpy()).tolist():
+            check_number("temperature", one, 0)
 
 
 def num_samples_of(shape: Any) -> Any:
@@ -45,14 +52,19 @@ def num_samples_of(shape: Any) -> Any:
     Raises:
         ValueError: If the shape is another.
     """
-    tensor = tf.is_tensor(shape)
-    if tensor and shape.dtype.is_integer and shape.shape == [1]:
-        return shape[0]
-    if not tensor and isinstance(shape, (list, tuple)) and len(shape) == 1:
+    number: Any = None
+    if tf.is_tensor(shape):
+        number = shape[0] if shape.shape == [1] else None
+    elif isinstance(shape, (list, tuple)) and len(shape) == 1:
         number = shape[0]
-        if tf.is_tensor(number) or (is_whole(number) and number >= 1):
+    if tf.is_tensor(number) and number.shape.rank == 0:
+        if number.dtype.is_integer and tf.is_symbolic_tensor(number):
             return number
+        number = number.numpy()
+    if is_whole(number) and 1 <= number <= _MOST_IMAGES:
+        return int(number)
     raise ValueError(
-        "`shape` must be [num_images], one whole number of at least 1. "
+        "`shape` must be [num_images], one whole number of at least 1 and of "
+        "32 bits. "
         f"Received: shape={shape}"
     )

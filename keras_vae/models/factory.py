@@ -83,14 +83,18 @@ def build_model(
 def _check_activation(part: PartConfig) -> None:
     """Raises UserError unless Keras knows the activation, if there is one.
 
-    The configurations cannot: they load without Keras.
+    It must leave the shape alone, which glu does not. The configurations
+    cannot know: they load without Keras.
     """
     activation = getattr(part, "activation", "linear")
+    name = f"{part.prefix}activation"
+    wrong = UserError(
+        f"{name} must be the name of a Keras activation that keeps the number "
+        f"of channels, such as elu, relu or gelu. Received: {name}={activation}"
+    )
     try:
-        keras.activations.get(activation)
+        function = keras.activations.get(activation)
     except ValueError as error:
-        name = f"{part.prefix}activation"
-        raise UserError(
-            f"{name} must be the name of a Keras activation, such as elu, "
-            f"relu or gelu. Received: {name}={activation}"
-        ) from error
+        raise wrong from error
+    if tuple(function(keras.ops.zeros([1, 4])).shape) != (1, 4):
+        raise wrong

@@ -1,8 +1,8 @@
 """The variational autoencoder of Kingma and Welling."""
 
 import dataclasses
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -11,34 +11,30 @@ from tensorflow_probability import distributions as tfd
 from keras_vae import seeds
 from keras_vae.config import BuildContext, VAEConfig
 from keras_vae.config.registry import build as build_part
+from keras_vae.distributions.white_noise import from_noise
 from keras_vae.models.checks import (
     check_temperature,
     draws_of,
     num_samples_of,
 )
 from keras_vae.models.generative_model import GenerativeModel
+from keras_vae.models.latent_statistics import LatentStatistics
+from keras_vae.models.pictures import (
+    Picture,
+    reconstructions,
+    samples,
+    traversals,
+)
 from keras_vae.models.pixels import image_of, pixel_seed
+from keras_vae.networks.conditioning import (
+    Condition,
+    condition_on,
+    conditioned,
+    unconditioned,
+)
 from keras_vae.objectives import ELBO, Inference, LatentGroup
 
 __all__ = ["VAE", "build"]
-
-
-class _Conditional(NamedTuple):
-    """q(z|x, y), and the classes y that the decoder takes too."""
-
-    posterior: tfd.Distribution
-    label: tf.Tensor | None
-
-
-def _given(label: tf.Tensor | None) -> dict[str, tf.Tensor]:
-    """Returns the keyword of a network that knows classes, else nothing."""
-    return {} if label is None else {"label": label}
-
-
-def _conditional(encoding: Any) -> _Conditional:
-    if isinstance(encoding, _Conditional):
-        return encoding
-    return _Conditional(encoding, None)
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -58,7 +54,6 @@ class VAE(GenerativeModel):
         decoder: Latents to p(x|z), a `keras_vae.networks.Decoder`.
         objective: The loss of each image; `ELBO()` unless given.
         seed: Base of all noise.
-        class_names: Name of each class; their numbers unless given.
 
     Example:
         >>> posterior = MultivariateNormalDiag(16)
@@ -81,6 +76,9 @@ class VAE(GenerativeModel):
     """
 
     METRICS = ("elbo", "log_likelihood", "kl_divergence")
+    has_latents = True
+    has_prior = True
+    has_likelihood = True
 
     def __init__(
         self,
@@ -88,18 +86,10 @@ class VAE(GenerativeModel):
         decoder: keras.Model,
         objective: Any = None,
         seed: int = 0,
-        class_names: Sequence[str] = (),
         **kwargs: Any,
     ):
         objective = ELBO() if objective is None else objective
-        super().__init__(encoder, decoder, objective, seed, **kwargs)
-        names = tuple(class_names) or tuple(map(str, range(self.num_classes)))
-        if len(names) != self.num_classes:
-            raise ValueError(
-                f"`class_names` must name the {self.num_classes} classes of "
-                f"the networks. Received: {len(names)} names"
-            )
-        self._class_names = names
+        super().__init__((encoder, decoder), objective, seed, **kwargs)
 
     @property
     def prior(self) -> tfd.Distribution:
@@ -113,10 +103,6 @@ class VAE(GenerativeModel):
     def group_shapes(self) -> tuple[tuple[int, ...], ...]:
         return ((self.latent_dim,),)
 
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        return self._class_names
-
     def encode(
         self,
         image: tf.Tensor,
@@ -127,8 +113,10 @@ class VAE(GenerativeModel):
 
         That of a conditional model has its classes beside it.
         """
-        posterior = self.run_encoder(image, training=training, **_given(label))
-        return posterior if label is None else _Conditional(posterior, label)
+        posterior = self.run_encoder(
+            image, training=training, **condition_on(label)
+        )
+        return conditioned(posterior, label)
 
     def infer(
         self,
@@ -140,15 +128,15 @@ class VAE(GenerativeModel):
     ) -> Inference:
         num_samples = draws_of(num_samples)
         shape = () if num_samples is None else (num_samples,)
-        posterior = _conditional(encoding).posterior
+        posterior = unconditioned(encoding).encoding
         z = posterior.sample(shape, seed=seeds.any_seed(seed))
         return self._pass(image, encoding, z, training)
 
     def infer_with_noise(
         self, image: tf.Tensor, encoding: Any, noise: tf.Tensor
     ) -> Inference:
-        posterior = _conditional(encoding).posterior
-        z = posterior.loc + posterior.scale.matvec(noise)
+        posterior = unconditioned(encoding).encoding
+        z = from_noise(posterior, noise)
         return self.infer_at(image, encoding, z)
 
     def infer_at(
@@ -164,15 +152,17 @@ class VAE(GenerativeModel):
         training: bool = False,
     ) -> Inference:
         image = self.check_images(image)
-        posterior, label = _conditional(encoding)
+        posterior, label = unconditioned(encoding)
         group = LatentGroup(posterior=posterior, prior=self.prior, sample=z)
-        likelihood = self.decoder(z, training=training, **_given(label))
+        likelihood = self.decoder(z, training=training, **condition_on(label))
         return Inference(image, likelihood, (group,), self.dequantization_nats)
 
     def latent_moments(
         self, image: tf.Tensor, label: tf.Tensor | None = None
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        posterior = self.run_encoder(image, training=False, **_given(label))
+        posterior = self.run_encoder(
+            image, training=False, **condition_on(label)
+        )
         return posterior.mean(), posterior.stddev()
 
     def generate(
@@ -185,7 +175,7 @@ class VAE(GenerativeModel):
     ) -> tf.Tensor:
         z = temperature[:, tf.newaxis] * noise
         return image_of(
-            self.decoder(z, training=False, **_given(label)), pixel_seed
+            self.decoder(z, training=False, **condition_on(label)), pixel_seed
         )
 
     def reconstruct(
@@ -194,16 +184,29 @@ class VAE(GenerativeModel):
         training: bool = False,
         label: tf.Tensor | None = None,
     ) -> tf.Tensor:
-        condition = _given(label)
+        condition = condition_on(label)
         z = self.run_encoder(image, training=training, **condition).mean()
         return self.decoder(z, training=training, **condition).mean()
 
     def metric_values(self, inference: Inference) -> dict[str, tf.Tensor]:
         return {name: getattr(inference, name) for name in self.METRICS}
 
+    def pictures(
+        self,
+        image: tf.Tensor,
+        condition: Condition,
+        statistics: LatentStatistics | None = None,
+        pixels: str = "mean",
+        brief: bool = False,
+    ) -> Iterator[Picture]:
+        yield reconstructions(self, image, condition)
+        yield samples(self, pixels)
+        if statistics is not None:
+            yield traversals(self, image, condition, statistics)
+
     def decode(self, z: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
         """Returns p(x|z)'s mean `[batch, H, W, C]` for `z [batch, D]`."""
-        return self.decoder(z, training=False, **_given(label)).mean()
+        return self.decoder(z, training=False, **condition_on(label)).mean()
 
     def sample(
         self,
@@ -231,12 +234,9 @@ class VAE(GenerativeModel):
         seed = seeds.any_seed(seed)
         z = self.prior.sample([num_samples_of(shape)], seed=seed)
         likelihood = self.decoder(
-            temperature * z, training=False, **_given(label)
+            temperature * z, training=False, **condition_on(label)
         )
         return image_of(likelihood, pixel_seed(pixels, seed))
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "class_names": self.class_names}
 
 
 def build(config: VAEConfig, context: BuildContext) -> VAE:

@@ -13,7 +13,7 @@ __all__ = ["ServerAddress", "is_address", "parse_address", "read_certificates"]
 
 _SCHEMES = ("http", "https", "grpc", "grpcs")
 # A name, an IPv4 address, or an IPv6 address in brackets; then the port.
-_HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s/:\[\]@]+):(\d{1,5})")
+_HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s/:\[\]@]+):([0-9]{1,5})")
 _MAX_PORT = 65535
 
 
@@ -61,7 +61,7 @@ def parse_address(text: str) -> ServerAddress:
         scheme, rest = "grpc", text
     host_and_port, slash, path = rest.partition("/")
     is_rest = scheme in ("http", "https")
-    port = re.search(r":(\d+)$", host_and_port)
+    port = re.search(r":[0-9]+$", host_and_port)
     if is_rest and port is None:
         default = 443 if scheme == "https" else 80
         host_and_port += f":{default}"
@@ -92,7 +92,11 @@ def read_certificates(path: str | os.PathLike[str]) -> str:
     try:
         text = pathlib.Path(path).read_text("ascii")
         ssl.create_default_context(cadata=text)
-    except (OSError, ValueError) as error:  # An SSLError is an OSError.
+    except (
+        OSError,
+        TypeError,
+        ValueError,
+    ) as error:  # An SSLError is an OSError.
         reason = getattr(error, "strerror", None) or type(error).__name__
         raise UserError(
             "tls_ca must be a PEM file with the certificate that signed the "

@@ -1,22 +1,36 @@
 """Checks inputs before they are sent: a server's own words are terse."""
 
 import os
-import pathlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from keras_vae.data import inspect_image, open_image_file
-from keras_vae.errors import UserError, did_you_mean, printable
+from keras_vae.errors import UserError, did_you_mean, printable, shown
+from keras_vae.local_files import check_local
 from keras_vae.serving.backend import SignatureInfo, TensorInfo
 
-__all__ = ["check_inputs", "read_file"]
+__all__ = ["check_inputs", "check_list", "read_file"]
 
 # The largest file that is sent: far more than a picture for a model.
 _MAX_FILE_BYTES = 16 << 20
 _MAX_FILE_MIB = _MAX_FILE_BYTES >> 20
 _FORMATS = ("PNG", "JPEG")
+
+
+def check_list(name: str, values: Any) -> Iterable[Any]:
+    """Returns `values` if it is a list or the like of several things.
+
+    Raises:
+        UserError: If it is text, bytes, a path or nothing of the kind.
+    """
+    one = isinstance(values, (bytes, bytearray, memoryview, str, os.PathLike))
+    if one or not isinstance(values, Iterable):
+        raise UserError(
+            f"{name} must be a list. Received: {type(values).__name__}"
+        )
+    return values
 
 
 def check_inputs(
@@ -41,6 +55,11 @@ def check_inputs(
         UserError: If an input is missing, unknown, empty, of a wrong type or
             shape, not finite, or out of its range.
     """
+    if not isinstance(inputs, Mapping):
+        raise UserError(
+            "A batch must be a dict of the inputs by name. "
+            f"Received: {type(inputs).__name__}"
+        )
     _check_names(name, signature, inputs)
     arrays = {
         key: _converted(key, inputs[key], info)
@@ -77,7 +96,12 @@ def read_file(
         UserError: If it cannot be read, is too large, is no PNG or JPEG, has
             more than 8 bits a channel, or another size than the model's images.
     """
-    source = file if isinstance(file, bytes) else pathlib.Path(file)
+    if not isinstance(file, (bytes, str, os.PathLike)):
+        raise UserError(
+            "A file must be its path, or its content as bytes. "
+            f"Received: {type(file).__name__}"
+        )
+    source = file if isinstance(file, bytes) else check_local("a file", file)
     name = "its bytes" if isinstance(file, bytes) else printable(file)
     try:
         with open_image_file(source) as stream:
@@ -88,13 +112,13 @@ def read_file(
         ) from error
     if len(data) > _MAX_FILE_BYTES:
         raise UserError(
-            f"The file has more than {_MAX_FILE_MIB} MiB: it is none for "
-            f"this model. Received: {name}"
+            f"The file has more than {_MAX_FILE_MIB} MiB: it is not "
+            f"an image for this model. Received: {name}"
         )
     header = inspect_image(source)
     if header.format not in _FORMATS:
         raise UserError(
-            "The file cannot be read by a server: it is no PNG or JPEG. "
+            "The file cannot be read by a server: it is not PNG or JPEG. "
             f"Received: {header.format} in {name}"
         )
     if (header.height, header.width) != image_shape[:2]:
@@ -119,7 +143,7 @@ def _check_names(
             f"{name} takes no label: the model is not conditional. "
             "Received: a label"
         )
-    unknown = sorted(inputs.keys() - signature.inputs.keys())
+    unknown = sorted(map(shown, inputs.keys() - signature.inputs.keys()))
     if unknown:
         raise UserError(
             f"{name} has no such input. "
@@ -141,6 +165,10 @@ def _converted(key: str, value: Any, info: TensorInfo) -> np.ndarray:
         array = np.asarray(value)
     except ValueError as error:  # Rows of several lengths.
         raise _wrong_shape(key, info, "rows of several shapes") from error
+    except (OverflowError, TypeError) as error:
+        raise UserError(
+            f"{key} must be an array. Received: {type(value).__name__}"
+        ) from error
     kinds = "f" if info.dtype.kind == "f" else "iu"
     if array.dtype.kind not in kinds:
         hint = ""
@@ -175,10 +203,12 @@ def _wrong_shape(key: str, info: TensorInfo, received: str) -> UserError:
 
 
 def _converted_files(key: str, value: Any) -> np.ndarray:
-    is_text = isinstance(value, (bytes, str))
-    files = [] if is_text else list(value)
+    is_list = isinstance(value, Iterable) and not isinstance(
+        value, (bytes, str)
+    )
+    files = list(value) if is_list else []
     wrong = [file for file in files if not isinstance(file, bytes)]
-    if is_text or wrong:
+    if wrong or not is_list:
         found = type(wrong[0] if wrong else value).__name__
         raise UserError(
             f"{key} must be a list of bytes, those of PNG or JPEG files. "

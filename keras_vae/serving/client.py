@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_vae.errors import UserError, did_you_mean
+from keras_vae.errors import UserError, did_you_mean, shown
 from keras_vae.labels import Label
 from keras_vae.serving import answers, checks
 from keras_vae.serving.address import (
@@ -35,6 +35,7 @@ __all__ = ["Client", "row_seeds"]
 # Servers and what stands before them often take at most 4 MiB.
 _MAX_MESSAGE_BYTES = 3 << 20
 _MAX_SEED = _MAX_ROWS = 2**31 - 1
+_MAX_COUNTS = {"version": 2**63 - 1}
 _MAX_CLASSES = 1 << 20
 _MAX_TIMEOUT = 86_400
 
@@ -99,6 +100,9 @@ class Client:
             timeout,
             retries,
         )
+        if retry_seed is not None:
+            whole_number("retry_seed", retry_seed, -_MAX_SEED - 1, _MAX_SEED)
+        _check_target(target, model_name)
         if isinstance(target, str) and is_address(target):
             target = parse_address(target)
         self.target = target
@@ -146,7 +150,7 @@ class Client:
     @functools.cached_property
     def image_shape(self) -> tuple[int, int, int]:
         """(height, width, channels) of the model's images."""
-        height, width, channels = self._sizes("reconstruct", "image")
+        height, width, channels = self._sizes(self._of_images, "image")
         return height, width, channels
 
     @functools.cached_property
@@ -157,7 +161,7 @@ class Client:
     @property
     def is_conditional(self) -> bool:
         """Whether the model takes labels."""
-        return "label" in self.signature("reconstruct").inputs
+        return "label" in self.signature(self._of_images).inputs
 
     @property
     def num_classes(self) -> int | None:
@@ -187,8 +191,9 @@ class Client:
                 return names
             if len(names) > _MAX_CLASSES:
                 raise UserError(
-                    "The model knows more classes than can be: it is none of "
-                    f"this package. Received: {len(names):,} names of classes"
+                    "The model names more classes than possible: it is not "
+                    "an export of this package. Received: "
+                    f"{len(names):,} names of classes"
                 )
 
     def signature(self, name: str) -> SignatureInfo:
@@ -199,10 +204,10 @@ class Client:
                 package's names and of another form.
         """
         known = self.signatures
-        if name not in known:
+        if not isinstance(name, str) or name not in known:
             raise UserError(
                 "The model has no such signature. "
-                f"{did_you_mean(name, known)} Received: {name}"
+                f"{did_you_mean(shown(name), known)} Received: {shown(name)}"
             )
         check_signature(name, known[name])
         return known[name]
@@ -288,7 +293,9 @@ class Client:
             files: PNG or JPEG files of the model's size: paths, or contents.
             label: As for `reconstruct`.
         """
-        data = [checks.read_file(file, self.image_shape) for file in files]
+        shape = self.image_shape
+        rows = checks.check_list("files", files)
+        data = [checks.read_file(file, shape) for file in rows]
         answer = self._ask("reconstruct_bytes", label, image_bytes=data)
         return answer["reconstruction_bytes"].tolist()
 
@@ -342,7 +349,7 @@ class Client:
             concurrent.futures.Future[dict[str, np.ndarray]]
         ] = collections.deque()
         try:
-            for batch in batches:
+            for batch in checks.check_list("batches", batches):
                 rows = checks.check_inputs(
                     signature, info, batch, self.num_classes
                 )
@@ -405,6 +412,11 @@ class Client:
         )
         return answer
 
+    @property
+    def _of_images(self) -> str:
+        """The name of a signature that takes images; all models have one."""
+        return "reconstruct" if "reconstruct" in self.signatures else "score"
+
     def _sizes(self, signature: str, name: str) -> tuple[int, ...]:
         """Returns the shape of an input without the batch."""
         shape = self.signature(signature).inputs[name].shape
@@ -448,16 +460,32 @@ def _check_settings(
 ) -> None:
     for name, value in counts.items():
         if value is not None:
-            whole_number(name, value, 1, None)
-    whole_number("retries", retries, 0, None)
-    if not isinstance(timeout, numbers.Real):
+            whole_number(name, value, 1, _MAX_COUNTS.get(name, _MAX_ROWS))
+    whole_number("retries", retries, 0, _MAX_ROWS)
+    if not isinstance(timeout, numbers.Real) or isinstance(timeout, bool):
         raise UserError(
             f"timeout must be a number. Received: timeout={timeout!r}"
         )
     if not 0 < timeout <= _MAX_TIMEOUT:
         raise UserError(
             f"timeout must be above 0 and at most {_MAX_TIMEOUT} seconds. "
-            f"Received: timeout={timeout}"
+            f"Received: timeout={shown(timeout)}"
+        )
+
+
+def _check_target(target: Any, model_name: Any) -> None:
+    is_path = isinstance(target, os.PathLike) and isinstance(
+        os.fspath(target), str
+    )
+    if not (isinstance(target, str | ServerAddress) or is_path):
+        raise UserError(
+            "target must be the folder of an export or the address of a "
+            f"server, as text. Received: target={shown(target, repr)}"
+        )
+    if not (isinstance(model_name, str) and model_name.isprintable()):
+        raise UserError(
+            "model_name must be text of one line. "
+            f"Received: model_name={shown(model_name, repr)}"
         )
 
 

@@ -8,12 +8,15 @@ is refused. An assertion with words of ours is lost when TensorFlow optimizes a
 loaded graph, so that what refuses a file is an operation that fails on it.
 """
 
+from typing import NamedTuple
+
 import tensorflow as tf
+
+from keras_vae.data.png_chunks import MAX_CHUNKS
 
 __all__ = ["decode_image_file"]
 
-# No file has as many chunks or segments before its pixels.
-_MAX_CHUNKS = 4096
+_PALETTE = 3  # The colour type of a PNG whose colours are looked up.
 _ORIENTATION_TAG = 0x0112
 _SHORT = 3
 # Pillow's of R, G and B, in parts of 2**16.
@@ -52,7 +55,10 @@ def decode_image_file(
 
 def _decode_png(data: tf.Tensor, shape: tuple[int, int, int]) -> tf.Tensor:
     """Returns int32 `[height, width, 3]`."""
-    exif, has_transparency = _png_chunks(data)
+    exif, has_transparency, broken = _png_chunks(data)
+    data = _refuse(
+        data, broken, "its PLTE or tRNS breaks the PNG specification"
+    )
     orientation = _orientation(data, exif)
     size = tf.stack([_number(data, 20, 4), _number(data, 16, 4)])
     data = _of_size(data, size, orientation, shape)
@@ -87,37 +93,96 @@ def _decode_jpeg(data: tf.Tensor, shape: tuple[int, int, int]) -> tf.Tensor:
     return _turned(tf.cast(pixels, tf.int32), orientation)
 
 
-def _png_chunks(data: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Reads the chunks before the pixels.
+class _Chunks(NamedTuple):
+    """What the chunks of a PNG up to a position say, each a scalar.
 
-    Returns:
-        Where the EXIF block begins, int64, 0 if there is none; whether there
-        is a chunk of transparent colours.
+    Attributes:
+        position: Where the next one begins, int64.
+        exif: Where the EXIF block begins, int64; 0 if there is none.
+        colours: Entries of the palette, int64; -1 if there is none.
+        has_transparency: Whether there is a `tRNS`.
+        has_pixels: Whether there is an `IDAT`.
+        broken: Whether one breaks the specification.
     """
 
-    def kind(position: tf.Tensor) -> tf.Tensor:
-        return _cut(data, position + 4, 4)
+    position: tf.Tensor
+    exif: tf.Tensor
+    colours: tf.Tensor
+    has_transparency: tf.Tensor
+    has_pixels: tf.Tensor
+    broken: tf.Tensor
 
-    def goes_on(position: tf.Tensor, *_: tf.Tensor) -> tf.Tensor:
-        return (position + 8 <= _length(data)) & (kind(position) != b"IDAT")
 
-    def step(
-        position: tf.Tensor, exif: tf.Tensor, transparency: tf.Tensor
-    ) -> tuple[tf.Tensor, ...]:
-        found = tf.equal(kind(position), b"eXIf")
-        return (
-            position + 12 + _number(data, position, 4),
-            tf.where(found, position + 8, exif),
-            transparency | tf.equal(kind(position), b"tRNS"),
+def _png_chunks(data: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Reads the chunks as `keras_vae.data.png_chunks` checks them.
+
+    Returns:
+        Where the EXIF block before the pixels begins, int64, 0 if there is
+        none; whether colours are transparent; whether a chunk that says which
+        breaks the specification, or there are too many.
+    """
+
+    def goes_on(*state: tf.Tensor) -> tf.Tensor:
+        position = _Chunks(*state).position
+        is_end = tf.equal(_cut(data, position + 4, 4), b"IEND")
+        return (position + 8 <= _length(data)) & ~is_end
+
+    no = tf.constant(False)
+    found = _Chunks(
+        *tf.while_loop(
+            goes_on,
+            lambda *state: _next_chunk(data, _Chunks(*state)),
+            _Chunks(_int64(8), _int64(0), _int64(-1), no, no, no),
+            maximum_iterations=MAX_CHUNKS,
         )
-
-    _, exif, transparency = tf.while_loop(
-        goes_on,
-        step,
-        (_int64(8), _int64(0), tf.constant(False)),
-        maximum_iterations=_MAX_CHUNKS,
     )
-    return exif, transparency
+    broken = found.broken | goes_on(*found)
+    return found.exif, found.has_transparency, broken
+
+
+def _next_chunk(data: tf.Tensor, before: _Chunks) -> _Chunks:
+    position, exif, colours, has_transparency, has_pixels, broken = before
+    kind, content = _cut(data, position + 4, 4), position + 8
+    length = _number(data, position, 4)
+    depth = tf.minimum(_number(data, 24, 1), 16)
+    colour_type = _number(data, 25, 1)
+    is_palette = tf.equal(kind, b"PLTE")
+    is_transparency = tf.equal(kind, b"tRNS")
+    is_pixels = tf.equal(kind, b"IDAT")
+    late = has_pixels | has_transparency
+    broken |= is_palette & (late | (colours >= 0))
+    broken |= is_transparency & (
+        late | ~_is_colour(data, content, length, depth, colour_type, colours)
+    )
+    broken |= is_pixels & (colour_type == _PALETTE) & (colours <= 0)
+    is_exif = tf.equal(kind, b"eXIf") & ~has_pixels
+    entries = tf.minimum(length // 3, tf.bitwise.left_shift(_int64(1), depth))
+    return _Chunks(
+        position + 12 + length,
+        tf.where(is_exif, content, exif),
+        tf.where(is_palette, entries, colours),
+        has_transparency | is_transparency,
+        has_pixels | is_pixels,
+        broken,
+    )
+
+
+def _is_colour(
+    data: tf.Tensor,
+    content: tf.Tensor,
+    length: tf.Tensor,
+    depth: tf.Tensor,
+    colour_type: tf.Tensor,
+    colours: tf.Tensor,
+) -> tf.Tensor:
+    """Whether the content of a `tRNS` names colours that there can be."""
+    samples = [_number(data, content + offset, 2) for offset in (0, 2, 4)]
+    limit = tf.bitwise.left_shift(_int64(1), depth)
+    is_grey = (colour_type == 0) & (length == 2) & (samples[0] < limit)
+    largest = tf.reduce_max(tf.stack(samples))
+    is_rgb = (colour_type == 2) & (length == 6) & (largest < limit)
+    is_entry = (colour_type == _PALETTE) & (length > 0) & (length <= colours)
+    return is_grey | is_rgb | is_entry
 
 
 def _jpeg_exif(data: tf.Tensor) -> tf.Tensor:
@@ -147,7 +212,7 @@ def _jpeg_exif(data: tf.Tensor) -> tf.Tensor:
         goes_on,
         step,
         (_int64(2), _int64(0)),
-        maximum_iterations=_MAX_CHUNKS,
+        maximum_iterations=MAX_CHUNKS,
     )
     damaged = ~is_segment(position)
     return _refuse(exif, damaged, "the JPEG file is damaged before its pixels")

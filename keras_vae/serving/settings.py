@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_vae.errors import UserError
+from keras_vae.errors import UserError, shown
 
 __all__ = ["check_temperature", "whole_number"]
 
@@ -33,7 +33,7 @@ def whole_number(name: str, value: Any, low: int, high: int | None) -> int:
         limits = f"at least {low}" if high is None else f"{low} ... {high}"
         raise UserError(
             f"{name} must be {limits}, a whole number. "
-            f"Received: {name}={value!r}"
+            f"Received: {name}={shown(value, repr)}"
         )
     return number
 
@@ -48,6 +48,6 @@ def check_temperature(value: Any) -> float:
     if not is_number or not 0 <= value <= _LARGEST:
         raise UserError(
             "temperature must be a finite number of at least 0. "
-            f"Received: temperature={value!r}"
+            f"Received: temperature={shown(value, repr)}"
         )
     return float(value)

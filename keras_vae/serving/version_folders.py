@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from keras_vae.errors import UserError
 from keras_vae.failures import not_writable, writing
 from keras_vae.local_files import check_local
+from keras_vae.numerals import parse_whole
 from keras_vae.partials import PREFIX, is_abandoned, locked
 
 __all__ = [
@@ -113,7 +114,7 @@ def next_version(base: pathlib.Path) -> int:
 
 
 def _numbered(base: pathlib.Path) -> list[pathlib.Path]:
-    return [path for path in base.iterdir() if path.name.isdecimal()]
+    return [p for p in base.iterdir() if parse_whole(p.name) is not None]
 
 
 def _with_model(base: pathlib.Path) -> list[pathlib.Path]:

@@ -34,8 +34,11 @@ __all__ = [
 ]
 
 _LIST = "checkpoint"
-_FILE = re.compile(r"ckpt-(\d+)\.(?:index|data-\d+-of-\d+)")
-_LISTED = re.compile(rb'^model_checkpoint_path: "[^"\n]*ckpt-(\d+)"', re.M)
+# Steps are int64.
+_FILE = re.compile(r"ckpt-([0-9]{1,19})\.(?:index|data-[0-9]+-of-[0-9]+)")
+_LISTED = re.compile(
+    rb'^model_checkpoint_path: "[^"\n]*ckpt-([0-9]{1,19})"', re.M
+)
 # What TensorFlow writes to before it renames.
 _LEFTOVER = re.compile(
     r"ckpt-\d+_temp|.*\.tempstate\d+.*|checkpoint\.tmp[0-9a-f]+|\.partial-.*"
@@ -119,11 +122,33 @@ class SavedCheckpoint:
 def newest(folder: pathlib.Path) -> SavedCheckpoint | None:
     """Returns the newest whole checkpoint in a folder, None if it has none.
 
+    Another process may be training there, which removes old ones: the search
+    begins anew where the files changed under it.
+
     Raises:
         UserError: If there are checkpoints and none is whole.
         StorageError: If the disk fails, or they may not be read.
     """
-    damaged: dict[str, str] = {}
+    while True:
+        before = _names(folder)
+        damaged: dict[str, str] = {}
+        saved = next(_search(folder, damaged), None)
+        if not damaged or _names(folder) == before:
+            break
+    if saved is not None or not damaged:
+        return saved
+    path, reason = next(iter(damaged.items()))
+    raise UserError(
+        f"No checkpoint of the run can be read: they are damaged ({reason}).\n"
+        "Restore the folder from a copy, or train again in another --workdir. "
+        f"Received: {path}"
+    )
+
+
+def _search(
+    folder: pathlib.Path, damaged: dict[str, str]
+) -> Iterator[SavedCheckpoint]:
+    """Yields the whole checkpoints, newest first; others go in `damaged`."""
     listed = _listed_step(folder)
     found = _steps(folder)
     expected = found if listed is None else found | {listed}
@@ -140,15 +165,7 @@ def newest(folder: pathlib.Path) -> SavedCheckpoint | None:
             _check_readable(path, error)
             damaged[path] = _reason(error)
             continue
-        return SavedCheckpoint(path, step, record, damaged)
-    if not damaged:
-        return None
-    path, reason = next(iter(damaged.items()))
-    raise UserError(
-        f"No checkpoint of the run can be read: they are damaged ({reason}).\n"
-        "Restore the folder from a copy, or train again in another --workdir. "
-        f"Received: {path}"
-    )
+        yield SavedCheckpoint(path, step, record, damaged)
 
 
 def recover(folder: pathlib.Path) -> SavedCheckpoint | None:
@@ -201,7 +218,7 @@ def save(manager: tf.train.CheckpointManager, step: int) -> None:
     # TensorFlow would make the folder anew, alone.
     if not os.path.isdir(manager.directory):
         raise StorageError(
-            "The folder of the checkpoints has been removed under way.\n"
+            "The folder of the checkpoints was removed while it was in use.\n"
             "Put it back, then repeat the command; else it starts anew. "
             f"Received: {manager.directory}"
         )
@@ -209,11 +226,17 @@ def save(manager: tf.train.CheckpointManager, step: int) -> None:
         manager.save(checkpoint_number=step)
 
 
-def _steps(folder: pathlib.Path) -> set[int]:
-    """Returns the steps that have a file."""
+def _names(folder: pathlib.Path) -> set[str]:
+    """Returns the names of the checkpoints' files."""
     if not folder.is_dir():
         return set()
-    matches = (_FILE.fullmatch(path.name) for path in folder.iterdir())
+    names = {path.name for path in folder.iterdir()}
+    return {name for name in names if _FILE.fullmatch(name)}
+
+
+def _steps(folder: pathlib.Path) -> set[int]:
+    """Returns the steps that have a file."""
+    matches = map(_FILE.fullmatch, _names(folder))
     return {int(match[1]) for match in matches if match}
 
 

@@ -16,6 +16,7 @@ __all__ = [
     "StopOnDivergence",
     "StopOnNonFinite",
     "bad_variables",
+    "check_not_all_skipped",
     "diverged",
 ]
 
@@ -58,6 +59,17 @@ def bad_variables(state: TrainingState) -> str:
         "the weights are not finite: NaN or infinity is in "
         f"{name_some(paths, 'variables')}."
     )
+
+
+def check_not_all_skipped(state: TrainingState) -> None:
+    """Raises DivergedError if no step of a run has changed a weight."""
+    skipped = int(state.inner_optimizer.skipped_steps.numpy())
+    if 0 < state.step <= skipped:
+        raise DivergedError(
+            f"Training learned nothing: none of its {state.step} steps was "
+            "finite, and all were skipped.\nStart again in another --workdir, "
+            "with settings nearer to the defaults or --precision=float32."
+        )
 
 
 class StopOnNonFinite(keras.callbacks.Callback):

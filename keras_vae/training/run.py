@@ -110,11 +110,11 @@ class Run:
         return (
             f"\nthe run is longer now, about {longer:,} steps instead of "
             f"{total:,}: its schedules are stretched to that, so that the "
-            f"learning rate goes on from {after:.3g} (it was at {before:.3g})"
+            f"learning rate continues from {after:.3g} (it was at {before:.3g})"
         )
 
     def describe_start(self) -> str:
-        """Returns a line on where a run goes on that was begun before."""
+        """Returns a line on where a run that was begun before continues."""
         step, length = self.state.step, self.experiment.training
         if self._finished():
             what = f"nothing was left to do: it is finished at step {step}"
@@ -123,11 +123,11 @@ class Run:
         elif length.max_minutes:
             minutes = float(self.state.elapsed.numpy()) / 60
             what = (
-                f"goes on from step {step}, after {minutes:.1f} of "
+                f"continues from step {step}, after {minutes:.1f} of "
                 f"{length.max_minutes:g} minutes"
             )
         else:
-            what = f"goes on from step {step} of {self._total_steps()}"
+            what = f"continues from step {step} of {self._total_steps()}"
         return f"{what} ({self.folder.path})"
 
     def _fit(

@@ -90,8 +90,8 @@ def open_run_data(
     if not accept_changed_data:
         raise UserError(
             f"The images are not those that the run began with: {change}. Put "
-            "them back, or go on with --accept_changed_data, where images that "
-            f"were there before keep their split. {received}"
+            "them back, or add --accept_changed_data: images that were there "
+            f"before keep their split. {received}"
         )
     note(f"images are not those that the run began with: {change}")
     contents = dataclasses.replace(contents, former=_former(recorded, contents))

@@ -227,7 +227,7 @@ class RunFolder:
         if not resume:
             raise UserError(
                 "The run folder already holds a run: choose another --workdir, "
-                "or leave --resume on to go on with it. "
+                "or leave out --noresume to continue it. "
                 f"Received: --noresume --workdir={self.path}"
             )
         if not self.config.exists():

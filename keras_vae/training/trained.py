@@ -4,6 +4,8 @@ import dataclasses
 import os
 import pathlib
 
+import tensorflow as tf
+
 from keras_vae.config import check_choice
 from keras_vae.errors import UserError
 from keras_vae.failures import translated
@@ -59,7 +61,7 @@ def load_trained(
             return dataclasses.replace(
                 found, experiment=experiment, folder=folder
             )
-        return _from_checkpoint(folder, experiment, weights)
+        return _from_checkpoints(folder, experiment, weights)
 
 
 def _from_file(folder: RunFolder) -> TrainedModel | None:
@@ -73,11 +75,26 @@ def _from_file(folder: RunFolder) -> TrainedModel | None:
         return None
 
 
-def _from_checkpoint(
+def _from_checkpoints(
     folder: RunFolder, experiment: ExperimentConfig, wanted: str | None
 ) -> TrainedModel:
+    """Returns the model of the newest; a training may remove it meanwhile."""
+    while True:
+        saved, weights = _newest(folder, experiment, wanted)
+        try:
+            return _from_checkpoint(folder, experiment, saved, weights)
+        except tf.errors.OpError:
+            if _newest(folder, experiment, wanted)[0].path == saved.path:
+                raise  # It is still there.
+
+
+def _from_checkpoint(
+    folder: RunFolder,
+    experiment: ExperimentConfig,
+    saved: SavedCheckpoint,
+    weights: str,
+) -> TrainedModel:
     shape, names = folder.load_image_shape(), folder.load_class_names()
-    saved, weights = _newest(folder, experiment, wanted)
     saved.warn()
     run_record.check(saved, folder, experiment)
     run_record.check_images(saved, shape, names)

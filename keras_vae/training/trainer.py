@@ -23,6 +23,7 @@ from keras_vae.models import GenerativeModel, build_model
 from keras_vae.notes import counted, first_names
 from keras_vae.training import checkpoint_files, run_record
 from keras_vae.training.callbacks import Checkpoints
+from keras_vae.training.divergence import check_not_all_skipped
 from keras_vae.training.experiment import ExperimentConfig
 from keras_vae.training.first_weights import take_weights
 from keras_vae.training.model_file import write_model
@@ -101,7 +102,8 @@ def train(
             trains in the folder.
         StorageError: If the run folder can no longer be written.
         OutOfMemoryError: If there is not enough memory.
-        DivergedError: If the loss is not finite.
+        DivergedError: If the loss is not finite, so that training ends or no
+            step was taken.
     """
     folder = RunFolder(workdir)
     with translated(), folder.lock():
@@ -168,6 +170,8 @@ def _train(
     if goes_on:
         print(run.describe_start() + stretched, flush=True)
     received = run.fit(checkpoints, callbacks)
+    if received is None:
+        check_not_all_skipped(state)
     trained = _hand_over(run)
     summary = _summary(run, strategy.num_replicas_in_sync, data.changes)
     summary |= {"weights": trained.weights, "weights_step": trained.step}
@@ -185,7 +189,7 @@ def _initialize(
     """Gives a new model the weights that training starts from."""
     if experiment.model.output_mean_bias:
         mean = _mean_image(dataset.splits["train"], preparation.num_bits)
-        model.decoder.set_output_mean(mean)
+        model.set_output_mean(mean)
     if init_from is not None:
         print(take_weights(model, init_from).describe(), flush=True)
 

@@ -167,7 +167,10 @@ def test_other_unknown_flags_are_left_to_absl(parsed):
     assert setting_flags.explain_flag(caught.value) == ""
 
 
-@pytest.mark.parametrize("text", ["", "8,,8", "8;8", "1.5", "-3", "8,"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "8,,8", "8;8", "1.5", "-3", "8,", "\u0661,\u0662", "9" * 5000],
+)
 def test_sizes_that_are_no_numbers_are_refused(text, parsed):
     parsed(f"--config.architecture.filters={text}")
     with pytest.raises(UserError, match=r"filters must be.*Received"):

@@ -9,6 +9,7 @@ import pytest
 from keras_vae.config import (
     PRESETS,
     AutoencoderConfig,
+    AutoregressiveConfig,
     DenseConfig,
     ELBOConfig,
     HierarchicalConfig,
@@ -18,6 +19,12 @@ from keras_vae.config import (
     VAEConfig,
     resolve_likelihood,
 )
+from keras_vae.config.likelihood_configs import (
+    NormalFixedConfig,
+    NormalPerPixelConfig,
+    NormalSharedConfig,
+)
+from keras_vae.config.objective_configs import ImportanceWeightedConfig
 from keras_vae.config.registry import parts
 from keras_vae.data import DataConfig
 from keras_vae.data.splitting import plan_splits
@@ -276,6 +283,12 @@ def test_what_a_model_prefers_is_for_every_part_that_has_it():
     assert not NVAEConfig(objective=ELBOConfig()).objective.kl_balancing
 
 
+def test_an_autoregressive_model_has_no_density():
+    assert AutoregressiveConfig(likelihood="bernoulli").filters == 32
+    with pytest.raises(UserError, match="Received: .*likelihood=normal_fixed"):
+        AutoregressiveConfig(likelihood="normal_fixed")
+
+
 @pytest.mark.parametrize(
     ("kind", "settings", "words"),
     [
@@ -286,6 +299,8 @@ def test_what_a_model_prefers_is_for_every_part_that_has_it():
             "--model=vae or hierarchical or nvae",
         ),
         (NVAEConfig, {"objective": SquaredErrorConfig()}, "a code without"),
+        (VAEConfig, {"objective": "log_likelihood"}, "--model=autoregressive"),
+        (AutoregressiveConfig, {"objective": "elbo"}, "a prior on its latents"),
     ],
 )
 def test_parts_that_do_not_fit_are_refused_with_both_names(
@@ -357,6 +372,28 @@ def test_settings_of_auto_are_those_of_what_it_comes_to():
     assert found.num_mixtures == 3
     named = VAEConfig(likelihood={"name": "normal_fixed", "scale": 0.2})
     assert named.resolved_likelihood("normal_fixed") is named.likelihood
+
+
+@pytest.mark.parametrize(
+    ("cls", "values"),
+    [
+        (ELBOConfig, {"beta": 1e10}),
+        (ELBOConfig, {"beta": 1e-300}),
+        (ELBOConfig, {"free_bits": 1e30}),
+        (ImportanceWeightedConfig, {"num_samples": 2**31 - 1}),
+        (NormalFixedConfig, {"scale": 1e-300}),
+        (NormalSharedConfig, {"scale": 1e300}),
+        (NormalPerPixelConfig, {"scale": 1e-7}),
+        (NVAEConfig, {"regularization_weight": 1e30}),
+        (VAEConfig, {"num_classes": "\u0663"}),
+        (VAEConfig, {"num_classes": "9" * 5000}),
+        (VAEConfig, {"learning_rate": 1e-40}),
+    ],
+)
+def test_what_float32_cannot_compute_with_is_refused(cls, values):
+    (name,) = values
+    with pytest.raises(UserError, match=rf"config\.\S*{name} must be"):
+        cls(**values)
 
 
 if __name__ == "__main__":

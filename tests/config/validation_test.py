@@ -30,6 +30,13 @@ _NUMBERS = [
     (2**31, {"whole": True}, False),
     (2**31, {"whole": True, "high": 2**32 - 1}, True),
     (10**400, {}, False),
+    (3.4e38, {}, True),
+    (3.5e38, {}, False),
+    (-1e39, {}, False),
+    (1.2e-38, {}, True),
+    (1.1e-38, {}, False),
+    (-1e-300, {}, False),
+    (0.0, {}, True),
 ]
 
 
@@ -56,6 +63,13 @@ def test_messages_tell_the_bounds(rules, words):
     with pytest.raises(UserError) as caught:
         check_number("a", "x", **rules)
     assert words in str(caught.value)
+
+
+def test_messages_tell_what_float32_holds():
+    with pytest.raises(UserError, match=r"at most 3\.40282e\+38\. Rec"):
+        check_number("a", 1e300, 0)
+    with pytest.raises(UserError, match=r"0 or at least 1\.17549e-38 in size"):
+        check_number("a", 1e-300, 0)
 
 
 def test_unknown_choice_says_what_is_near():

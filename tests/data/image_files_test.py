@@ -8,7 +8,7 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from keras_vae.data.image_files import (
     inspect_image,
@@ -391,6 +391,45 @@ def test_first_frame_is_read_and_said(tmp_path, suffix, capsys):
     assert message.startswith("note: 1 file is an animation or has")
     assert f"a.{suffix}" in message and "plain" not in message
     assert np.all(read_image(path, 3) == 10)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        AssertionError,
+        AttributeError,
+        KeyError,
+        NotImplementedError,
+        OverflowError,
+        RecursionError,
+        TypeError,
+        ZeroDivisionError,
+        zlib.error,
+    ],
+)
+def test_whatever_a_reader_raises_is_an_error_of_a_line(
+    tmp_path, monkeypatch, kind
+):
+    path = _save(tmp_path / "a.png", COLOURS)
+
+    def load(image):
+        raise kind("broken")
+
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", load)
+    with pytest.raises(UserError, match=r"cannot be read as an image.*a\.png$"):
+        read_image(path, 3)
+
+
+def test_palette_that_is_missing_is_an_error_of_a_line(tmp_path):
+    path = tmp_path / "a.png"
+    Image.fromarray(COLOURS).convert("P").save(path)
+    data = path.read_bytes()
+    start = data.index(b"PLTE") - 4
+    size = 12 + int.from_bytes(data[start : start + 4], "big")
+    path.write_bytes(data[:start] + data[start + size :])
+    for call in (inspect_image, lambda path: read_image(path, 3)):
+        with pytest.raises(UserError, match=r"its PLTE breaks the PNG.*a\.png"):
+            call(path)
 
 
 def test_content_is_read_as_the_file_is(tmp_path):

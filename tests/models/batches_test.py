@@ -269,9 +269,8 @@ def test_what_are_no_classes_is_refused(what):
         "call": lambda: model((images, label)),
         "bounds": lambda: likelihood_bounds(model, [(images, label)], 1),
     }
-    if not np.issubdtype(label.dtype, np.integer) or label.shape != (4,):
-        calls["encode"] = lambda: model.encode(images, label=label)
-        calls["sample"] = lambda: model.sample([4], 0, label=label)
+    calls["encode"] = lambda: model.encode(images, label=label)
+    calls["sample"] = lambda: model.sample([4], 0, label=label)
     for name, call in calls.items():
         with pytest.raises(ValueError, match=message):
             call()
@@ -290,6 +289,17 @@ def test_classes_of_a_stream_are_checked(wrong):
             tf.errors.InvalidArgumentError, match="must hold classes, 0 ... 2"
         ):
             call(stream, verbose=0, **arguments)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int64", "uint64"])
+def test_classes_may_be_integers_of_any_size(dtype):
+    model, images = make_model(**_CLASSES), grey_images(3)
+    expected = model.reconstruct(images, label=[2, 0, 1])
+    label = np.array([2, 0, 1], dtype)
+    found = model.reconstruct(images, label=label)
+    np.testing.assert_array_equal(found, expected)
+    model.encode(images, label=label)
+    model.sample([3], 0, label=label)
 
 
 def test_predict_takes_classes_as_fit_does():
@@ -318,6 +328,29 @@ def test_weights_of_another_shape_are_refused():
     for shape in ([4, 2], [4, 4, 4]):
         with pytest.raises(ValueError, match="`sample_weight` must have"):
             model.fit(images, sample_weight=np.ones(shape), verbose=0)
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), -0.5])
+def test_weights_that_are_none_are_refused(wrong):
+    model, images = make_model(), grey_images(4)
+    model.compile(optimizer="adam", jit_compile=False)
+    before = model.get_weights()
+    weight = np.array([1.0, 0.0, wrong, 2.0], "float32")
+    label = np.zeros(4, "int32")
+    message = "`sample_weight` must hold finite numbers of at least 0"
+    stream = tf.data.Dataset.from_tensors((images, label, weight))
+    for call in (model.fit, model.evaluate):
+        arguments = {"shuffle": False} if call == model.fit else {}
+        with pytest.raises(ValueError, match=f"{message}.*a weight of {wrong}"):
+            call(images, sample_weight=weight, verbose=0)
+        with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+            call(stream, verbose=0, **arguments)
+    with pytest.raises(ValueError, match=f"{message}.*dtype string"):
+        model.fit(images, sample_weight=np.array(["a"] * 4), verbose=0)
+    for a, b in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    good = np.array([True, False, True, True])
+    model.fit(images, sample_weight=good, verbose=0)
 
 
 if __name__ == "__main__":

@@ -101,7 +101,14 @@ def test_samples(models, kind):
         NO_TEMPERATURE,
         lambda t: model.sample([2], 0, temperature=t),
     )
-    for shape in (4, [0], [2.5], [-1], [True], [2, 3], [], "4", ["4"]):
+    for wrong in (-1.0, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match=r"temperature.*Received"):
+            model.sample([2], 0, temperature=tf.constant(wrong))
+    with pytest.raises(ValueError, match=r"temperature.*Received"):
+        model.sample([2], 0, temperature=1e39)
+    shapes = (4, [0], [2.5], [-1], [True], [2, 3], [], "4", ["4"], [2**40])
+    tensors = [2.0], [0], [-1], tf.constant([2**40], tf.int64)
+    for shape in (*shapes, [tf.constant(2.0)], *map(tf.constant, tensors)):
         with pytest.raises(ValueError, match=r"`shape` must be \[num_images\]"):
             model.sample(shape, 0)
     refused("seed", NO_SEED, lambda s: model.sample([2], s))

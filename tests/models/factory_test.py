@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from keras_vae import distributions, networks
 from keras_vae.config import (
+    DenseConfig,
     HierarchicalConfig,
     NVAEConfig,
     VAEConfig,
@@ -193,13 +194,20 @@ def test_settings_that_cannot_be_built_are_user_errors(case):
 
 
 @pytest.mark.parametrize("model", ["vae", "hierarchical", "nvae"])
+def test_activation_that_changes_the_shape_is_a_user_error():
+    config = VAEConfig(architecture=DenseConfig((8,), activation="glu"))
+    message = r"config.architecture.activation must .* keeps .*=glu"
+    with pytest.raises(UserError, match=message):
+        build_model(config, (4, 4, 1), likelihood="bernoulli")
+
+
 def test_a_fault_of_the_package_stays_what_it_is(model, monkeypatch):
     config = from_dict("model", {"name": model})
 
     def faulty(*args, **kwargs):
         raise ValueError("shapes (3,) and (4,) do not match")
 
-    monkeypatch.setattr(GenerativeModel, "_classes", faulty)
+    monkeypatch.setattr(GenerativeModel, "_check_same", faulty)
     with pytest.raises(ValueError, match="do not match") as caught:
         build_model(config, (28, 28, 1), likelihood="bernoulli")
     assert not isinstance(caught.value, UserError)

@@ -293,13 +293,74 @@ def test_each_row_has_its_own_label(conditional):
 def test_files_are_checked_before_they_are_sent(client, tmp_path):
     for file, message in (
         (_png(5, 4), "resize the file. Received: 5x4 in its bytes"),
-        (b"no image", "cannot be read.*no PNG or JPEG"),
+        (b"no image", "cannot be read.*not a PNG"),
         (asking.bomb(), "claims more than .* pixels"),
         (tmp_path / "no.png", "No such file.*no.png"),
         (b"\0" * (17 << 20), "more than 16 MiB"),
     ):
         with pytest.raises(UserError, match=message):
             client.reconstruct_bytes([_png(), file])
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        _png(),
+        "a.png",
+        None,
+        7,
+        [1],
+        [None],
+        [bytearray(_png())],
+        [memoryview(_png())],
+        ["a\0b"],
+        ["\ud800"],
+        ["x" * 300],
+    ],
+)
+def test_what_are_no_files_is_refused(files, client):
+    with pytest.raises(UserError, match="Received: "):
+        client.reconstruct_bytes(files)
+
+
+def test_what_can_be_no_request_is_refused(client):
+    for name in (None, 1, ["encode"], b"encode", 10**5000):
+        with pytest.raises(UserError, match="has no such signature"):
+            client.ask(name)
+        with pytest.raises(UserError, match="has no such signature"):
+            list(client.ask_batches(name, []))
+    for batches in ([np.zeros([1, 4, 5, 1])], [None], None, 5, "encode"):
+        with pytest.raises(UserError, match="must be a (dict|list)"):
+            list(client.ask_batches("encode", batches))
+    with pytest.raises(UserError, match="no such input"):
+        list(client.ask_batches("encode", [{"image": 0, 1: 2, None: 3}]))
+    for files in (None, 5, [5], "a"):
+        with pytest.raises(UserError, match="must be a list of bytes"):
+            client.ask("reconstruct_bytes", image_bytes=files)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"target": None},
+        {"target": 3},
+        {"target": b"x"},
+        {"target": "x" * 300},
+        {"target": "a\0b"},
+        {"model_name": None},
+        {"model_name": "a\nb"},
+        {"retry_seed": []},
+        {"retry_seed": 10**5000},
+        {"version": 10**5000},
+        {"retries": 10**5000},
+        {"timeout": True},
+        {"timeout": 10**5000},
+        {"tls_ca": 5},
+    ],
+)
+def test_settings_of_a_client_are_checked(options):
+    with pytest.raises(UserError, match="Received: "):
+        Client(**{"target": "localhost:1", **options})
 
 
 def test_model_refuses_a_truncated_file_in_words(client):

@@ -10,6 +10,7 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_vae.data import inspect_image, read_image
+from keras_vae.errors import UserError
 from keras_vae.serving.image_bytes import decode_image_file
 
 _RANDOM = np.random.default_rng(0)
@@ -33,7 +34,7 @@ def _chunk(name, content):
     return struct.pack(">I", len(content)) + name + content + check
 
 
-def _png(colour_type, depth, *, interlaced=False, extra=()):
+def _png(colour_type, depth, *, interlaced=False, extra=(), after=()):
     """Returns a PNG of random pixels, 9x11, of any kind there is."""
     header = struct.pack(
         ">IIBBBBB", _WIDTH, _HEIGHT, depth, colour_type, 0, 0, interlaced
@@ -50,6 +51,7 @@ def _png(colour_type, depth, *, interlaced=False, extra=()):
             _chunk(b"IHDR", header),
             *(_chunk(name, content) for name, content in extra),
             _chunk(b"IDAT", zlib.compress(rows)),
+            *(_chunk(name, content) for name, content in after),
             _chunk(b"IEND", b""),
         ]
     )
@@ -197,6 +199,67 @@ def test_what_cannot_be_decoded_alike_is_refused_in_words(data, message):
     shape = shapes[data[16:24] != struct.pack(">II", _WIDTH, _HEIGHT)]
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
         _decoded(data, shape)
+
+
+_PLTE = (b"PLTE", bytes(range(24)))
+
+
+@pytest.mark.parametrize(
+    ("colour_type", "depth", "extra", "after"),
+    [
+        (0, 8, [], [(b"tRNS", bytes(2))]),
+        (2, 8, [], [(b"tRNS", bytes(6))]),
+        (3, 8, [_PLTE], [(b"tRNS", bytes(3))]),
+        (0, 8, [(b"tRNS", bytes(2)), (b"tRNS", bytes(2))], []),
+        (3, 8, [(b"tRNS", bytes(3)), _PLTE], []),
+        (2, 8, [(b"tRNS", bytes(6)), _PLTE], []),
+        *((0, 8, [(b"tRNS", bytes(size))], []) for size in (0, 1, 3, 6, 256)),
+        (2, 8, [(b"tRNS", bytes(2))], []),
+        (0, 4, [(b"tRNS", b"\0\x10")], []),
+        (0, 8, [(b"tRNS", b"\1\0")], []),
+        (2, 8, [(b"tRNS", b"\0\0\0\0\1\0")], []),
+        (3, 8, [_PLTE, (b"tRNS", bytes(9))], []),
+        (3, 8, [_PLTE, (b"tRNS", b"")], []),
+        (3, 1, [_PLTE, (b"tRNS", bytes(3))], []),
+        (3, 8, [], []),
+        (3, 8, [_PLTE, _PLTE], []),
+        (3, 8, [(b"PLTE", b"")], []),
+        (4, 8, [(b"tRNS", bytes(2))], []),
+        (6, 8, [(b"tRNS", bytes(6))], []),
+        (0, 8, [(b"teXt", b"")] * 5000, []),
+    ],
+)
+def test_png_that_breaks_its_specification_is_refused_by_both(
+    colour_type, depth, extra, after
+):
+    data = _png(colour_type, depth, extra=extra, after=after)
+    words = "(PLTE|tRNS) breaks|Truncated tRNS|more than 4,096 chunks"
+    for channels in (1, 3):
+        with pytest.raises(UserError, match=words):
+            read_image(data, channels)
+        with pytest.raises(tf.errors.InvalidArgumentError, match="breaks the"):
+            _decoded(data, (_HEIGHT, _WIDTH, channels))
+
+
+def test_transparent_palette_in_many_pieces_of_pixels():
+    extra = [_PLTE, (b"tRNS", bytes(range(0, 240, 30)))]
+    data = _png(3, 2, extra=[_PLTE, (b"tRNS", bytes(4))])
+    _check(data)
+    pixels = data.index(b"IDAT")
+    size = int.from_bytes(data[pixels - 4 : pixels], "big")
+    content = data[pixels + 4 : pixels + 4 + size]
+    pieces = [_chunk(b"IDAT", content[i : i + 1]) for i in range(len(content))]
+    _check(data[: pixels - 4] + b"".join(pieces) + _chunk(b"IEND", b""))
+    _check(_png(3, 8, extra=extra, after=[(b"tEXt", b"a\0b")]))
+
+
+def test_jpeg_that_is_cut_is_refused_by_both():
+    data = _encoded("RGB", "JPEG")
+    for size in range(data.index(b"\xff\xda") + 12, len(data) - 40, 97):
+        with pytest.raises(UserError):
+            read_image(data[:size], 3)
+        with pytest.raises(tf.errors.InvalidArgumentError):
+            _decoded(data[:size], (19, 23, 3))
 
 
 def test_another_size_is_refused_before_anything_is_decoded():

@@ -158,6 +158,15 @@ def test_a_list_that_points_nowhere_is_said(run):
     assert list(saved.damaged) == [str(run.checkpoints / "ckpt-99")]
 
 
+def test_numbers_of_thousands_of_digits_are_no_steps(run, steps):
+    (run.checkpoints / "checkpoint").write_text(
+        f'model_checkpoint_path: "ckpt-{"9" * 5000}"\n'
+    )
+    (run.checkpoints / f"ckpt-{'9' * 200}.index").touch()
+    saved = files.newest(run.checkpoints)
+    assert (saved.step, saved.damaged) == (_LAST, {})
+
+
 @pytest.mark.parametrize("kind", _KINDS)
 def test_no_silent_start_from_nothing(kind, run, dataset):
     for path in run.checkpoints.glob("ckpt-*"):
@@ -196,7 +205,7 @@ def test_run_goes_on_from_the_one_before(finished, run, dataset, steps, capsys):
         (run.checkpoints / name).write_bytes(b"x")
     result = train(_EXPERIMENT, run.path, dataset=dataset)
     out, err = capsys.readouterr()
-    assert f"goes on from step {steps[-2]} of {_LAST} " in out
+    assert f"continues from step {steps[-2]} of {_LAST} " in out
     assert err.count("\n") == 1 and "is damaged" in err
     assert result.summary["steps"] == _LAST
     found = experiments.checkpoint_values(run.path)

@@ -9,10 +9,11 @@ import pytest
 import tensorflow as tf
 
 from keras_vae.objectives import ELBO, KLWarmup, SquaredError
-from keras_vae.training import Adam, DivergedError
+from keras_vae.training import Adam, DivergedError, train
 from keras_vae.training.divergence import StopOnDivergence, StopOnNonFinite
 from keras_vae.training.optimizer import LossScale
 from tests.models.cases import binary_images, make_model
+from tests.training import experiments
 
 
 class _State:
@@ -234,6 +235,16 @@ def test_an_explosion_in_the_warmup_is():
     run.execute(543, 60, 40)
     with pytest.raises(DivergedError, match=r"it was 40 before"):
         run.execute(*[2e4] * 50)
+
+
+def test_run_that_skips_every_step_is_no_trained_model(tmp_path):
+    experiment = experiments.make_experiment({"epochs": 1})
+    # What no configuration allows.
+    object.__setattr__(experiment.model.objective, "beta", 3e38)
+    dataset = experiments.make_dataset()
+    with pytest.raises(DivergedError, match="none of its 17 steps"):
+        train(experiment, tmp_path / "run", dataset=dataset)
+    assert not (tmp_path / "run" / "results.json").exists()
 
 
 def test_a_loss_that_is_never_finite_is():

@@ -45,7 +45,7 @@ def test_more_epochs_stretch_the_schedules(
     rates = _Rates()
     result = train(experiment, finished, dataset=dataset, callbacks=[rates])
     said = capsys.readouterr().out
-    assert "goes on from step 68 of 136" in said
+    assert "continues from step 68 of 136" in said
     assert "136 steps instead of 68" in said
     assert result.summary["steps"] == 136
     config = experiment.model

@@ -73,7 +73,7 @@ def test_start_that_is_cut_off_is_no_run(
     other = experiments.make_experiment({"epochs": 1}, latent_dim=3)
     train(other, path, dataset=experiments.make_dataset(80))
     said = capsys.readouterr()
-    assert "goes on" not in said.out and "starts at" not in said.out
+    assert "continues" not in said.out and "starts at" not in said.out
     assert "note:" not in said.err
     data = open_run_data(
         RunFolder(path), other.data, experiments.make_dataset(80)
@@ -126,7 +126,9 @@ def test_images_that_are_cut_under_way(tmp_path):
 def test_folder_that_is_removed_under_way(tmp_path, dataset):
     experiment = experiments.make_experiment({"checkpoint_seconds": 0.0})
     remove = _At(27, lambda: shutil.rmtree(tmp_path / "run"))
-    with pytest.raises(StorageError, match="removed under way") as error:
+    with pytest.raises(
+        StorageError, match="removed while it was in use"
+    ) as error:
         train(experiment, tmp_path / "run", dataset=dataset, callbacks=[remove])
     assert error.value.exit_code == 3
     assert not (tmp_path / "run").exists()
