@@ -270,10 +270,10 @@ def test_nothing_more_is_done_after_an_interruption(
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"likelihood": "bernoulli"}, "Bernoulli"),
+        ({"likelihood": "bernoulli"}, "bernoulli is of binary images"),
         ({"batch_size": 64}, "batch"),
         ({"architecture": "residual"}, "divisible by 4.*Received"),
-        ({"activation": "elux"}, "elux"),
+        ({"architecture": DenseConfig((8,), activation="elux")}, "elux"),
     ],
 )
 def test_bad_experiment_leaves_nothing(config, message, images, tmp_path):
