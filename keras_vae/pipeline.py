@@ -2,25 +2,16 @@
 
 import os
 import pathlib
-from typing import Any
 
-import numpy as np
-import tensorflow as tf
-
-from keras_vae import plotting, seeds
+from keras_vae import plotting
 from keras_vae.config import PIXELS, check_choice
 from keras_vae.data import ImageDataset
 from keras_vae.evaluation import EvaluationConfig, evaluate, format_table
 from keras_vae.failures import translated, writing
 from keras_vae.models import (
-    VAE,
-    GenerativeModel,
-    HierarchicalVAE,
+    LatentStatistics,
     latent_statistics,
-    resampled,
-    traverse,
 )
-from keras_vae.networks.conditioning import Condition
 from keras_vae.serving.export import export
 from keras_vae.serving.metadata import describe
 from keras_vae.serving.succession import check_succession
@@ -39,10 +30,7 @@ from keras_vae.training import (
 
 __all__ = ["draw_pictures", "run"]
 
-_ROWS = 4
-_TEMPERATURES = (0.4, 0.6, 0.7, 0.8, 0.9, 1.0)
-_COLUMNS = 8
-_RESAMPLED, _RESAMPLED_DRAWS = 3, 4  # Images, and draws of each.
+_NUM_TEST_IMAGES = 8
 
 
 def run(
@@ -134,11 +122,9 @@ def draw_pictures(
 ) -> list[pathlib.Path]:
     """Draws what a trained model does into the run's `pictures` folder.
 
-    Reconstructions beside test images; of a VAE also samples from the prior
-    and traversals of the most informative latent dimensions; of a hierarchical
-    one samples, also by temperature and with one group at a time colder, what
-    each group decides, and the KL of each group. `test_images` gets some test
-    images as files, to try the exported model on.
+    What there is to draw the model says, see `GenerativeModel.pictures`; of a
+    hierarchy also the KL of each group. `test_images` gets some test images as
+    files, to try the exported model on.
 
     Args:
         trained: The model of a run.
@@ -174,130 +160,36 @@ def _draw(
         dequantize=False,
     )
     images, condition = model.unpack(next(iter(batches)))
-    for index, image in enumerate(images[:_COLUMNS]):
+    for index, image in enumerate(images[:_NUM_TEST_IMAGES]):
         path = folder / "test_images" / f"{index:03d}.png"
         plotting.save_png(path, image.numpy())
-    paths = [_reconstructions(model, images, condition, folder)]
-    if model.group_shapes:
-        paths.append(_samples(model, folder, pixels))
-    if isinstance(model, VAE):
-        paths.append(_traversals(model, images, condition, folder))
-    if isinstance(model, HierarchicalVAE):
-        paths += _hierarchy(model, images, condition, folder, pixels)
+    statistics = None
+    if model.has_prior:
+        batch = (images, *condition.values())
+        statistics = latent_statistics(model, [batch])
+    paths = []
+    for picture in model.pictures(images, condition, statistics, pixels):
+        paths.append(folder / f"{picture.name}.png")
+        grid = plotting.image_grid(picture.images, picture.columns)
+        plotting.save_png(paths[-1], grid, zoom=2)
+    if statistics is not None and len(statistics.group_shapes) > 1:
+        paths.append(folder / "kl_by_group.png")
+        _kl_by_group(paths[-1], statistics, len(images))
     return paths
 
 
-def _save(path: pathlib.Path, images: Any, columns: int) -> pathlib.Path:
-    grid = plotting.image_grid(np.asarray(images), columns)
-    plotting.save_png(path, grid, zoom=2)
-    return path
-
-
-def _reconstructions(
-    model: GenerativeModel,
-    images: tf.Tensor,
-    condition: Condition,
-    folder: pathlib.Path,
-) -> pathlib.Path:
-    count = _ROWS * _COLUMNS
-    images = images[:count]
-    some = {key: value[:count] for key, value in condition.items()}
-    pairs = tf.stack([images, model.reconstruct(images, **some)], axis=1)
-    pairs = tf.reshape(pairs, [-1, *model.image_shape])
-    return _save(folder / "reconstructions.png", pairs, 2 * _COLUMNS)
-
-
-def _samples(
-    model: GenerativeModel, folder: pathlib.Path, pixels: str
-) -> pathlib.Path:
-    seed = seeds.from_int(model.seed)
-    columns = plotting.sample_columns(model.num_classes)
-    count = columns * _COLUMNS
-    samples = model.sample(
-        [count], seed, pixels=pixels, **model.classes_in_turn(count)
-    )
-    return _save(folder / "samples.png", samples, columns)
-
-
-def _traversals(
-    model: VAE,
-    images: tf.Tensor,
-    condition: Condition,
-    folder: pathlib.Path,
-) -> pathlib.Path:
-    batch = (images, *condition.values())
-    order = latent_statistics(model, [batch]).order[:_COLUMNS]
-    first = {key: value[:1] for key, value in condition.items()}
-    traversal = traverse(model, images[:1], order, **first)
-    columns = traversal.shape[1]
-    flat = traversal.reshape([-1, *model.image_shape])
-    return _save(folder / "traversals.png", flat, columns)
-
-
-def _hierarchy(
-    model: HierarchicalVAE,
-    images: tf.Tensor,
-    condition: Condition,
-    folder: pathlib.Path,
-    pixels: str,
-) -> list[pathlib.Path]:
-    first = {key: value[:_RESAMPLED] for key, value in condition.items()}
-    decided = resampled(model, images[:_RESAMPLED], _RESAMPLED_DRAWS, **first)
-    columns = decided.shape[1]
-    decided = decided.reshape([-1, *model.image_shape])
-    statistics = latent_statistics(model, [(images, *condition.values())])
-    chart = folder / "kl_by_group.png"
+def _kl_by_group(
+    path: pathlib.Path, statistics: LatentStatistics, num_images: int
+) -> None:
     plotting.save_bar_chart(
-        chart,
+        path,
         statistics.kl_by_group,
         [
             f"{index}: {'x'.join(map(str, shape))}"
-            for index, shape in enumerate(model.group_shapes)
+            for index, shape in enumerate(statistics.group_shapes)
         ],
         title="KL divergence of each latent group, from the top down",
-        value_label=f"nats per image, {images.shape[0]} test images",
+        value_label=f"nats per image, {num_images} test images",
         marked=statistics.collapsed_groups,
         mark_label="collapsed: below 0.1 nats",
     )
-    return [
-        _save(folder / "resampled_from_group.png", decided, columns),
-        _save(
-            folder / "samples_by_temperature.png",
-            _by_temperature(model, [[t] for t in _TEMPERATURES], pixels),
-            _COLUMNS,
-        ),
-        _save(
-            folder / "samples_one_group_colder.png",
-            _by_temperature(
-                model, _one_colder(len(model.group_shapes)), pixels
-            ),
-            _COLUMNS,
-        ),
-        chart,
-    ]
-
-
-def _one_colder(num_groups: int) -> list[list[float]]:
-    """Returns a temperature for each group: one of them at 0, then the next."""
-    return [
-        [float(other != group) for other in range(num_groups)]
-        for group in range(num_groups)
-    ]
-
-
-def _by_temperature(
-    model: HierarchicalVAE, temperatures: list[list[float]], pixels: str
-) -> np.ndarray:
-    """Returns a row of the same draws for each entry."""
-    seed = seeds.from_int(model.seed)
-    rows = [
-        model.sample(
-            [_COLUMNS],
-            seed,
-            t if len(t) > 1 else t[0],
-            pixels=pixels,
-            **model.classes_in_turn(_COLUMNS),
-        ).numpy()
-        for t in temperatures
-    ]
-    return np.concatenate(rows)

@@ -21,6 +21,7 @@ from keras_vae.config.likelihood_configs import (
 from keras_vae.config.model_config import PIXELS, ModelConfig
 from keras_vae.config.model_configs import (
     AutoencoderConfig,
+    AutoregressiveConfig,
     HierarchicalConfig,
     NVAEConfig,
     VAEConfig,
@@ -31,6 +32,7 @@ from keras_vae.config.nvae_presets import PRESETS
 from keras_vae.config.objective_configs import (
     ELBOConfig,
     ImportanceWeightedConfig,
+    LogLikelihoodConfig,
     ObjectiveConfig,
     SquaredErrorConfig,
 )
@@ -62,6 +64,7 @@ __all__ = [
     "PRESETS",
     "AutoLikelihoodConfig",
     "AutoencoderConfig",
+    "AutoregressiveConfig",
     "BernoulliConfig",
     "BuildContext",
     "ContinuousBernoulliConfig",
@@ -74,6 +77,7 @@ __all__ = [
     "HierarchicalConfig",
     "ImportanceWeightedConfig",
     "LikelihoodConfig",
+    "LogLikelihoodConfig",
     "ModelConfig",
     "NVAEConfig",
     "NormalFixedConfig",

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from keras_vae.config.model_config import ModelConfig
-from keras_vae.config.needs import CODE, PRIOR, VECTOR
+from keras_vae.config.needs import CODE, EXACT, PRIOR, VECTOR
 from keras_vae.config.nvae_presets import PRESETS
 from keras_vae.config.registry import part, register
 from keras_vae.config.settings import changed, check_scales, setting
@@ -13,6 +13,7 @@ from keras_vae.errors import UserError
 
 __all__ = [
     "AutoencoderConfig",
+    "AutoregressiveConfig",
     "HierarchicalConfig",
     "NVAEConfig",
     "VAEConfig",
@@ -76,6 +77,36 @@ class AutoencoderConfig(ModelConfig):
     latent_dim: int = setting(32, "Size of the code.", low=1)
     learning_rate: float = changed(ModelConfig, "learning_rate", 1e-3)
     clip_norm: float = changed(ModelConfig, "clip_norm", 0.0)
+
+
+@register(
+    "model", "autoregressive", build="keras_vae.models.autoregressive:build"
+)
+@dataclasses.dataclass(frozen=True)
+class AutoregressiveConfig(ModelConfig):
+    """A gated PixelCNN: no latents, and log p(x) itself, not a bound."""
+
+    has: ClassVar[tuple[str, ...]] = (EXACT,)
+    auto_likelihood: ClassVar[tuple[str, str]] = (
+        "bernoulli",
+        "discretized_logistic_mixture",
+    )
+
+    objective: Any = part("log_likelihood", "What is minimised.")
+    filters: int = setting(32, "Channels of both stacks.", low=1)
+    num_blocks: int = setting(5, "Gated blocks.", low=1)
+    first_rows: int = setting(3, "Rows that the first block sees.", low=1)
+    head_units: int = setting(32, "Hidden units at each pixel.", low=1)
+    batch_size: int = changed(ModelConfig, "batch_size", 64)
+
+    def check(self) -> None:
+        if self.likelihood.is_density:
+            raise UserError(
+                "An autoregressive model has the probabilities of values: use "
+                "--config.likelihood=bernoulli, with binarized images, or "
+                "discretized_logistic_mixture. Received: "
+                f"config.likelihood={self.likelihood.name}"
+            )
 
 
 @register(

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import ClassVar
 
-from keras_vae.config.needs import CODE, PRIOR
+from keras_vae.config.needs import CODE, EXACT, PRIOR
 from keras_vae.config.registry import PartConfig, register
 from keras_vae.config.settings import setting
 from keras_vae.errors import UserError
@@ -11,6 +11,7 @@ from keras_vae.errors import UserError
 __all__ = [
     "ELBOConfig",
     "ImportanceWeightedConfig",
+    "LogLikelihoodConfig",
     "ObjectiveConfig",
     "SquaredErrorConfig",
 ]
@@ -104,6 +105,18 @@ class ImportanceWeightedConfig(_WithKL):
     @property
     def draws_change(self) -> bool:
         return self.num_samples > 1 and self.start > 0
+
+
+@register(
+    "objective",
+    "log_likelihood",
+    build="keras_vae.objectives.log_likelihood:build",
+)
+@dataclasses.dataclass(frozen=True)
+class LogLikelihoodConfig(ObjectiveConfig):
+    """The log-likelihood itself, where it is not only bounded."""
+
+    needs: ClassVar[tuple[str, ...]] = (EXACT,)
 
 
 @register(

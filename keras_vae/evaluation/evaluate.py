@@ -29,7 +29,8 @@ class EvaluationConfig:
 
     Attributes:
         split: `test`, `validation` or `train`.
-        num_importance_samples: K of the importance-weighted bound.
+        num_importance_samples: K of the importance-weighted bound; of no use
+            to a model whose likelihood is exact.
         num_images: A seeded random subset of so many images; None: all.
         seed: Of the binarization, the subset and the draws.
     """
@@ -82,8 +83,9 @@ def evaluate(
     Returns:
         `{split: {name: figure}}`. The figures of a VAE are `elbo` and `nll`,
         the importance-weighted bound, both as negative log-likelihoods: lower
-        is better; that of an autoencoder is `squared_error`. The standard
-        error of a single image is None.
+        is better; that of an autoencoder is `squared_error`. Where log p(x) is
+        exact it is `nll`, for which nothing is drawn. The standard error of a
+        single image is None.
 
     Raises:
         UserError: If the images are not those that the run began with.
@@ -114,12 +116,13 @@ def evaluate(
     if data.changes:
         protocol["data_changes"] = list(data.changes)
 
-    if model.group_shapes:
+    if model.has_likelihood:
         with ImageBar(protocol["num_images"], "evaluated", stream) as bar:
             figures = _bounds(model, batches, config, protocol, bar)
-        figures["latent"] = _latent(model, batches)
     else:
         figures = {"squared_error": _squared_error(model, batches, protocol)}
+    if model.has_prior:
+        figures["latent"] = _latent(model, batches)
     results = {config.split: figures}
     if show is not None:
         show(results)
@@ -169,6 +172,9 @@ def _bounds(
         config.seed,
         progress=bar.reach,
     )
+    if bounds.exact:
+        figure = _figure(-bounds.log_likelihood, protocol)
+        return {"nll": {**figure, "bound": "exact", **protocol}}
     k = config.num_importance_samples
     return {
         "elbo": {
@@ -291,7 +297,9 @@ def _group_lines(split: str, figure: dict[str, Any]) -> list[str]:
 def _line(split: str, name: str, figure: dict[str, Any]) -> str:
     label = "-ELBO"
     if name == "nll":
-        label = f"NLL (IW, K={figure['num_importance_samples']:,})"
+        label = "NLL (exact)"
+        if "num_importance_samples" in figure:
+            label = f"NLL (IW, K={figure['num_importance_samples']:,})"
     how = f"{figure['binarization']} binarization, seed {figure['seed']}"
     if figure["binarization"] == "none":
         how = (

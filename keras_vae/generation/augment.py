@@ -14,10 +14,10 @@ from keras_vae.config import check_number
 from keras_vae.data import ImageDataset, Split
 from keras_vae.data.tfds_writer import write_tfds
 from keras_vae.errors import UserError
+from keras_vae.generation.abilities import check_can
 from keras_vae.generation.sample import sample_batches
 from keras_vae.generation.source import (
     ImageSource,
-    check_prior,
 )
 from keras_vae.progress import ImageBar
 from keras_vae.training import TrainedModel
@@ -80,7 +80,7 @@ def augment(
         check_number("per_class", per_class, 1, whole=True)
     check_number("seed", seed, 0, whole=True, high=_MAX_SEED)
     check_number("temperature", temperature, 0)
-    check_prior(trained.model)
+    check_can(trained.model, "augment")
     classes = trained.model.num_classes
     if not classes:
         raise UserError(

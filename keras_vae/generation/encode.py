@@ -9,6 +9,7 @@ import numpy as np
 from keras_vae import outputs, sizes
 from keras_vae.errors import UserError
 from keras_vae.evaluation import Projection, encode_images, write_projector
+from keras_vae.generation.abilities import check_can
 from keras_vae.generation.labels import conditions
 from keras_vae.generation.source import (
     ImageSource,
@@ -62,6 +63,7 @@ def encode(
             raise UserError(
                 f"{name} must be at least 1. Received: {name}={value}"
             )
+    check_can(trained.model, "encode")
     found = source.load(trained)
     condition = conditions(trained.model, found.labels)
     given = found.labels if condition else None

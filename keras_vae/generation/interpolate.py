@@ -9,10 +9,10 @@ import tensorflow as tf
 from keras_vae import outputs, seeds, sizes
 from keras_vae.config import check_choice, check_number
 from keras_vae.errors import UserError
+from keras_vae.generation.abilities import check_can
 from keras_vae.generation.labels import conditions, parse_labels
 from keras_vae.generation.source import (
     ImageSource,
-    check_prior,
 )
 from keras_vae.labels import Label, label_rows
 from keras_vae.training import TrainedModel
@@ -78,7 +78,7 @@ def interpolate(
     check_number("steps", steps, 2, whole=True, high=_MAX_STEPS)
     check_number("temperature", temperature, 0)
     _check_seeds(between_seeds, source)
-    check_prior(trained.model)
+    check_can(trained.model, "interpolate")
     between = spherical if method == "spherical" else linear
     if between_seeds:
         rows = _between_seeds(
@@ -201,7 +201,7 @@ def _between_seeds(
         chosen = parse_labels(model, label)
         labels = label_rows(chosen, len(values), repeat=True)
     rows = tf.constant([[int(value), 0] for value in values], tf.int32)
-    noise = seeds.row_normal(rows, model.latent_dim).numpy()
+    noise = seeds.row_normal(rows, model.noise_size).numpy()
     codes = between(noise[::2], noise[1::2], np.linspace(0, 1, steps))
 
     def decode(z: np.ndarray, label: np.ndarray | None) -> tf.Tensor:

@@ -108,7 +108,7 @@ def check_background(background: TrainedModel, trained: TrainedModel) -> None:
         UserError: If it has no likelihood, or one of other images: of another
             size or prepared in another way.
     """
-    if not background.model.group_shapes:
+    if not background.model.has_likelihood:
         raise UserError(
             "The background must be a model with a likelihood. "
             f"Received: {type(background.model).__name__} in {background.place}"

@@ -14,12 +14,10 @@ import tensorflow as tf
 from keras_vae import outputs, plotting, seeds, sizes
 from keras_vae.config import PIXELS, check_choice
 from keras_vae.errors import UserError
+from keras_vae.generation.abilities import check_can
 from keras_vae.generation.labels import conditions, parse_labels
-from keras_vae.generation.source import (
-    check_prior,
-)
 from keras_vae.labels import Label, label_rows
-from keras_vae.models import NVAE, GenerativeModel, pixel_seed
+from keras_vae.models import GenerativeModel, pixel_seed
 from keras_vae.npz_files import write_npz
 from keras_vae.training import TrainedModel
 
@@ -78,7 +76,7 @@ def sample(
     _check_counts(num_images, seed, recalibrate_batch_norm)
     check_choice("pixels", pixels, PIXELS)
     model = trained.model
-    check_prior(model)
+    check_can(model, "sample")
     scales = check_temperature(model, temperature)
     classes = _classes(trained, label)
     _check_size(path, num_images, model.image_shape)
@@ -148,7 +146,7 @@ def sample_batches(
 
     @tf.function(autograph=False, reduce_retracing=True)
     def generate(seed: tf.Tensor, condition: dict[str, tf.Tensor]) -> tf.Tensor:
-        noise = seeds.row_normal(seed, model.latent_dim)
+        noise = seeds.row_normal(seed, model.noise_size)
         scale: Any = list(temperature)
         if len(temperature) == 1:
             scale = tf.fill([tf.shape(seed)[0]], temperature[0])
@@ -219,7 +217,7 @@ def _recalibrated(
 ) -> contextlib.AbstractContextManager[object]:
     if not passes:
         return contextlib.nullcontext()
-    if not isinstance(model, NVAE):
+    if not model.normalizes_samples:
         raise UserError(
             "recalibrate_batch_norm is for NVAE, whose decoder normalises over "
             f"batches. Received: {type(model).__name__}"

@@ -55,7 +55,8 @@ def score(
     The scores, each higher for more unusual images:
 
     * `nll`: minus a bound on log p(x), nats: the ELBO with
-      `num_importance_samples=1`, else the importance-weighted one.
+      `num_importance_samples=1`, else the importance-weighted one; minus
+      log p(x) itself where the model has it.
     * `nll_ratio`, with a background model: `nll` of the model minus that of
       the background, minus the log likelihood ratio of Ren et al. (2019).
     * `reconstruction_error`: squared error, summed over the image.
@@ -140,9 +141,11 @@ def score(
 def _figures(scores: list[ImageScores]) -> dict[str, np.ndarray]:
     """Returns all scores by name, of the model and a background, if any."""
     own, *background = scores
-    figures = {"reconstruction_error": own.reconstruction_error}
+    figures = {}
     if own.bounds is not None:
-        figures = {"nll": own.nll, **figures}
+        figures["nll"] = own.nll
+    if own.reconstruction_error is not None:
+        figures["reconstruction_error"] = own.reconstruction_error
     for other in background:
         figures["background_nll"] = other.nll
         figures["nll_ratio"] = own.nll - other.nll
@@ -174,7 +177,7 @@ def _check_numbers(num_importance_samples: int, num_shown: int) -> None:
 
 def _score_names(trained: TrainedModel, with_background: bool) -> list[str]:
     """Returns the names of the scores, the one that sorts first."""
-    if not trained.model.group_shapes:
+    if not trained.model.has_likelihood:
         if with_background:
             raise UserError(
                 "A likelihood ratio needs a likelihood, which a plain "
@@ -183,7 +186,8 @@ def _score_names(trained: TrainedModel, with_background: bool) -> list[str]:
             )
         return ["reconstruction_error"]
     ratio = ["nll_ratio"] if with_background else []
-    return [*ratio, "nll", "reconstruction_error"]
+    error = ["reconstruction_error"] if trained.model.has_latents else []
+    return [*ratio, "nll", *error]
 
 
 def _check_sorting(sort_by: str | None, names: list[str]) -> str:
@@ -195,7 +199,9 @@ def _check_sorting(sort_by: str | None, names: list[str]) -> str:
             f"Received: sort_by={sort_by}"
         )
     if sort_by not in names:
-        why = "a plain autoencoder has no likelihood"
+        why = "the model has no likelihood"
+        if sort_by == "reconstruction_error":
+            why = "the model has no latents to reconstruct from"
         if sort_by == "nll_ratio" and "nll" in names:
             why = "it needs --background=RUN_FOLDER"
         raise UserError(
@@ -331,12 +337,11 @@ def _protocol(
         "padding": trained.preparation.pad,
         "seed": source.seed,
     }
-    if trained.model.group_shapes:
-        bound = "negative ELBO" if k == 1 else "importance-weighted"
-        protocol |= {
-            "bound": bound,
-            "num_importance_samples": k,
-        }
+    if trained.model.has_likelihood:
+        protocol["bound"] = "exact"
+        if not trained.model.likelihood_is_exact:
+            bound = "negative ELBO" if k == 1 else "importance-weighted"
+            protocol |= {"bound": bound, "num_importance_samples": k}
     if trained.model.num_classes:
         mixed = images.mixed(trained)
         protocol["classes"] = "mixture of all" if mixed else "of each image"

@@ -28,23 +28,13 @@ from keras_vae.labels import (
     label_rows,
     no_folder_class,
 )
-from keras_vae.models import GenerativeModel
 from keras_vae.training import Preparation, TrainedModel, open_run_data
 
-__all__ = ["ImageSource", "SourceImages", "check_prior"]
+__all__ = ["ImageSource", "SourceImages"]
 
 _BATCH_SIZE = 256
 _SPLITS = ("train", "validation", "test")
 _MAX_SEED = 2**31 - 1
-
-
-def check_prior(model: GenerativeModel) -> None:
-    """Raises UserError if the model has no prior, as a plain autoencoder."""
-    if not model.group_shapes:
-        raise UserError(
-            "The model has no prior: a plain autoencoder only reconstructs. "
-            f"Received: {type(model).__name__}"
-        )
 
 
 @dataclasses.dataclass(frozen=True)

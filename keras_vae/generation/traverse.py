@@ -8,15 +8,14 @@ import tensorflow as tf
 from keras_vae import outputs, plotting, sizes
 from keras_vae.config import check_number
 from keras_vae.errors import UserError
+from keras_vae.generation.abilities import check_can
 from keras_vae.generation.labels import conditions
 from keras_vae.generation.source import (
     ImageSource,
     SourceImages,
-    check_prior,
 )
 from keras_vae.models import (
-    VAE,
-    HierarchicalVAE,
+    GenerativeModel,
     LatentStatistics,
     latent_statistics,
     resampled,
@@ -73,24 +72,24 @@ def traverse(
             "traverse takes one image, and no number of them. "
             f"Received: num_images={source.num_images}"
         )
-    check_prior(trained.model)
+    check_can(trained.model, "traverse")
     image = source.load(trained, default_num_images=1)
     if len(image.images) != 1:
         raise UserError(
             f"traverse takes one image. Received: {len(image.images)}"
         )
     statistics = _statistics(trained, source)
-    num_rows = len(statistics.kl_by_group) + 1
-    if isinstance(trained.model, VAE):
-        num_rows = int(np.sum(statistics.active))
+    in_groups = len(statistics.group_shapes) > 1
+    num_rows = int(np.sum(statistics.active))
+    if in_groups:
+        num_rows = len(statistics.group_shapes) + 1
     sizes.check_picture(
         num_rows * steps, trained.model.image_shape, f"steps={steps}"
     )
-    if isinstance(trained.model, HierarchicalVAE):
+    if in_groups:
         rows, labels = _groups(trained.model, image, statistics, steps, seed)
         title = "the groups below are drawn anew"
     else:
-        assert isinstance(trained.model, VAE)
         rows, labels = _dimensions(
             trained.model, image, statistics, limit, steps
         )
@@ -120,7 +119,7 @@ def _statistics(trained: TrainedModel, source: ImageSource) -> LatentStatistics:
 
 
 def _dimensions(
-    model: VAE,
+    model: GenerativeModel,
     image: SourceImages,
     statistics: LatentStatistics,
     limit: float,
@@ -146,7 +145,7 @@ def _dimensions(
 
 
 def _groups(
-    model: HierarchicalVAE,
+    model: GenerativeModel,
     image: SourceImages,
     statistics: LatentStatistics,
     steps: int,

@@ -1,11 +1,13 @@
 """Variational autoencoders with many groups of latent variables, top down."""
 
-from collections.abc import Callable, Sequence
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+from tensorflow_probability import distributions as tfd
 
 from keras_vae import seeds
 from keras_vae.config import BuildContext, HierarchicalConfig, check_number
@@ -16,9 +18,18 @@ from keras_vae.models.checks import (
     num_samples_of,
 )
 from keras_vae.models.generative_model import GenerativeModel
+from keras_vae.models.latent_statistics import LatentStatistics
+from keras_vae.models.pictures import (
+    Picture,
+    reconstructions,
+    resampled_groups,
+    samples,
+    samples_by_temperature,
+)
 from keras_vae.models.pixels import image_of, pixel_seed
 from keras_vae.networks import ResidualBottomUp, ResidualTopDown
 from keras_vae.networks.conditioning import (
+    Condition,
     condition_on,
     conditioned,
     unconditioned,
@@ -27,6 +38,7 @@ from keras_vae.networks.hierarchy import TopDownDecoder
 from keras_vae.networks.latent_choices import (
     Choice,
     Latent,
+    fixed,
     from_posterior,
     from_prior,
     given,
@@ -55,6 +67,11 @@ class HierarchicalVAE(GenerativeModel):
         decoder: A `keras_vae.networks.TopDownDecoder`.
         objective: The loss of each image; `ELBO()` unless given.
         seed: Base of all noise.
+        prior: p(z_1) of a top group that is a vector, a `Prior` of
+            `keras_vae.priors`; unless given that of the decoder, a Gaussian.
+
+    Raises:
+        ValueError: If the parts do not fit each other.
 
     References:
         Sonderby et al. (2016), Ladder Variational Autoencoders; Child (2021),
@@ -62,6 +79,9 @@ class HierarchicalVAE(GenerativeModel):
     """
 
     METRICS = ("elbo", "log_likelihood", "kl_divergence")
+    has_latents = True
+    has_prior = True
+    has_likelihood = True
 
     def __init__(
         self,
@@ -69,10 +89,46 @@ class HierarchicalVAE(GenerativeModel):
         decoder: TopDownDecoder,
         objective: Any = None,
         seed: int = 0,
+        prior: Any = None,
         **kwargs: Any,
     ):
         objective = ELBO() if objective is None else objective
-        super().__init__(encoder, decoder, objective, seed, **kwargs)
+        super().__init__((encoder, decoder), objective, seed, **kwargs)
+        self.prior = prior
+        if prior is not None:
+            self._build_prior()
+
+    def _build_prior(self) -> None:
+        if self.group_shapes[0] != (self.prior.latent_dim,):
+            raise ValueError(
+                f"`prior` must be one of the top group {self.group_shapes[0]}. "
+                f"Received: latent_dim={self.prior.latent_dim}"
+            )
+        if self.prior.needs_encoder:
+            if self.num_classes:
+                raise ValueError(
+                    f"`prior` must not be a {type(self.prior).__name__}, which "
+                    "has no classes for the encoder: a conditional model takes "
+                    f"another one. Received: num_classes={self.num_classes}"
+                )
+            self.prior.connect(self._top_posterior)
+        if not self.prior.built:  # One from a file is.
+            with keras.name_scope(self.name):
+                self.prior.build()
+
+    def _top_posterior(self, image: tf.Tensor) -> tfd.Distribution:
+        """Returns q(z_1|x), as the encoder of a VAE does."""
+        features = self.encoder(image, training=False)
+        top = self.decoder.stages()[0].block
+        start = self.decoder.start(tf.shape(image)[0], None)
+        posterior = top.posterior(top.read(start), features[0])
+        return tfd.MultivariateNormalDiag(posterior.mean(), posterior.stddev())
+
+    @property
+    def noise_size(self) -> int:
+        if self.prior is None:
+            return self.latent_dim
+        return self.latent_dim - self.prior.latent_dim + self.prior.noise_size
 
     @property
     def group_shapes(self) -> tuple[tuple[int, ...], ...]:
@@ -157,6 +213,9 @@ class HierarchicalVAE(GenerativeModel):
         image = self.check_images(image)
         params, latents = self.decoder.descend(choices, rows, label, training)
         groups = tuple(_group(latent, leading) for latent in latents)
+        if self.prior is not None:
+            prior = self.prior.distribution()
+            groups = (dataclasses.replace(groups[0], prior=prior), *groups[1:])
         likelihood = self.decoder.likelihood(params, leading)
         return Inference(image, likelihood, groups, self.dequantization_nats)
 
@@ -209,6 +268,20 @@ class HierarchicalVAE(GenerativeModel):
     def metric_values(self, inference: Inference) -> dict[str, tf.Tensor]:
         return {name: getattr(inference, name) for name in self.METRICS}
 
+    def pictures(
+        self,
+        image: tf.Tensor,
+        condition: Condition,
+        statistics: LatentStatistics | None = None,
+        pixels: str = "mean",
+        brief: bool = False,
+    ) -> Iterator[Picture]:
+        yield reconstructions(self, image, condition)
+        yield samples(self, pixels)
+        yield resampled_groups(self, image, condition)
+        if not brief:
+            yield from samples_by_temperature(self, pixels)
+
     def decode(self, z: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
         """Returns p(x|z)'s mean `[batch, H, W, C]` for `z [batch, D]`."""
         condition = condition_on(label)
@@ -243,7 +316,7 @@ class HierarchicalVAE(GenerativeModel):
         """
         rows = seeds.rows(seeds.any_seed(seed), num_samples_of(shape))
         return self.generate(
-            seeds.row_normal(rows, self.latent_dim),
+            seeds.row_normal(rows, self.noise_size),
             temperature,
             label,
             pixel_seed=pixel_seed(pixels, rows),
@@ -265,7 +338,15 @@ class HierarchicalVAE(GenerativeModel):
     def _priors(self, noise: tf.Tensor, temperature: Any) -> list[Choice]:
         """Returns the choice of each prior's draw."""
         scales = _per_group(temperature, self.group_shapes)
-        return _each(from_prior, self.decoder.split(noise), scales)
+        if self.prior is None:
+            return _each(from_prior, self.decoder.split(noise), scales)
+        size = self.prior.noise_size
+        sizes = tf.reshape(scales[0], [-1])  # One for all rows, or for each.
+        sizes = tf.broadcast_to(sizes, tf.shape(noise)[:1])
+        top = self.prior.from_noise(noise[:, :size], sizes)
+        parts = self.decoder.split(tf.concat([top, noise[:, size:]], axis=-1))
+        below = _each(from_prior, parts[1:], scales[1:])
+        return [fixed(parts[0]), *below]
 
     def resample(
         self,
@@ -297,10 +378,20 @@ class HierarchicalVAE(GenerativeModel):
         check_number("num_kept", num_kept, 0, whole=True, high=groups)
         count = tf.shape(image)[0]
         rows = seeds.rows(seeds.any_seed(seed), count)
-        noise = seeds.row_normal(rows, self.latent_dim)
+        noise = seeds.row_normal(rows, self.noise_size)
         kept = self._means(image, label)[:num_kept]
         drawn = self._priors(noise, temperature)[num_kept:]
         return self._show([*kept, *drawn], count, label)
+
+    def get_config(self) -> dict[str, Any]:
+        prior = keras.saving.serialize_keras_object(self.prior)
+        return {**super().get_config(), "prior": prior}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "HierarchicalVAE":
+        # A file from before there was a choice has none.
+        prior = keras.saving.deserialize_keras_object(config.get("prior"))
+        return super().from_config({**config, "prior": prior})
 
 
 def _each(make: Callable[..., Choice], *arguments: Any) -> list[Choice]:

@@ -61,6 +61,8 @@ class NVAE(HierarchicalVAE):
         Regularization.
     """
 
+    normalizes_samples = True
+
     def __init__(
         self,
         encoder: BottomUpEncoder,

@@ -1,21 +1,20 @@
 """What one latent dimension, or one latent group, changes in an image."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from keras_vae import seeds
 from keras_vae.config import check_number
-from keras_vae.models.hierarchical_vae import HierarchicalVAE
-from keras_vae.models.vae import VAE
 from keras_vae.networks.conditioning import condition_on
 
 __all__ = ["resampled", "traverse"]
 
 
 def traverse(
-    model: VAE,
+    model: Any,
     image: tf.Tensor,
     dimensions: Sequence[int] | np.ndarray,
     limit: float = 2.5,
@@ -25,7 +24,7 @@ def traverse(
     """Decodes an image's code with one dimension at a time moved.
 
     Args:
-        model: The model.
+        model: A model with one latent vector.
         image: `[1, height, width, channels]` in [0, 1].
         dimensions: Which latent dimensions, one row each.
         limit: They run from -limit to limit, in prior standard deviations.
@@ -56,7 +55,7 @@ def traverse(
 
 
 def resampled(
-    model: HierarchicalVAE,
+    model: Any,
     images: tf.Tensor,
     num_draws: int = 8,
     temperature: float = 1.0,
@@ -71,7 +70,7 @@ def resampled(
     decide.
 
     Args:
-        model: The model.
+        model: A model with a hierarchy of latent groups.
         images: `[num_images, height, width, channels]` in [0, 1].
         num_draws: Draws of each image in a row.
         temperature: Of the draws.

@@ -1,6 +1,7 @@
 """The variational autoencoder of Kingma and Welling."""
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -17,8 +18,16 @@ from keras_vae.models.checks import (
     num_samples_of,
 )
 from keras_vae.models.generative_model import GenerativeModel
+from keras_vae.models.latent_statistics import LatentStatistics
+from keras_vae.models.pictures import (
+    Picture,
+    reconstructions,
+    samples,
+    traversals,
+)
 from keras_vae.models.pixels import image_of, pixel_seed
 from keras_vae.networks.conditioning import (
+    Condition,
     condition_on,
     conditioned,
     unconditioned,
@@ -67,6 +76,9 @@ class VAE(GenerativeModel):
     """
 
     METRICS = ("elbo", "log_likelihood", "kl_divergence")
+    has_latents = True
+    has_prior = True
+    has_likelihood = True
 
     def __init__(
         self,
@@ -77,7 +89,7 @@ class VAE(GenerativeModel):
         **kwargs: Any,
     ):
         objective = ELBO() if objective is None else objective
-        super().__init__(encoder, decoder, objective, seed, **kwargs)
+        super().__init__((encoder, decoder), objective, seed, **kwargs)
 
     @property
     def prior(self) -> tfd.Distribution:
@@ -178,6 +190,19 @@ class VAE(GenerativeModel):
 
     def metric_values(self, inference: Inference) -> dict[str, tf.Tensor]:
         return {name: getattr(inference, name) for name in self.METRICS}
+
+    def pictures(
+        self,
+        image: tf.Tensor,
+        condition: Condition,
+        statistics: LatentStatistics | None = None,
+        pixels: str = "mean",
+        brief: bool = False,
+    ) -> Iterator[Picture]:
+        yield reconstructions(self, image, condition)
+        yield samples(self, pixels)
+        if statistics is not None:
+            yield traversals(self, image, condition, statistics)
 
     def decode(self, z: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
         """Returns p(x|z)'s mean `[batch, H, W, C]` for `z [batch, D]`."""

@@ -2,6 +2,7 @@
 
 from keras_vae.objectives.balancing import balancing_weights, group_scales
 from keras_vae.objectives.inference import Inference, LatentGroup, kl_divergence
+from keras_vae.objectives.log_likelihood import LogLikelihood
 from keras_vae.objectives.objective import (
     ELBO,
     ImportanceWeighted,
@@ -23,6 +24,7 @@ __all__ = [
     "KLWarmup",
     "LatentGroup",
     "LinearWarmup",
+    "LogLikelihood",
     "OneStep",
     "SquaredError",
     "WarmupCosine",

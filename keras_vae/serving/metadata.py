@@ -56,7 +56,7 @@ def describe(
         "num_classes": model.num_classes,
         "class_names": list(model.class_names),
         **preparation.protocol(),
-        **({"pixels": pixels} if model.group_shapes else {}),
+        **_pixels(model, pixels),
         "run": run,
         "weights": trained.weights,
         "step": trained.step,
@@ -64,10 +64,20 @@ def describe(
     }
 
 
+def _pixels(model: GenerativeModel, pixels: str) -> dict[str, str]:
+    """Returns what a sample shows, which without latents is a draw."""
+    if not model.has_likelihood:
+        return {}
+    return {"pixels": pixels if model.has_latents else "draw"}
+
+
 def _layout(model: GenerativeModel) -> list[dict[str, Any]]:
     """Returns where each group lies in `[latent_dim]`, the top one first."""
     layout, offset = [], 0
-    for shape in model.group_shapes or ((model.latent_dim,),):
+    shapes = model.group_shapes
+    if model.has_latents and not model.has_prior:
+        shapes = ((model.latent_dim,),)
+    for shape in shapes:
         size = math.prod(shape)
         layout.append({"shape": list(shape), "offset": offset, "size": size})
         offset += size

@@ -25,7 +25,7 @@ Endpoint = tuple[Callable[..., dict[str, tf.Tensor]], list[tf.TensorSpec]]
 def make_endpoints(
     model: GenerativeModel, preparation: Preparation, pixels: str = "mean"
 ) -> dict[str, Endpoint]:
-    """Returns the signatures that a model can have; `reconstruct` is first.
+    """Returns the signatures that a model can have, the default one first.
 
     Args:
         model: The model, in float32.
@@ -34,37 +34,42 @@ def make_endpoints(
             it.
 
     Returns:
-        Name to (function, input specs). A plain autoencoder has no `sample`
-        and no `score`. Those of a conditional model also take `label`, int32
-        `[batch]`; its `class_names` takes nothing else.
+        Name to (function, input specs). Without a likelihood there is no
+        `sample` and no `score`; without latents, none of the others. Those of
+        a conditional model also take `label`, int32 `[batch]`; its
+        `class_names` takes nothing else.
     """
     image = tf.TensorSpec([None, *model.image_shape], tf.float32, name="image")
     label = []
     if model.num_classes:
         label = [tf.TensorSpec([None], tf.int32, name="label")]
+    endpoints: dict[str, Endpoint] = {}
+    if model.has_latents:
+        endpoints |= _of_latents(model, image, label)
+    if label:
+        endpoints["class_names"] = (_class_names(model), label)
+    if model.has_likelihood:
+        seed = tf.TensorSpec([None, 2], tf.int32, name="seed")
+        temperature = tf.TensorSpec([None], tf.float32, name="temperature")
+        sample = _sample(model, pixels)
+        endpoints["sample"] = (sample, [seed, temperature, *label])
+        score = _score(model, preparation)
+        endpoints["score"] = (score, [image, seed, *label])
+    return _checked(endpoints, model)
+
+
+def _of_latents(
+    model: GenerativeModel, image: tf.TensorSpec, label: list[tf.TensorSpec]
+) -> dict[str, Endpoint]:
     z = tf.TensorSpec([None, model.latent_dim], tf.float32, name="z")
     data = tf.TensorSpec([None], tf.string, name="image_bytes")
-    endpoints = {
+    encode = _encode(model) if model.has_prior else _codes(model)
+    return {
         "reconstruct": (_reconstruct(model), [image, *label]),
         "decode": (_decode(model), [z, *label]),
         "reconstruct_bytes": (_reconstruct_bytes(model), [data, *label]),
+        "encode": (encode, [image, *label]),
     }
-    if label:
-        endpoints["class_names"] = (_class_names(model), label)
-    if not model.group_shapes:
-        endpoints["encode"] = (
-            lambda image: {"z": model.encode(image)},
-            [image],
-        )
-        return _checked(endpoints, model)
-    seed = tf.TensorSpec([None, 2], tf.int32, name="seed")
-    temperature = tf.TensorSpec([None], tf.float32, name="temperature")
-    endpoints["encode"] = (_encode(model), [image, *label])
-    sample = _sample(model, pixels)
-    endpoints["sample"] = (sample, [seed, temperature, *label])
-    score = _score(model, preparation)
-    endpoints["score"] = (score, [image, seed, *label])
-    return _checked(endpoints, model)
 
 
 def _checked(
@@ -104,6 +109,10 @@ def _encode(model: GenerativeModel) -> Callable[..., dict[str, tf.Tensor]]:
     return encode
 
 
+def _codes(model: GenerativeModel) -> Callable[..., dict[str, tf.Tensor]]:
+    return lambda image: {"z": model.encode(image)}
+
+
 def _decode(model: GenerativeModel) -> Callable[..., dict[str, tf.Tensor]]:
     def decode(
         z: tf.Tensor, label: tf.Tensor | None = None
@@ -123,7 +132,7 @@ def _sample(
         temperature: tf.Tensor,
         label: tf.Tensor | None = None,
     ) -> dict[str, tf.Tensor]:
-        noise = seeds.row_normal(seed, model.latent_dim)
+        noise = seeds.row_normal(seed, model.noise_size)
         image = model.generate(
             noise,
             temperature,
@@ -158,9 +167,13 @@ def _score(
             image = (levels + noise) / count
         elif preparation.num_bits < MAX_BITS:
             image = to_unit_interval(_levels(image), preparation.num_bits)
-        noise = seeds.row_normal(latent_seed, model.latent_dim)
-        encoding = model.encode(image, **condition_on(label))
-        inference = model.infer_with_noise(image, encoding, noise)
+        if model.has_prior:
+            noise = seeds.row_normal(latent_seed, model.latent_dim)
+            encoding = model.encode(image, **condition_on(label))
+            inference = model.infer_with_noise(image, encoding, noise)
+        else:
+            key = seeds.from_int(model.seed)
+            inference = model.infer(image, None, key)
         return {
             "elbo": inference.elbo,
             "log_likelihood": inference.log_likelihood,

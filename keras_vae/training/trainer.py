@@ -185,7 +185,7 @@ def _initialize(
     """Gives a new model the weights that training starts from."""
     if experiment.model.output_mean_bias:
         mean = _mean_image(dataset.splits["train"], preparation.num_bits)
-        model.decoder.set_output_mean(mean)
+        model.set_output_mean(mean)
     if init_from is not None:
         print(take_weights(model, init_from).describe(), flush=True)
 

@@ -18,6 +18,7 @@ from keras_vae.evaluation import (
     evaluate,
     image_scores,
 )
+from keras_vae.generation.abilities import check_can
 from keras_vae.generation.labels import conditions, parse_labels
 from keras_vae.generation.observation import MaskedPixels
 from keras_vae.generation.posterior_sampling import (
@@ -30,7 +31,6 @@ from keras_vae.generation.sample import (
     check_temperature,
     sample_batches,
 )
-from keras_vae.generation.source import check_prior
 from keras_vae.labels import Label, label_rows
 from keras_vae.models import GenerativeModel
 from keras_vae.serving.export import export
@@ -121,9 +121,9 @@ class TrainedRun:
             images: float32 `[num_images, H, W, C]` in [0, 1].
 
         Raises:
-            UserError: If the model has no prior, or not these classes.
+            UserError: If the model has no likelihood, or not these classes.
         """
-        check_prior(self.model)
+        check_can(self.model, "sample")
         check_choice("pixels", pixels, PIXELS)
         scales = check_temperature(self.model, temperature)
         classes = list(range(self.model.num_classes)) or None
@@ -137,6 +137,7 @@ class TrainedRun:
 
     def encode(self, images: np.ndarray, label: Label | None = None) -> Latents:
         """Returns mean and standard deviation of q(z|x), `[num, D]` each."""
+        check_can(self.model, "encode")
         found, labels = self._take(images, label)
         return encode_images(self.model, found, labels)
 
@@ -144,6 +145,7 @@ class TrainedRun:
         self, images: np.ndarray, label: Label | None = None
     ) -> np.ndarray:
         """Returns what the model makes of images, float32 `[num, H, W, C]`."""
+        check_can(self.model, "reconstruct")
         found, labels = self._take(images, label)
         return reconstruct_images(self.model, found, labels)
 
@@ -192,6 +194,7 @@ class TrainedRun:
             ValueError: If the mask is not of the images' size.
             UserError: If the model cannot be sampled so.
         """
+        check_can(self.model, "impute")
         chains = chains or ChainConfig()
         found, labels = self._take(images, label, chains.seed, dequantize=True)
         missing = np.asarray(mask) != 0

@@ -31,7 +31,6 @@ _SIZES = {
     "dense_groups": "1",
     "dense_bottleneck": "4",
     "dense_latent_dim": "2",
-    "num_mixtures": "2",
     "batch_size": "8",
 }
 

@@ -111,6 +111,54 @@ def test_autoencoder(trained_run, succeeds, warm_process, tmp_path):
     )
 
 
+def test_autoregressive(trained_run, succeeds, warm_process, tmp_path):
+    result = succeeds(
+        "train",
+        "--model=autoregressive",
+        "--dataset=mnist_5k",
+        f"--data_dir={trained_run.data_dir}",
+        "--epochs=1",
+        "--config.filters=4",
+        "--config.num_blocks=2",
+        "--config.head_units=4",
+        "--workdir=run",
+        "--export_dir=model",
+    )
+    assert "NLL (exact)" in result.stdout
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert list(results["test"]) == ["nll"]
+    figure = results["test"]["nll"]
+    assert figure["bound"] == "exact"
+    assert "num_importance_samples" not in figure
+    # The mean image, which training begins with, has 206 nats.
+    assert 80 < figure["nats_per_image"] < 190
+    pictures = {path.name for path in (tmp_path / "run/pictures").glob("*.png")}
+    assert pictures == {"samples.png", "completions.png"}
+    # One law: a row's seed, for the run and for its export.
+    for verb, source in (
+        ("generate", "--workdir=run"),
+        ("predict", "--saved_model=model"),
+    ):
+        options = ["--num_images=4", "--seed=3", f"--output={verb}.png"]
+        succeeds(verb, "sample", source, *options)
+    with (
+        PIL.Image.open(tmp_path / "generate.png") as one,
+        PIL.Image.open(tmp_path / "predict.png") as two,
+    ):
+        assert one.tobytes() == two.tobytes()
+    app.assert_refused(
+        warm_process.run(
+            "generate",
+            "reconstruct",
+            "--workdir=run",
+            "--output=pairs.png",
+            cwd=tmp_path,
+        ),
+        "The model cannot reconstruct: it has no latents",
+        "Received: Autoregressive",
+    )
+
+
 def test_two_replicas(trained_run, succeeds, tmp_path):
     result = succeeds(
         "train",

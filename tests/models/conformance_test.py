@@ -16,6 +16,7 @@ from tests.conformance import (
 )
 from tests.models.cases import (
     binary_images,
+    make_autoregressive,
     make_hierarchical,
     make_model,
     make_nvae,
@@ -67,7 +68,23 @@ def hierarchical_tensors(
     }
 
 
+def autoregressive_tensors(
+    model: keras.Model, image: Any
+) -> dict[str, tf.Tensor]:
+    inference = model.infer(image, None, seed=tf.constant([0, 0]))
+    return {
+        "log_prob": model(image),
+        "loss": model.objective(inference, tf.constant(0)),
+        "mean": inference.likelihood.mean(),
+    }
+
+
 CASES = {
+    "autoregressive": (make_autoregressive, autoregressive_tensors),
+    "autoregressive_levels": (
+        lambda: make_autoregressive("discretized_logistic_mixture"),
+        autoregressive_tensors,
+    ),
     "vae": (lambda: make_model(), vae_tensors),
     "vae_full": (
         lambda: make_model("normal_shared", posterior="full"),

@@ -116,6 +116,7 @@ def test_settings_of_the_training_reach_the_run(recorded, tmp_path, dataset):
     assert options == {
         "likelihood": "normal_shared",
         "total_steps": None,
+        "num_examples": dataset.splits["train"].num_images,
         "seed": 11,
         "precision": "float32",
         "num_bits": 3,

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import pathlib
 
 import pytest
 
@@ -26,6 +27,7 @@ from keras_vae.units import DENSITY_NATS, NATS, SQUARED_ERROR
 from tests.training import experiments
 
 _LEVELS = "discretized_logistic_mixture"
+_GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "runs" / "vae"
 
 
 def _model(model="vae", **settings):
@@ -210,10 +212,13 @@ def test_another_schema_is_refused_in_a_line(tmp_path, schema):
 
 def test_a_run_of_an_older_schema_is_decided_and_said(tmp_path, capsys):
     folder = RunFolder(tmp_path)
-    experiment = experiments.make_experiment()
-    folder.start(experiment, (6, 6, 1))
-    _changed(folder, schema=None, preparation=None)
-    assert folder.load_preparation() == experiment.prepare()
+    folder.config.write_bytes((_GOLDEN / "config.json").read_bytes())
+    assert folder.load_preparation().protocol() == {
+        "binarization": "none",
+        "dequantization": "uniform",
+        "likelihood": "normal_shared",
+        "unit": NATS,
+    }
     assert "does not say what auto stood for: it is taken to be " in (
         capsys.readouterr().err
     )
