@@ -14,6 +14,7 @@ from typing import Any
 __all__ = [
     "call",
     "call_worker",
+    "head",
     "machine",
     "peak_rss_mb",
     "processor",
@@ -62,6 +63,11 @@ def run_worker(module: str, case: Mapping[str, Any]) -> dict[str, Any]:
     """
     worker = f"--worker={json.dumps(case)}"
     return call_worker([sys.executable, "-m", module, worker])
+
+
+def head() -> str:
+    """Returns the commit of the checkout."""
+    return call(["git", "rev-parse", "--short", "HEAD"]).strip()
 
 
 def processor() -> str:

@@ -273,7 +273,7 @@ def here(
         name,
         protocol,
         machine or processes.machine(),
-        processes.call(["git", "rev-parse", "--short", "HEAD"]).strip(),
+        processes.head(),
         datetime.date.today().isoformat(),
         [" ".join(["python", *words])],
         rows,

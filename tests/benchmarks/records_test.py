@@ -130,7 +130,7 @@ def test_a_record_of_this_process_says_how_it_came(monkeypatch):
             "--results=benchmarks/results",
         ],
     )
-    monkeypatch.setattr(records.processes, "call", lambda command: "0123abc\n")
+    monkeypatch.setattr(records.processes, "head", lambda: "0123abc")
     record = records.here("here", "protocol", [{"label": "x", "nll": 1}])
     assert record.version == "0123abc"
     assert record.command == ["python -m benchmarks.some '--mnist=A B'"]
