@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
+import tensorflow as tf
 
 from keras_vae.distributions import (
     DistributionLayer,
@@ -21,7 +23,16 @@ from keras_vae.networks import (
     ResidualEncoder,
 )
 
-__all__ = ["DECODERS", "ENCODERS", "IMAGE", "LATENT_DIM", "seeded"]
+__all__ = [
+    "DECODERS",
+    "ENCODERS",
+    "IMAGE",
+    "LATENT_DIM",
+    "as_float32",
+    "features",
+    "seeded",
+    "shapes",
+]
 
 IMAGE = (8, 4, 2)
 LATENT_DIM = 3
@@ -72,3 +83,24 @@ def _decoder(name: str) -> Callable[..., Decoder]:
 
 ENCODERS = {name: _encoder(name) for name in _ENCODERS}
 DECODERS = {name: _decoder(name) for name in _DECODERS}
+
+
+def shapes(network, inputs):
+    """Returns the shape after each layer of a network."""
+    network.build()
+    result = []
+    for layer in network.stack:
+        inputs = layer(inputs)
+        result.append(tuple(inputs.shape))
+    return result
+
+
+def features(*shape, seed=0):
+    """Returns normal noise, float32."""
+    random = np.random.default_rng(seed)
+    return random.normal(size=shape).astype(np.float32)
+
+
+def as_float32(x):
+    """Returns a tensor in float32, whatever it was."""
+    return tf.cast(x, tf.float32)

@@ -11,16 +11,7 @@ from keras_vae.networks import (
     ResidualDecoder,
     ResidualEncoder,
 )
-
-
-def shapes(network, inputs):
-    """Returns the shape after each layer of a network."""
-    network.build()
-    result = []
-    for layer in network.stack:
-        inputs = layer(inputs)
-        result.append(tuple(inputs.shape))
-    return result
+from tests.networks.cases import shapes
 
 
 def test_each_convolution_is_followed_by_max_pooling():

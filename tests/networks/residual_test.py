@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras_vae.distributions import IndependentBernoulli, MultivariateNormalDiag
 from keras_vae.networks import ResidualBlock, ResidualDecoder, ResidualEncoder
 from keras_vae.networks.residual import DepthToSpace, SpaceToDepth
-from tests.networks.convolutional_test import shapes
+from tests.networks.cases import shapes
 
 
 def features(batch=4, size=6, channels=8):

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from keras_vae import objectives
-from tests.objectives.inference_test import two_groups
+from tests.objectives.cases import two_groups
 
 SCHEDULE = objectives.LinearWarmup(0.25, 1.0, 0.5, 10)
 CASES = {

@@ -8,25 +8,14 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from keras_vae.objectives import Inference, LatentGroup, kl_divergence
+from tests.objectives.cases import (
+    LATENT_DIM,
+    gaussian,
+    standard_normal,
+    two_groups,
+)
 
 tfd = tfp.distributions
-
-LATENT_DIM = 3
-
-
-def gaussian(seed, batch=5):
-    """Returns a diagonal normal, with its loc and its scale."""
-    random = np.random.default_rng(seed)
-    loc = random.normal(size=[batch, LATENT_DIM])
-    scale = random.uniform(0.2, 2.0, size=[batch, LATENT_DIM])
-    layer = tfd.MultivariateNormalDiag(
-        tf.constant(loc, tf.float32), tf.constant(scale, tf.float32)
-    )
-    return layer, loc, scale
-
-
-def standard_normal():
-    return tfd.MultivariateNormalDiag(tf.zeros(LATENT_DIM), tf.ones(LATENT_DIM))
 
 
 def mixture():
@@ -96,23 +85,6 @@ def test_kl_without_closed_form_is_the_log_ratio_of_the_sample():
     expected = log_q - scipy.special.logsumexp(parts, axis=0)
     assert group.kl_divergence.shape == [7, 5]
     np.testing.assert_allclose(group.kl_divergence, expected, atol=1e-4)
-
-
-def two_groups(num_samples=()):
-    """Returns an inference with two latent groups, and its parts."""
-    image = tf.constant(
-        np.random.default_rng(4).uniform(size=[5, 2, 2, 1]), tf.float32
-    )
-    groups = []
-    for seed in range(2):
-        posterior, _, _ = gaussian(seed)
-        sample = posterior.sample(num_samples, seed=[seed, 4])
-        groups.append(LatentGroup(posterior, standard_normal(), sample))
-    loc = tf.reduce_mean(groups[0].sample, -1)[..., None, None, None]
-    likelihood = tfd.Independent(
-        tfd.Normal(loc + tf.zeros([2, 2, 1]), 0.5), reinterpreted_batch_ndims=3
-    )
-    return Inference(image, likelihood, tuple(groups))
 
 
 @pytest.mark.parametrize("num_samples", [(), (6,)])

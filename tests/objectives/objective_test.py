@@ -22,7 +22,7 @@ from keras_vae.objectives import (
     balancing_weights,
     group_scales,
 )
-from tests.objectives.inference_test import two_groups
+from tests.objectives.cases import two_groups
 
 tfd = tfp.distributions
 

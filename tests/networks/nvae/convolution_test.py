@@ -7,24 +7,15 @@ import tensorflow as tf
 from keras_vae.networks.nvae import WeightNormConv2D
 from keras_vae.networks.nvae.convolution import autoregressive_mask
 from tests.conformance import run_layer_conformance
-from tests.networks.cases import seeded
+from tests.networks.cases import as_float32, features, seeded
 
 C, F, K = 6, 8, 3
-
-
-def features(*shape, seed=0):
-    random = np.random.default_rng(seed)
-    return random.normal(size=shape).astype(np.float32)
 
 
 def built(*args, channels=C, **kwargs):
     layer = seeded(WeightNormConv2D, *args, **kwargs)
     layer.build((None, 8, 8, channels))
     return layer
-
-
-def as_float32(x):
-    return tf.cast(x, tf.float32)
 
 
 CASES = {

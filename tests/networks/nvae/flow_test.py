@@ -6,8 +6,7 @@ import tensorflow as tf
 
 from keras_vae.networks.nvae import FlowPair, ShiftFlow
 from tests.conformance import run_layer_conformance
-from tests.networks.cases import seeded
-from tests.networks.nvae.convolution_test import as_float32, features
+from tests.networks.cases import as_float32, features, seeded
 
 H, W, L = 4, 3, 2
 

@@ -11,8 +11,7 @@ from keras_vae.networks.nvae.resampling import (
     swish,
 )
 from tests.conformance import run_layer_conformance
-from tests.networks.cases import seeded
-from tests.networks.nvae.convolution_test import as_float32, features
+from tests.networks.cases import as_float32, features, seeded
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,7 @@ from keras_vae.networks.nvae import (
 )
 from keras_vae.training import make_strategy
 from tests.conformance import check_config
-from tests.networks.cases import seeded
-from tests.networks.nvae.convolution_test import features
+from tests.networks.cases import features, seeded
 
 SHAPES = [(32, 288), (6, 25), (32, 288), (4, 3)]
 
