@@ -163,6 +163,7 @@ class RunFolder:
         Raises:
             UserError: If there is no run in the folder, or it says nonsense.
         """
+        experiment = self.load_experiment()  # Knows parts of the user's own.
         with self._naming_the_file():
             content = self._load_config()
             if content.get("schema", 1) > 1:
@@ -171,7 +172,7 @@ class RunFolder:
                     "preparation",
                     config_values.section(content, "preparation"),
                 )
-        decided = self.load_experiment().prepare()
+        decided = experiment.prepare()
         values = ", ".join(f"{k}={v}" for k, v in decided.protocol().items())
         note(
             f"{self.config} is of an older version and does not say what auto "

@@ -65,8 +65,8 @@ def run(warm_process, tmp_path_factory):
 
 
 def test_figures_are_given_the_class(run):
-    text = (run / "run" / "results.json").read_text()
-    results = json.loads(text)["test"][-1]
+    results = json.loads((run / "run" / "results.json").read_text())
+    results = results["test"][-1]
     assert results["nll"]["given"] == results["elbo"]["given"] == "class"
     model = load_trained(run / "run").model
     assert model.class_names == _CLASSES
@@ -88,9 +88,10 @@ def test_verbs_know_the_classes(run, tmp_path):
         np.testing.assert_allclose(
             arrays["image"], served["image"], rtol=1e-4, atol=1e-5
         )
+        model = trained.model
         np.testing.assert_allclose(
             arrays["image"],
-            trained.model.sample([4], 0, label=arrays["label"]),
+            model.sample([4], 0, label=arrays["label"]),
             rtol=1e-4,
             atol=1e-5,
         )
