@@ -317,6 +317,7 @@ def test_files_are_checked_before_they_are_sent(client, tmp_path):
         ["\ud800"],
         ["x" * 300],
     ],
+    ids=lambda files: type(files).__name__,
 )
 def test_what_are_no_files_is_refused(files, client):
     with pytest.raises(UserError, match="Received: "):
@@ -357,6 +358,7 @@ def test_what_can_be_no_request_is_refused(client):
         {"timeout": 10**5000},
         {"tls_ca": 5},
     ],
+    ids=lambda options: next(iter(options)),
 )
 def test_settings_of_a_client_are_checked(options):
     with pytest.raises(UserError, match="Received: "):
