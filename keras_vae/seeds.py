@@ -16,6 +16,7 @@ __all__ = [
     "from_int",
     "replica",
     "row_normal",
+    "rows",
     "split",
 ]
 
@@ -75,6 +76,17 @@ def replica(seed: tf.Tensor) -> tf.Tensor:
     context = tf.distribute.get_replica_context()
     index = 0 if context is None else context.replica_id_in_sync_group
     return fold_in(seed, index)
+
+
+def rows(seed: tf.Tensor, count: Any) -> tf.Tensor:
+    """Returns a seed for each row, int32 `[count, 2]`: [a, b], [a, b + 1] ...
+
+    Args:
+        seed: [a, b], int32 `[2]`.
+        count: Number of rows.
+    """
+    second = seed[1] + tf.range(count)
+    return tf.stack([tf.fill(tf.shape(second), seed[0]), second], axis=1)
 
 
 def row_normal(seed: tf.Tensor, size: int) -> tf.Tensor:

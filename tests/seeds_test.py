@@ -68,6 +68,12 @@ def test_outside_a_strategy_the_seed_is_that_of_replica_0():
         assert key(seeds.replica(base)) == key(seeds.fold_in(base, 0))
 
 
+def test_rows_count_on_from_the_seed():
+    found = seeds.rows(tf.constant([7, 3]), 4)
+    np.testing.assert_array_equal(found, [[7, 3], [7, 4], [7, 5], [7, 6]])
+    assert seeds.rows(tf.constant([7, 3]), 0).shape == [0, 2]
+
+
 def test_any_seed_is_a_number_a_pair_or_drawn():
     for given in (3, np.int64(3), np.array(3), tf.constant(3)):
         assert key(seeds.any_seed(given)) == (3, 0)

@@ -8,8 +8,11 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from keras_vae.distributions.parameters import arrange, as_shape
-from keras_vae.errors import UserError
+from keras_vae.distributions.parameters import (
+    arrange,
+    as_float32,
+    as_shape,
+)
 
 __all__ = ["DistributionLayer"]
 
@@ -56,14 +59,8 @@ class DistributionLayer(keras.layers.Layer):
 
     def __init__(self, event_shape: int | Sequence[int], **kwargs: Any) -> None:
         # Not the global policy: under mixed_bfloat16 it would cast `params`.
-        dtype = keras.dtype_policies.get(kwargs.pop("dtype", None) or "float32")
-        if dtype.compute_dtype != "float32":
-            raise UserError(
-                "`dtype` of a distribution layer must be 'float32': a "
-                "log-probability in less is wrong. Leave the argument out. "
-                f"Received: {dtype.name!r}"
-            )
-        super().__init__(dtype=dtype, **kwargs)
+        kwargs["dtype"] = as_float32(kwargs.get("dtype"))
+        super().__init__(**kwargs)
         self.event_shape = as_shape(event_shape)
 
     @staticmethod

@@ -3,12 +3,39 @@
 import math
 import operator
 from collections.abc import Sequence
+from typing import Any
 
+import keras
 import tensorflow as tf
 
 from keras_vae.errors import UserError
 
-__all__ = ["arrange", "as_positive_int", "as_shape", "to_positive"]
+__all__ = [
+    "arrange",
+    "as_float32",
+    "as_positive_int",
+    "as_shape",
+    "to_positive",
+]
+
+
+def as_float32(dtype: Any) -> Any:
+    """Returns the dtype policy of a layer that gives log-probabilities.
+
+    Args:
+        dtype: What the layer was given; None is float32.
+
+    Raises:
+        UserError: If it is another one.
+    """
+    policy = keras.dtype_policies.get(dtype or "float32")
+    if policy.compute_dtype != "float32":
+        raise UserError(
+            "`dtype` of a distribution layer must be 'float32': a "
+            "log-probability in less is wrong. Leave the argument out. "
+            f"Received: {policy.name!r}"
+        )
+    return policy
 
 
 def as_positive_int(value: object, name: str) -> int:

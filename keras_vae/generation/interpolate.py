@@ -203,7 +203,7 @@ def _between_seeds(
         chosen = parse_labels(model, label)
         labels = label_rows(chosen, len(values), repeat=True)
     rows = tf.constant([[int(value), 0] for value in values], tf.int32)
-    noise = seeds.row_normal(rows, model.latent_dim).numpy()
+    noise = seeds.row_normal(rows, model.noise_size).numpy()
     codes = between(noise[::2], noise[1::2], np.linspace(0, 1, steps))
 
     def decode(z: np.ndarray, label: np.ndarray | None) -> tf.Tensor:

@@ -150,7 +150,7 @@ def sample_batches(
 
     @tf.function(autograph=False, reduce_retracing=True)
     def generate(seed: tf.Tensor, condition: dict[str, tf.Tensor]) -> tf.Tensor:
-        noise = seeds.row_normal(seed, model.latent_dim)
+        noise = seeds.row_normal(seed, model.noise_size)
         scale: Any = list(temperature)
         if len(temperature) == 1:
             scale = tf.fill([tf.shape(seed)[0]], temperature[0])

@@ -212,7 +212,7 @@ class GenerativeModel(keras.Model):
         """Returns p(x|z)'s mean for a draw from the prior made of noise.
 
         Args:
-            noise: Standard normal, `[batch, D]`.
+            noise: Standard normal, `[batch, noise_size]`.
             temperature: Multiplies the prior's standard deviation, `[batch]`.
             pixel_seed: int32 `[batch, 2]`: draws from p(x|z) instead of its
                 mean, each from its row's seed. They are at temperature 1.
@@ -249,6 +249,11 @@ class GenerativeModel(keras.Model):
     def group_shapes(self) -> tuple[tuple[int, ...], ...]:
         """Event shape of each latent group; empty without a prior on them."""
         return ()
+
+    @property
+    def noise_size(self) -> int:
+        """How many standard normal numbers `generate` makes an image of."""
+        return self.latent_dim
 
     def regularization(self, step: tf.Tensor) -> Any:
         """Returns what training adds to the mean loss, a scalar."""

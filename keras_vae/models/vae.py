@@ -1,5 +1,6 @@
 """The variational autoencoder of Kingma and Welling."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -11,6 +12,7 @@ from keras_vae import seeds
 from keras_vae.models.generative_model import GenerativeModel
 from keras_vae.models.pixels import image_of, pixel_seed
 from keras_vae.objectives import ELBO, Inference, LatentGroup
+from keras_vae.priors import Prior, StandardNormal
 
 __all__ = ["VAE"]
 
@@ -35,13 +37,13 @@ def _conditional(encoding: Any) -> _Conditional:
 
 @keras.saving.register_keras_serializable(package="keras_vae")
 class VAE(GenerativeModel):
-    """p(x, z) = N(z; 0, I) p(x|z), learned through q(z|x).
+    """p(x, z) = p(z) p(x|z), learned through q(z|x).
 
     `fit` maximises `ELBO = E_q[log p(x|z)] - KL(q(z|x) || p(z))` with one
     reparameterized draw of z for each image.
 
     Networks with `num_classes` make it the conditional VAE,
-    p(x, z|y) = N(z; 0, I) p(x|z, y) with q(z|x, y): `fit` takes (images,
+    p(x, z|y) = p(z) p(x|z, y) with q(z|x, y): `fit` takes (images,
     classes), every bound is one on log p(x|y), and where a method has `label`
     it must be given, int32 `[batch]`.
 
@@ -51,6 +53,10 @@ class VAE(GenerativeModel):
         objective: The loss of each image; `ELBO()` unless given.
         seed: Base of all noise.
         class_names: Name of each class; their numbers unless given.
+        prior: p(z), a `keras_vae.priors.Prior`; N(0, I) unless given.
+
+    Raises:
+        ValueError: If the parts do not fit each other.
 
     Example:
         >>> posterior = MultivariateNormalDiag(16)
@@ -81,6 +87,7 @@ class VAE(GenerativeModel):
         objective: Any = None,
         seed: int = 0,
         class_names: Sequence[str] = (),
+        prior: Prior | None = None,
         **kwargs: Any,
     ):
         objective = ELBO() if objective is None else objective
@@ -92,14 +99,34 @@ class VAE(GenerativeModel):
                 f"the networks. Received: {len(names)} names"
             )
         self._class_names = names
+        self.prior = StandardNormal(self.latent_dim) if prior is None else prior
+        self._build_prior()
+
+    def _build_prior(self) -> None:
+        if self.prior.latent_dim != self.latent_dim:
+            raise ValueError(
+                f"`prior` must have the latent_dim {self.latent_dim} of the "
+                f"networks. Received: latent_dim={self.prior.latent_dim}"
+            )
+        if self.prior.needs_encoder:
+            self._connect_prior()
+        if not self.prior.built:  # One from a file is.
+            with keras.name_scope(self.name):
+                self.prior.build()
+
+    def _connect_prior(self) -> None:
+        if self.num_classes:
+            raise ValueError(
+                f"`prior` must not be a {type(self.prior).__name__}, which has "
+                "no classes for the encoder: a conditional model takes another "
+                f"one. Received: num_classes={self.num_classes}"
+            )
+        # No layer of the prior's: the model saves its encoder once.
+        self.prior.connect(functools.partial(self.encoder, training=False))
 
     @property
-    def prior(self) -> tfd.Distribution:
-        """p(z), a standard Gaussian with event shape `[latent_dim]`."""
-        return tfd.MultivariateNormalDiag(
-            loc=tf.zeros([self.latent_dim]),
-            scale_diag=tf.ones([self.latent_dim]),
-        )
+    def noise_size(self) -> int:
+        return self.prior.noise_size
 
     @property
     def group_shapes(self) -> tuple[tuple[int, ...], ...]:
@@ -154,7 +181,8 @@ class VAE(GenerativeModel):
         training: bool = False,
     ) -> Inference:
         posterior, label = _conditional(encoding)
-        group = LatentGroup(posterior=posterior, prior=self.prior, sample=z)
+        prior = self.prior.distribution()
+        group = LatentGroup(posterior=posterior, prior=prior, sample=z)
         likelihood = self.decoder(z, training=training, **_given(label))
         return Inference(image, likelihood, (group,), self.dequantization_nats)
 
@@ -172,10 +200,9 @@ class VAE(GenerativeModel):
         *,
         pixel_seed: tf.Tensor | None = None,
     ) -> tf.Tensor:
-        z = temperature[:, tf.newaxis] * noise
-        return image_of(
-            self.decoder(z, training=False, **_given(label)), pixel_seed
-        )
+        z = self.prior.from_noise(noise, temperature)
+        likelihood = self.decoder(z, training=False, **_given(label))
+        return image_of(likelihood, pixel_seed)
 
     def reconstruct(
         self,
@@ -204,11 +231,14 @@ class VAE(GenerativeModel):
     ) -> tf.Tensor:
         """Draws z from the prior and returns an image of p(x|z).
 
+        Image i is a function of its own seed, [a, b + i] for a seed [a, b], as
+        those of `keras_vae.generation.sample` and of an export are.
+
         Args:
             shape: `[num_images]`.
-            seed: A whole number or an int32 `[2]`: the same seed gives the
-                same images. None draws others in each call, as Keras's layers
-                do; `keras.utils.set_random_seed` makes them repeatable.
+            seed: [a, b], int32 `[2]`, or a whole number a, with b = 0. None
+                draws other images in each call, as Keras's layers do;
+                `keras.utils.set_random_seed` makes them repeatable.
             temperature: Multiplies the prior's standard deviation.
             label: Their classes, int32 `[num_images]`.
             pixels: `mean` returns the mean of p(x|z), `draw` a draw from it.
@@ -216,12 +246,24 @@ class VAE(GenerativeModel):
         Returns:
             Images `[num_images, height, width, channels]`.
         """
-        seed = seeds.any_seed(seed)
-        z = self.prior.sample(shape, seed=seed)
-        likelihood = self.decoder(
-            temperature * z, training=False, **_given(label)
+        (count,) = shape
+        rows = seeds.rows(seeds.any_seed(seed), count)
+        return self.generate(
+            seeds.row_normal(rows, self.noise_size),
+            tf.fill([count], float(temperature)),
+            label,
+            pixel_seed=pixel_seed(pixels, rows),
         )
-        return image_of(likelihood, pixel_seed(pixels, seed))
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "class_names": self.class_names}
+        return {
+            **super().get_config(),
+            "class_names": self.class_names,
+            "prior": keras.saving.serialize_keras_object(self.prior),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "VAE":
+        # A file from before there was a choice has none: it was N(0, I).
+        prior = keras.saving.deserialize_keras_object(config.get("prior"))
+        return super().from_config({**config, "prior": prior})

@@ -120,7 +120,7 @@ def _sample(
         temperature: tf.Tensor,
         label: tf.Tensor | None = None,
     ) -> dict[str, tf.Tensor]:
-        noise = seeds.row_normal(seed, model.latent_dim)
+        noise = seeds.row_normal(seed, model.noise_size)
         image = model.generate(
             noise,
             temperature,
