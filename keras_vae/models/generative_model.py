@@ -16,11 +16,12 @@ from keras_vae.models.batches import (
     with_target,
 )
 from keras_vae.models.training_step import LossMean, skips_steps
-from keras_vae.objectives import Inference
+from keras_vae.objectives import Inference, ObjectiveContext
 
 __all__ = ["GenerativeModel"]
 
 _MAX_BITS = 8
+_ARRAYS = (np.ndarray, tf.Tensor)
 
 
 class GenerativeModel(keras.Model):
@@ -64,9 +65,9 @@ class GenerativeModel(keras.Model):
     Args:
         encoder: Images to q(z|x).
         decoder: Latents to p(x|z).
-        objective: `objective(inference, step)` returns the loss of each image,
-            `objective.draws(step)` how many draws of the latents it wants, or
-            None for one without an axis of its own, and
+        objective: `objective(inference, context)` returns the loss of each
+            image, `objective.draws(step)` how many draws of the latents it
+            wants, or None for one without an axis of its own, and
             `objective.couples_images`, if there is one, whether the loss of an
             image depends on others; see `keras_vae.objectives`.
         seed: Base of all noise in `fit` and `evaluate`.
@@ -79,6 +80,8 @@ class GenerativeModel(keras.Model):
         training_draws: Draws in a training step, in place of
             `objective.draws(step)`, so that the graph of the step has
             constant shapes; None leaves it to the objective.
+        num_examples: Images in the training set, for objectives that need it;
+            None takes that of the first arrays that `fit` is given.
         **kwargs: Arguments of `keras.Model`.
 
     Attributes:
@@ -97,6 +100,7 @@ class GenerativeModel(keras.Model):
         dequantized_bits: int | None = None,
         batch_parts: int = 1,
         training_draws: int | None = None,
+        num_examples: int | None = None,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -132,6 +136,7 @@ class GenerativeModel(keras.Model):
         self.dequantized_bits = dequantized_bits
         self.batch_parts = batch_parts
         self.training_draws = training_draws
+        self.num_examples = num_examples
         self.trackers = {
             name: LossMean(name=name) for name in ("loss", *self.METRICS)
         }
@@ -445,6 +450,9 @@ class GenerativeModel(keras.Model):
         """Does as `keras.Model.fit`, with the data that `unpack` takes."""
         weight = kwargs.get("sample_weight")
         self._check_arrays(x, y, weight)
+        first = next(iter(tf.nest.flatten(x)), None)
+        if self.num_examples is None and isinstance(first, _ARRAYS):
+            self.num_examples = len(first)
         validation = kwargs.get("validation_data")
         if isinstance(validation, (tuple, list)):
             self._check_arrays(*validation)
@@ -472,9 +480,8 @@ class GenerativeModel(keras.Model):
 
     def _check_arrays(self, *data: Any) -> None:
         """Refuses arrays as a whole, before anything is done with them."""
-        arrays = (np.ndarray, tf.Tensor)
         given = [x for x in tf.nest.flatten(data) if x is not None]
-        if given and all(isinstance(x, arrays) for x in given):
+        if given and all(isinstance(x, _ARRAYS) for x in given):
             with tf.device("/cpu:0"):
                 self.unpack_weighted(data)
 
@@ -564,7 +571,8 @@ class GenerativeModel(keras.Model):
             num_samples=draws or self.objective.draws(step),
             training=training,
         )
-        return inference, self.objective(inference, step)
+        context = ObjectiveContext(step, self.num_examples, training)
+        return inference, self.objective(inference, context)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -576,6 +584,7 @@ class GenerativeModel(keras.Model):
             "dequantized_bits": self.dequantized_bits,
             "batch_parts": self.batch_parts,
             "training_draws": self.training_draws,
+            "num_examples": self.num_examples,
         }
 
     @classmethod

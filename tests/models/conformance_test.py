@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from keras_vae import models
-from keras_vae.objectives import Inference, LatentGroup
+from keras_vae.objectives import Inference, LatentGroup, ObjectiveContext
 from keras_vae.priors import GaussianMixture, VampPrior
 from tests.conformance import (
     check_config,
@@ -45,7 +45,7 @@ def autoencoder_tensors(model: keras.Model, image: Any) -> dict[str, tf.Tensor]:
     return {
         "reconstruction": model(image),
         "code": code,
-        "loss": model.objective(inference, tf.constant(0)),
+        "loss": model.objective(inference, ObjectiveContext(0)),
         "decoded": model.decode(code),
     }
 

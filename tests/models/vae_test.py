@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from keras_vae.models import VAE
+from keras_vae.objectives import ObjectiveContext
 from keras_vae.priors import StandardNormal
 from tests.models.cases import IMAGE, binary_images, grey_images, make_model
 
@@ -19,7 +20,7 @@ def test_fixed_scale_gives_the_squared_error(scale):
     model = make_model("normal_fixed", likelihood_scale=scale)
     x = grey_images()
     inference = model.infer(x, model.encode(x), SEED)
-    loss = model.objective(inference, tf.constant(0))
+    loss = model.objective(inference, ObjectiveContext(0))
     posterior = model.encode(x)
     z = posterior.sample(seed=SEED)
     error = np.sum((x - model.decode(z)) ** 2, (1, 2, 3))
@@ -38,7 +39,7 @@ def test_bernoulli_loss_is_the_cross_entropy_and_the_kl():
     p = model.decode(inference.groups[0].sample).numpy().astype(np.float64)
     cross_entropy = -(x * np.log(p) + (1 - x) * np.log(1 - p)).sum((1, 2, 3))
     np.testing.assert_allclose(
-        model.objective(inference, tf.constant(0)),
+        model.objective(inference, ObjectiveContext(0)),
         cross_entropy + inference.kl_divergence,
         rtol=1e-5,
     )
