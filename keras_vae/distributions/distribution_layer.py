@@ -48,6 +48,8 @@ class DistributionLayer(keras.layers.Layer):
         event_shape: Tuple of ints.
         real_valued: Whether any number can be a value; else, as a likelihood,
             only one in [0, 1].
+        is_gaussian: Whether the distribution is a Gaussian vector, with `loc`
+            and `scale`, as what mixes posteriors needs it.
 
     Raises:
         UserError: If `event_shape` or `dtype` is not as said above, or, when
@@ -56,6 +58,7 @@ class DistributionLayer(keras.layers.Layer):
     """
 
     real_valued = False
+    is_gaussian = False
 
     def __init__(self, event_shape: int | Sequence[int], **kwargs: Any) -> None:
         # Not the global policy: under mixed_bfloat16 it would cast `params`.

@@ -59,11 +59,14 @@ def as_positive_int(value: object, name: str) -> int:
     return number
 
 
-def as_shape(event_shape: int | Sequence[int]) -> tuple[int, ...]:
+def as_shape(
+    event_shape: int | Sequence[int], name: str = "event_shape"
+) -> tuple[int, ...]:
     """Returns `event_shape` as a tuple of ints of 1 or more.
 
     Args:
         event_shape: A size, or a sequence of sizes, none of them unknown.
+        name: Name of the argument, for the error.
 
     Raises:
         UserError: If a size is unknown or not positive, or there is none.
@@ -76,10 +79,10 @@ def as_shape(event_shape: int | Sequence[int]) -> tuple[int, ...]:
     )
     if not sizes:
         raise UserError(
-            "`event_shape` must have at least one dimension: use 1 for a "
+            f"`{name}` must have at least one dimension: use 1 for a "
             f"single number. Received: {event_shape!r}"
         )
-    return tuple(as_positive_int(size, "event_shape") for size in sizes)
+    return tuple(as_positive_int(size, name) for size in sizes)
 
 
 def to_positive(raw: tf.Tensor, at_zero: float, floor: float) -> tf.Tensor:

@@ -300,9 +300,9 @@ def _noise(groups: Sequence[LatentGroup]) -> tf.Tensor:
         posterior = group.posterior
         if isinstance(posterior, tfd.Independent):
             normal = posterior.distribution
-            parts.append((group.sample - normal.loc) / normal.scale)
+            parts.append((group.base - normal.loc) / normal.scale)
         else:
-            rest = group.sample - posterior.loc
+            rest = group.base - posterior.loc
             parts.append(posterior.scale.solvevec(rest))
     return _flat(parts)
 

@@ -26,7 +26,8 @@ class LatentStatistics:
     """Statistics of q(z|x) over a set of images, one entry a dimension.
 
     Attributes:
-        mean_variance: Variance over images of the posterior's mean, `[D]`.
+        mean_variance: Variance over images of the posterior's mean, `[D]`;
+            with a flow, of the mean before it.
         kl_by_dimension: KL(q(z_d|x) || p(z_d)) averaged over images, `[D]`,
             nats, of the marginals of z_d: these add up to the whole KL where
             posterior and prior are both of independent dimensions. Between
@@ -139,6 +140,8 @@ def _kl_by_dimension(group: LatentGroup) -> tf.Tensor:
         return tf.fill(tf.shape(group.sample), np.nan)
     if group.base_sample is not None:
         log_q = posterior.log_prob(group.base_sample)
+        if group.log_slope is not None:
+            log_q -= group.log_slope
         return log_q - prior.log_prob(group.sample)
     return kl_divergence(posterior, prior, group.sample)
 

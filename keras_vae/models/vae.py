@@ -9,6 +9,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from keras_vae import seeds
+from keras_vae.flows import FlowDistribution
 from keras_vae.models.generative_model import GenerativeModel
 from keras_vae.models.pixels import image_of, pixel_seed
 from keras_vae.objectives import ELBO, Inference, LatentGroup
@@ -27,6 +28,33 @@ class _Conditional(NamedTuple):
 def _given(label: tf.Tensor | None) -> dict[str, tf.Tensor]:
     """Returns the keyword of a network that knows classes, else nothing."""
     return {} if label is None else {"label": label}
+
+
+def _base(posterior: tfd.Distribution) -> tfd.Distribution:
+    """Returns the distribution before the flow, if there is one."""
+    if isinstance(posterior, FlowDistribution):
+        return posterior.base
+    return posterior
+
+
+def _group(
+    posterior: tfd.Distribution, prior: tfd.Distribution, base: tf.Tensor
+) -> LatentGroup:
+    """Returns the group of a draw from `_base(posterior)`."""
+    if not isinstance(posterior, FlowDistribution):
+        return LatentGroup(posterior, prior, base)
+    z, log_slope = posterior.push(base)
+    return LatentGroup(posterior.base, prior, z, base, log_slope)
+
+
+def _moments(posterior: tfd.Distribution) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns what `VAE.latent_moments` does."""
+    base = _base(posterior)
+    mean, stddev = base.mean(), base.stddev()
+    if base is posterior:
+        return mean, stddev
+    z, log_slope = posterior.push(mean)
+    return z, tf.exp(log_slope) * stddev
 
 
 def _conditional(encoding: Any) -> _Conditional:
@@ -121,6 +149,13 @@ class VAE(GenerativeModel):
                 "no classes for the encoder: a conditional model takes another "
                 f"one. Received: num_classes={self.num_classes}"
             )
+        posterior = getattr(self.encoder, "distribution", None)
+        if not getattr(posterior, "is_gaussian", True):
+            raise ValueError(
+                f"`prior` must not be a {type(self.prior).__name__} where "
+                "q(z|x) is no Gaussian: its mixture needs the density of every "
+                f"posterior. Received: {type(posterior).__name__}"
+            )
         # No layer of the prior's: the model saves its encoder once.
         self.prior.connect(functools.partial(self.encoder, training=False))
 
@@ -158,39 +193,55 @@ class VAE(GenerativeModel):
         training: bool = False,
     ) -> Inference:
         shape = () if num_samples is None else (num_samples,)
-        z = _conditional(encoding).posterior.sample(shape, seed=seed)
-        return self._pass(image, encoding, z, training)
+        posterior = _base(_conditional(encoding).posterior)
+        base = posterior.sample(shape, seed=seed)
+        return self._pass(image, encoding, base, training)
 
     def infer_with_noise(
         self, image: tf.Tensor, encoding: Any, noise: tf.Tensor
     ) -> Inference:
-        posterior = _conditional(encoding).posterior
-        z = posterior.loc + posterior.scale.matvec(noise)
-        return self.infer_at(image, encoding, z)
+        posterior = _base(_conditional(encoding).posterior)
+        if not isinstance(posterior, tfd.MultivariateNormalLinearOperator):
+            raise ValueError(
+                "q(z|x) of given noise must be a Gaussian, or a flow of one. "
+                f"Received: {type(posterior).__name__}"
+            )
+        base = posterior.loc + posterior.scale.matvec(noise)
+        return self._pass(image, encoding, base)
 
     def infer_at(
         self, image: tf.Tensor, encoding: Any, z: tf.Tensor
     ) -> Inference:
+        posterior = _conditional(encoding).posterior
+        if isinstance(posterior, FlowDistribution):
+            z = posterior.inverse(z)
         return self._pass(image, encoding, z)
 
     def _pass(
         self,
         image: tf.Tensor,
         encoding: Any,
-        z: tf.Tensor,
+        base: tf.Tensor,
         training: bool = False,
     ) -> Inference:
+        """Returns the pass of a draw, before the posterior's flow if any."""
         posterior, label = _conditional(encoding)
-        prior = self.prior.distribution()
-        group = LatentGroup(posterior=posterior, prior=prior, sample=z)
-        likelihood = self.decoder(z, training=training, **_given(label))
+        group = _group(posterior, self.prior.distribution(), base)
+        likelihood = self.decoder(
+            group.sample, training=training, **_given(label)
+        )
         return Inference(image, likelihood, (group,), self.dequantization_nats)
 
     def latent_moments(
         self, image: tf.Tensor, label: tf.Tensor | None = None
     ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns mean and standard deviation of q(z|x), `[batch, D]` each.
+
+        With a flow they are what it makes of the mean, and the deviation there
+        of each latent given those before it.
+        """
         posterior = self.run_encoder(image, training=False, **_given(label))
-        return posterior.mean(), posterior.stddev()
+        return _moments(posterior)
 
     def generate(
         self,
@@ -211,7 +262,8 @@ class VAE(GenerativeModel):
         label: tf.Tensor | None = None,
     ) -> tf.Tensor:
         condition = _given(label)
-        z = self.run_encoder(image, training=training, **condition).mean()
+        posterior = self.run_encoder(image, training=training, **condition)
+        z, _ = _moments(posterior)
         return self.decoder(z, training=training, **condition).mean()
 
     def metric_values(self, inference: Inference) -> dict[str, tf.Tensor]:

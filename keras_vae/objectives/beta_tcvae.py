@@ -47,14 +47,16 @@ def total_correlation(group: LatentGroup, num_examples: int) -> tf.Tensor:
         https://arxiv.org/abs/1802.04942
     """
     posterior, z = group.posterior, group.sample
+    flow = "" if group.base_sample is None else " with a flow"
     if (
         not isinstance(posterior, tfd.MultivariateNormalDiag)
         or z.shape.rank != 2
+        or flow
     ):
         raise ValueError(
             "The total correlation is estimated with a diagonal Gaussian "
             "posterior of one vector, drawn once for each image. Received: "
-            f"{type(posterior).__name__}, draws of shape {z.shape}"
+            f"{type(posterior).__name__}{flow}, draws of shape {z.shape}"
         )
     pairs = tfd.Normal(posterior.mean(), posterior.stddev()).log_prob(
         z[:, tf.newaxis]

@@ -58,7 +58,7 @@ class VampPrior(Prior):
         **kwargs: Any,
     ):
         super().__init__(latent_dim, **kwargs)
-        self.image_shape = as_shape(image_shape)
+        self.image_shape = as_shape(image_shape, "image_shape")
         self.num_components = as_positive_int(num_components, "num_components")
         self._encode: Callable[[tf.Tensor], tfd.Distribution] | None = None
 

@@ -7,6 +7,8 @@ import pytest
 import tensorflow as tf
 
 from keras_vae import models
+from keras_vae.flows import InverseAutoregressiveFlow
+from keras_vae.networks import DenseEncoder
 from keras_vae.objectives import Inference, LatentGroup, ObjectiveContext
 from keras_vae.priors import GaussianMixture, VampPrior
 from tests.conformance import (
@@ -87,7 +89,16 @@ def prior_tensors(model: keras.Model, image: Any) -> dict[str, tf.Tensor]:
     return {**vae_tensors(model, image), "sample": sample}
 
 
+def make_with_flow() -> keras.Model:
+    keras.utils.set_random_seed(0)
+    decoder = make_model().decoder
+    posterior = InverseAutoregressiveFlow(3, 2, (8,), 4)
+    encoder = DenseEncoder(posterior, IMAGE, (8,), activation="tanh")
+    return models.VAE(encoder, decoder)
+
+
 CASES = {
+    "vae_flow": (make_with_flow, hierarchical_tensors),
     "vae_mixture_prior": (lambda: make_with("mixture"), prior_tensors),
     "vae_vamp_prior": (lambda: make_with("vamp"), prior_tensors),
     "vae": (lambda: make_model(), vae_tensors),

@@ -6,11 +6,14 @@ import scipy.special
 import scipy.stats
 import tensorflow as tf
 
+from keras_vae import seeds
 from keras_vae.distributions import MultivariateNormalDiag
 from keras_vae.errors import UserError
+from keras_vae.generation.sample import sample_batches
 from keras_vae.models import VAE
 from keras_vae.networks import DenseEncoder
 from keras_vae.priors import VampPrior
+from keras_vae.serving.signatures import make_endpoints
 from tests.models.cases import IMAGE, binary_images, make_model
 
 COUNT = 5
@@ -66,6 +69,20 @@ def test_each_image_is_a_function_of_its_own_seed():
     assert len(np.unique(cold.round(4), axis=0)) == COUNT
     for image in model.decode(code).numpy():
         assert np.abs(cold - image).max((1, 2, 3)).min() < 1e-5
+
+
+@pytest.mark.parametrize("pixels", ["mean", "draw"])
+def test_python_the_verb_and_an_export_give_the_same_image(pixels):
+    model = make()
+    expected = model.sample([4], seed=3, pixels=pixels)
+    (images,) = sample_batches(model, 4, seed=3, pixels=pixels)
+    np.testing.assert_allclose(images, expected, atol=1e-6)
+    resolved = {"binarization": "static", "pixels": pixels}
+    function, specs = make_endpoints(model, resolved)["sample"]
+    served = tf.function(function, input_signature=specs)(
+        seeds.rows(tf.constant([3, 0]), 4), tf.ones([4])
+    )
+    np.testing.assert_allclose(served["image"], expected, atol=1e-6)
 
 
 def test_it_starts_as_different_training_images():
