@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks import processes
+from keras_vae.units import plus_minus
 
 __all__ = ["main"]
 
@@ -74,7 +75,8 @@ def _caption(title: str, figures: dict[str, Any]) -> str:
         f"{figures['training']['num_parameters']:,} parameters, "
         f"{figures['training']['epochs']:.1f} epochs\n"
         f"-ELBO {elbo['nats_per_image']:.2f}, "
-        f"NLL {nll['nats_per_image']:.2f} ± {nll['standard_error']:.2f} nats"
+        f"NLL {nll['nats_per_image']:.2f}"
+        f"{plus_minus(nll['standard_error'], 2)} nats"
     )
 
 
@@ -109,7 +111,8 @@ def _table(results: list[tuple[str, dict[str, Any]]]) -> str:
             f"| {title} | {training['num_parameters']:,} "
             f"| {training['epochs']:.1f} "
             f"| {figures['elbo']['nats_per_image']:.2f} "
-            f"| {nll['nats_per_image']:.2f} ± {nll['standard_error']:.2f} |"
+            f"| {nll['nats_per_image']:.2f}"
+            f"{plus_minus(nll['standard_error'], 2)} |"
         )
     return "\n".join(lines)
 

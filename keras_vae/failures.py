@@ -41,6 +41,12 @@ _FULL = frozenset({errno.EDQUOT, errno.EFBIG, errno.ENOSPC})
 _TAKEN_AWAY = frozenset(
     {errno.EACCES, errno.EISDIR, errno.ENOENT, errno.ENOTDIR, errno.EPERM}
 )
+# In the messages of TensorFlow's readers of record files.
+_DAMAGED_RECORDS = re.compile(
+    r"(?:truncated|corrupted) record at \d+|expected to contain \d+ elements"
+)
+# An error for people, raised within TensorFlow's graph by a reader of images.
+_FOR_PEOPLE = re.compile(r"UserError: (.*?)\n*Traceback \(most rec", re.S)
 # In the messages of TensorFlow's file systems, after the path.
 _REASONS = {os.strerror(n): n for n in _STORAGE | _TAKEN_AWAY}
 
@@ -131,11 +137,31 @@ def failure_of_machine(error: BaseException) -> UserError | None:
         return None
     if not isinstance(error, _errors_of_files()):
         return None
+    damage = _damaged_images(error)
+    if damage is not None:
+        return damage
     number, reason = _failed_file(error)
     if not reason:
         return None
     where = getattr(error, "filename", None) or _path_of(error)
     return storage_error(str(where or "the output"), number, reason)
+
+
+def _damaged_images(error: BaseException) -> UserError | None:
+    """Returns the error of images that were changed while they were read."""
+    message = str(error)
+    found = _FOR_PEOPLE.search(message)
+    if found:
+        return UserError(found[1].strip())
+    found = _DAMAGED_RECORDS.search(message)
+    if not found:
+        return None
+    return StorageError(
+        "Files cannot be written or read: a record file of the images was cut "
+        f"or changed while it was read ({found[0]}).\n"
+        "Repeat the command, which finds out the file and says what to do. "
+        "Received: the record files of the dataset"
+    )
 
 
 def _errors_of_files() -> tuple[type[Exception], ...]:

@@ -3,10 +3,12 @@
 import numbers
 import pathlib
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from keras_vae.errors import UserError, did_you_mean, printable
+from keras_vae.notes import counted
 
 __all__ = [
     "FOLDERS",
@@ -15,6 +17,7 @@ __all__ = [
     "class_numbers",
     "folder_classes",
     "label_rows",
+    "names_of",
     "no_folder_class",
 ]
 
@@ -22,8 +25,9 @@ __all__ = [
 FOLDERS = "folders"
 # Stands for the class of a file whose folder is named after none.
 NO_CLASS = -1
-# A number or a name; as a string also several of them, with commas.
-Label = int | str | Sequence[int | str]
+# A number or a name, or several; as a string with commas. What can become an
+# array, as a tensor, is one.
+Label = int | str | Sequence[int | str] | np.ndarray
 
 
 def class_numbers(
@@ -34,11 +38,14 @@ def class_numbers(
     What is written as text is a class's name; only where no class has a number
     for its name may it also be a class's number. With classes named 1, 2 and
     3, `"1"` is the first of them, class number 0, and `"0"` is an error. An
-    integer is always a class's number.
+    integer is a class's number; where a class has a number for its name, only
+    one whose name is that number too, as of digits: 1 is an error with the
+    classes 1, 2 and 3. The integers of an array, as those of a dataset, are
+    class numbers always.
 
     Args:
-        label: A number or a name, or several: a sequence, or text with commas
-            between them.
+        label: A number or a name, or several: a sequence, an array, or text
+            with commas between them.
         class_names: The names in the order of their numbers; None where they
             are not known, and text must be a number.
         num_classes: How many there are; None where that is not known.
@@ -52,6 +59,9 @@ def class_numbers(
         whole = label in names
         parts = [label] if whole else [p.strip() for p in label.split(",")]
         return [_number(part, names, num_classes) for part in parts]
+    if hasattr(label, "__array__") and not isinstance(label, np.generic):
+        label = np.atleast_1d(np.asarray(label))
+        names = [] if label.dtype.kind in "iu" else names
     if isinstance(label, Sequence | np.ndarray):
         return [_number(part, names, num_classes) for part in label]
     return [_number(label, names, num_classes)]
@@ -95,10 +105,18 @@ def label_rows(
     """
     if len(classes) not in (1, num) and not repeat:
         raise UserError(
-            f"label must be one for all, or one for each of the {num:,} rows. "
-            f"Received: {len(classes):,} labels"
+            "label must be one for all rows, or one for each. Received: "
+            f"{counted(len(classes), 'label')} for {counted(num, 'row')}"
         )
     return np.resize(np.asarray(classes, np.int32), num)
+
+
+def names_of(
+    classes: Sequence[int] | np.ndarray, class_names: Sequence[str]
+) -> list[str]:
+    """Returns the name of each class; "" where it has none."""
+    known = dict(enumerate(class_names))
+    return [known.get(int(number), "") for number in classes]
 
 
 def no_folder_class(
@@ -116,18 +134,13 @@ def no_folder_class(
 def _number(
     part: object, class_names: list[str], num_classes: int | None
 ) -> int:
-    if isinstance(part, str):
-        if part in class_names:
-            return class_names.index(part)
-        if any(map(_is_number, class_names)):
-            raise UserError(
-                "label must be the name of a class, where some are named by "
-                f"numbers. {did_you_mean(part, class_names)} "
-                f"Received: label={part}"
-            )
     is_integer = isinstance(part, numbers.Integral) and not isinstance(
         part, bool
     )
+    if isinstance(part, str) and part in class_names:
+        return class_names.index(part)
+    if isinstance(part, str) or (is_integer and _is_unclear(part, class_names)):
+        _refuse_number(part, class_names)
     if is_integer or (isinstance(part, str) and _is_number(part)):
         number = int(part)  # type: ignore[call-overload]
         if 0 <= number < (num_classes or 2**31):
@@ -139,6 +152,24 @@ def _number(
     raise UserError(
         f"label must be a class, 0 {last}{hint} Received: label={part}"
     )
+
+
+def _is_unclear(number: Any, class_names: list[str]) -> bool:
+    """Returns whether the class of a number is not the one of that name."""
+    text = str(number)
+    if 0 <= number < len(class_names):
+        return class_names[number] != text
+    return text in class_names
+
+
+def _refuse_number(part: Any, class_names: list[str]) -> None:
+    """Raises UserError where a class's number could be taken for a name."""
+    if any(map(_is_number, class_names)):
+        raise UserError(
+            "label must be the name of a class, as text, where some are named "
+            f"by numbers. {did_you_mean(str(part), class_names)} "
+            f"Received: label={part}"
+        )
 
 
 def _is_number(text: str) -> bool:

@@ -5,10 +5,10 @@ import json
 import os
 import pathlib
 import re
-import secrets
 from collections.abc import Callable
 from typing import Any
 
+from keras_vae import partials
 from keras_vae.errors import UserError
 
 __all__ = ["check_local", "read_json", "replace", "write_text"]
@@ -67,21 +67,27 @@ def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def replace(path: pathlib.Path, write: Callable[[pathlib.Path], None]) -> None:
     """Calls `write` on a path beside `path`, then renames: all or nothing.
 
-    Several processes may do so at a time; the last one's file stays.
+    Several processes may do so at a time; the last one's file stays. What one
+    that was killed left in the folder goes.
 
     Args:
         path: The file; its folder exists.
         write: Writes the file whose path it is given, of the same suffix.
 
     Raises:
-        OSError: If it cannot be written.
+        OSError: If it cannot be written; its `filename` says what.
     """
     # A name of its own, so that nobody else writes to it meanwhile.
-    name = f".partial-{secrets.token_hex(4)}-{path.name}"
-    partial = path.with_name(name)
+    partial = partials.partial_path(path)
     try:
-        write(partial)
-        partial.replace(path)
+        partials.remove_abandoned(path.parent)
+        partial.touch()
+        with partials.locked(partial):
+            write(partial)
+            partial.replace(path)
+    except OSError as error:
+        error.filename = error.filename or os.fspath(path)
+        raise
     finally:
         with contextlib.suppress(OSError):
             partial.unlink()

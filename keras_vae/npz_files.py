@@ -9,6 +9,8 @@ from typing import IO
 
 import numpy as np
 
+from keras_vae.partials import PREFIX, locked
+
 __all__ = ["Batches", "write_npz"]
 
 Batches = Iterable[Mapping[str, np.ndarray]]
@@ -30,11 +32,15 @@ def write_npz(
         num_rows: Rows of all batches together.
         extra: More arrays by name.
     """
-    with tempfile.TemporaryDirectory(
-        prefix=".partial-", dir=path.parent
-    ) as folder:
+    with contextlib.ExitStack() as stack:
+        folder = pathlib.Path(
+            stack.enter_context(
+                tempfile.TemporaryDirectory(prefix=PREFIX, dir=path.parent)
+            )
+        )
+        stack.enter_context(locked(folder))
         # An archive takes one array after the other, so they wait in files.
-        arrays = _spool(pathlib.Path(folder), batches, num_rows)
+        arrays = _spool(folder, batches, num_rows)
         with zipfile.ZipFile(path, "w", allowZip64=True) as archive:
             for array in arrays:
                 archive.write(array, array.name)

@@ -3,14 +3,13 @@
 import dataclasses
 import os
 import pathlib
-import secrets
 import shutil
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from keras_vae import local_files, plotting
+from keras_vae import local_files, partials, plotting
 from keras_vae.errors import UserError
 from keras_vae.failures import not_writable
 
@@ -101,12 +100,13 @@ def write_folder(
     """
     check_free_folder(path)
     # A name of its own, so that nobody else writes to it meanwhile.
-    name = f".partial-{secrets.token_hex(4)}-{path.name}"
-    partial = path.with_name(name)
+    partial = partials.partial_path(path)
     try:
         partial.mkdir(parents=True)
-        write(partial)
-        partial.replace(path)
+        partials.remove_abandoned(partial.parent)
+        with partials.locked(partial):
+            write(partial)
+            partial.replace(path)
     except OSError as error:
         raise _not_writable(path, error, report) from error
     finally:

@@ -23,8 +23,21 @@ __all__ = [
 _LARGEST = 2**31 - 1
 
 
-def from_int(seed: int) -> tf.Tensor:
-    """Returns the seed `[seed, 0]`, an int32 tensor of shape `[2]`."""
+def from_int(seed: Any) -> tf.Tensor:
+    """Returns the seed `[seed, 0]`, an int32 tensor of shape `[2]`.
+
+    Args:
+        seed: A whole number of 32 bits, or a tensor that is one.
+
+    Raises:
+        ValueError: If it is something else.
+    """
+    number = isinstance(seed, numbers.Integral) and not isinstance(seed, bool)
+    tensor = tf.is_tensor(seed) and seed.dtype.is_integer
+    if not (tensor or (number and abs(seed) <= _LARGEST)):
+        raise ValueError(
+            f"`seed` must be a whole number of 32 bits. Received: seed={seed!r}"
+        )
     return tf.stack([tf.cast(seed, tf.int32), tf.constant(0, tf.int32)])
 
 

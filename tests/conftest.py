@@ -4,11 +4,17 @@ import pathlib
 
 import pytest
 
-from keras_vae import environment
+from keras_vae import environment, notes
 from tests import logical_devices, testdata
 
 environment.prepare()
 logical_devices.configure()
+
+
+@pytest.fixture(autouse=True)
+def notes_are_said_anew(monkeypatch):
+    """Has each test say its own notes, as a process of its own would."""
+    monkeypatch.setattr(notes, "_said", set())
 
 
 @pytest.fixture(scope="session")

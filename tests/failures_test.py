@@ -109,6 +109,28 @@ def test_memory_that_numpy_has_not():
         np.ones([2**40, 2**10])
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        tf.errors.DataLossError(
+            None, None, "Graph execution error:\n\n\ttruncated record at 89"
+        ),
+        tf.errors.DataLossError(None, None, "corrupted record at 1234 [Op:B]"),
+        tf.errors.FailedPreconditionError(
+            None,
+            None,
+            "Input dataset was expected to contain 20 elements but contained "
+            "only 19 elements. [Op:IteratorGetNext]",
+        ),
+    ],
+    ids=str,
+)
+def test_record_files_that_are_cut_under_way(error):
+    failure = failure_of_machine(error)
+    assert isinstance(failure, StorageError)
+    _assert_two_lines(failure)
+
+
 def test_errors_for_people_are_not_translated():
     with pytest.raises(UserError, match=r"^Bad\.$"), translated():
         raise UserError("Bad.")

@@ -31,11 +31,16 @@ _FROM_ONE = ["1", "2", "3"]
         ("3,1", _FROM_ONE, [2, 0]),
         ("2", ["2", "10", "cat"], [0]),
         ("007", ["007", "008"], [0]),
-        (1, _FROM_ONE, [1]),
-        (np.int32(0), _FROM_ONE, [0]),
-        ([0, 2], _FROM_ONE, [0, 2]),
+        (1, _DIGITS, [1]),
+        (np.int32(9), _DIGITS, [9]),
+        ([0, 2], _ANIMALS, [0, 2]),
+        (1, ["0", "1", "other"], [1]),
+        (1, None, [1]),
         (["1", "3"], _FROM_ONE, [0, 2]),
         (np.array([2, 0]), _ANIMALS, [2, 0]),
+        (np.array([2, 0]), _FROM_ONE, [2, 0]),
+        (np.array(1), _FROM_ONE, [1]),
+        (np.array(["3", "1"]), _FROM_ONE, [2, 0]),
         ("1,2", None, [1, 2]),
     ],
 )
@@ -49,6 +54,14 @@ def test_text_is_no_number_where_numbers_are_names(label):
     message = f"name of a class.*Received: label={label}$"
     with pytest.raises(UserError, match=message):
         class_numbers(label, _FROM_ONE, 3)
+
+
+@pytest.mark.parametrize("label", [0, 1, 2, 3, np.int32(1)])
+def test_integer_is_no_number_where_it_may_be_a_name(label):
+    message = f"name of a class, as text.*Received: label={label}$"
+    for given in (label, [label], ["1", label]):
+        with pytest.raises(UserError, match=message):
+            class_numbers(given, _FROM_ONE, 3)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +95,7 @@ def test_rows_get_one_label_or_one_each():
     assert label_rows([2], 3).tolist() == [2, 2, 2]
     assert label_rows([2, 0, 1], 3).tolist() == [2, 0, 1]
     assert label_rows([2, 0], 3, repeat=True).tolist() == [2, 0, 2]
-    with pytest.raises(UserError, match="each of the 3 rows.*2 labels"):
+    with pytest.raises(UserError, match="Received: 2 labels for 3 rows"):
         label_rows([2, 0], 3)
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from keras_vae.errors import UserError, printable
-from keras_vae.notes import first_names, note
+from keras_vae.notes import counted, first_names, note
 
 __all__ = [
     "ImageFile",
@@ -115,10 +115,12 @@ def inspect_images(paths: Sequence[pathlib.Path]) -> list[ImageFile]:
     files = [inspect_image(path) for path in paths]
     longer = [str(file.path) for file in files if file.has_more_frames]
     if longer:
-        note(
-            f"{len(longer):,} files are animations or have several pages, of "
-            f"which the first is read: {first_names(longer)}"
+        what = counted(
+            len(longer),
+            "file is an animation or has several pages",
+            "files are animations or have several pages",
         )
+        note(f"{what}, of which the first is read: {first_names(longer)}")
     return files
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from keras_vae.errors import UserError, printable
 from keras_vae.local_files import check_local
-from keras_vae.notes import first_names, note
+from keras_vae.notes import counted, first_names, note
 
 __all__ = ["SUFFIXES", "FoundImages", "find_image_files", "find_images"]
 
@@ -49,11 +49,21 @@ _SYSTEM_NAMES = frozenset(
         "~snapshot",
     }
 )
-_HIDDEN = "hidden or of the system"
-_OTHER = "not named as an image that is read"
-_EMPTY = "empty folders"
-_SEEN = "links to folders that are read elsewhere or lie above"
-_SPECIAL = "links to nothing, pipes or devices"
+# Why something is passed over: what one is called, and what several are.
+_HIDDEN = (
+    "hidden or system file or folder",
+    "hidden or system files or folders",
+)
+_OTHER = ("file not named as an image", "files not named as images")
+_EMPTY = ("empty folder", "empty folders")
+_SEEN = (
+    "link to a folder that is read elsewhere or lies above",
+    "links to folders that are read elsewhere or lie above",
+)
+_SPECIAL = (
+    "link to nothing, pipe or device",
+    "links to nothing, pipes or devices",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,25 +73,30 @@ class FoundImages:
     Attributes:
         folder: The folder.
         names: Path of each file from the folder on, with slashes; sorted.
-        passed_over: Why -> the names of the files and folders that were not
-            looked at.
+        passed_over: Why (what one such is called, and several) -> the names
+            of the files and folders that were not looked at.
     """
 
     folder: pathlib.Path
     names: list[str]
-    passed_over: dict[str, list[str]]
+    passed_over: dict[tuple[str, str], list[str]]
 
     @property
     def paths(self) -> list[pathlib.Path]:
         """Path of each file."""
         return [self.folder / name for name in self.names]
 
-    def note_passed_over(self) -> None:
-        """Says in a line on standard error what was passed over."""
+    def note_passed_over(self, in_full: bool = True) -> None:
+        """Says in a line on standard error what was passed over.
+
+        Args:
+            in_full: Whether with names; else how many, to who knows them.
+        """
         if not self.passed_over:
             return
         parts = [
-            f"{len(names):,} {reason} ({first_names(sorted(names))})"
+            counted(len(names), *reason)
+            + (f" ({first_names(sorted(names))})" if in_full else "")
             for reason, names in self.passed_over.items()
         ]
         note(f"passed over in {printable(self.folder)}: {'; '.join(parts)}")
@@ -148,7 +163,7 @@ class _Search:
 
     def __init__(self, folder: pathlib.Path):
         self.names: list[str] = []
-        self.passed_over: dict[str, list[str]] = {}
+        self.passed_over: dict[tuple[str, str], list[str]] = {}
         self._folder = folder
         real = folder.resolve()
         # A link to a folder above would lead to the whole tree again.
@@ -199,7 +214,7 @@ class _Search:
         else:
             self._pass_over(_OTHER, name)
 
-    def _pass_over(self, reason: str, name: str) -> None:
+    def _pass_over(self, reason: tuple[str, str], name: str) -> None:
         self.passed_over.setdefault(reason, []).append(name)
 
 

@@ -54,7 +54,7 @@ def open_image_folder(
     The header of every file is read, so that a file that does not fit is
     found now and not in the middle of training. Where all files are grey the
     images have one channel, else three. What is passed over is said on
-    standard error.
+    standard error: in full, or for images that are known how much it is.
 
     Args:
         config: Gives the folder in `data_dir`, and how to split and resize.
@@ -76,7 +76,7 @@ def open_image_folder(
             f"Received: data_dir={config.data_dir!r}"
         )
     found = find_images(root)
-    found.note_passed_over()
+    found.note_passed_over(in_full=recorded is None)
     names = _names_by_split(found)
     class_names, classes = _classes(names, root)
     files = {
@@ -239,9 +239,10 @@ def _note_missing_classes(
     for split, labels in found.items():
         missing = sorted(set(class_names) - set(labels))
         if missing:
+            verb = "has" if len(missing) == 1 else "have"
             note(
-                f"the {split} images have {len(missing):,} of "
-                f"{len(class_names):,} classes not: {first_names(missing)}"
+                f"{len(missing):,} of {len(class_names):,} classes {verb} "
+                f"no {split} images: {first_names(missing)}"
             )
 
 

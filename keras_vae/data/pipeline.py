@@ -232,9 +232,10 @@ def _check(
             "resolved by default_binarization). "
             f"Received: binarization={binarization!r}"
         )
-    if dequantization not in ("none", "auto", "uniform"):
+    if dequantization not in ("none", "uniform"):
         raise UserError(
-            'dequantization must be "none" or "uniform". '
+            'dequantization must be "none" or "uniform" ("auto" is resolved by '
+            "keras_vae.training.resolve_data). "
             f"Received: dequantization={dequantization!r}"
         )
     if dequantization == "uniform" and binarization != "none":

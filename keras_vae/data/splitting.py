@@ -9,7 +9,7 @@ import numpy as np
 from keras_vae.data.config import DataConfig
 from keras_vae.data.contents import Contents
 from keras_vae.errors import UserError
-from keras_vae.notes import first_names
+from keras_vae.notes import counted, first_names
 
 __all__ = ["keep_splits", "plan_splits"]
 
@@ -52,8 +52,8 @@ def plan_splits(
     if sum(cuts.values()) >= total:
         raise UserError(
             f"validation_size leaves nothing to train on: the {source!r} "
-            f"split has {total} images, and {' and '.join(cuts)} take "
-            f"{sum(cuts.values())} of them. "
+            f"split has {counted(total, 'image')}, and "
+            f"{' and '.join(cuts)} take {sum(cuts.values())} of them. "
             f"Received: validation_size={config.validation_size}"
         )
     order = np.random.RandomState(config.seed).permutation(total)
@@ -123,7 +123,7 @@ def keep_splits(
         if not len(positions):
             raise UserError(
                 f"No image of the {split} split is left: put some back. "
-                f"Received: {len(chosen)} images"
+                f"Received: {counted(len(chosen), 'image')}"
             )
     return kept
 

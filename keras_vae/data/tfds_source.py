@@ -2,7 +2,6 @@
 
 import os
 import pathlib
-import sys
 
 import numpy as np
 import tensorflow as tf
@@ -18,6 +17,7 @@ from keras_vae.data.splitting import plan_splits
 from keras_vae.data.tfds_builder import find_builder, prepare
 from keras_vae.data.transforms import final_shape, make_transform
 from keras_vae.errors import UserError
+from keras_vae.notes import note
 
 __all__ = ["open_tfds"]
 
@@ -91,11 +91,10 @@ def _verified(
     if provenance is None:
         for some in files.values():
             some.check()
-        print(
-            f"note: {folder} does not say which archives it was prepared from, "
-            "so its images are not verified; prepared anew in another "
-            "--data_dir they are",
-            file=sys.stderr,
+        note(
+            f"{folder} does not say which archives it was prepared from, so "
+            "its images are not verified; prepared anew in another "
+            "--data_dir they are"
         )
         return Contents(file_digests(folder, names))
     present = [name for name in names if pathlib.Path(folder, name).exists()]

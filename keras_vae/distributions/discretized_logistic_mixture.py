@@ -48,9 +48,11 @@ class DiscretizedLogisticMixture(DistributionLayer):
 
     `mean` is that of these probabilities, E[x]. For grey images and for red it
     is exact. Green and blue depend on the channels before them: their means
-    are taken over 256 points of a lattice, a quadrature whose error is about
-    1e-4, and below 0.01 for 5 bits and more. It takes hundreds of steps, and
-    so much more time than `log_prob` and `sample`.
+    are taken over 256 points of a lattice. For 5 bits and more half of the
+    errors of this quadrature are below 1e-4, nine in ten below 6e-4; the
+    largest of 8,000 random pixels was 0.0033. Fewer bits have larger ones, up
+    to 0.02 for one bit. It takes hundreds of steps, and so much more time than
+    `log_prob` and `sample`.
 
     Shapes: `params` is [..., H, W, 10 M] for RGB: first the M mixture logits,
     then for each colour M locations, M logarithms of the scales and M

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tensorboard.plugins import projector
 
 from keras_vae import plotting
+from keras_vae.config import check_number
 from keras_vae.models import GenerativeModel
 
 __all__ = [
@@ -116,7 +117,13 @@ def write_projector(
 
     Returns:
         What is shown.
+
+    Raises:
+        UserError: If a number is not as said above.
     """
+    check_number("max_points", max_points, 1, whole=True)
+    check_number("max_dimensions", max_dimensions, 1, whole=True)
+    check_number("seed", seed, 0, whole=True)
     height, width = images.shape[1:3]
     fitting = (MAX_SPRITE_SIZE // max(height, width)) ** 2
     shown = Projection(

@@ -14,15 +14,16 @@ from keras_vae.data import ImageDataset, Split, evaluation_batches
 from keras_vae.errors import UserError
 from keras_vae.evaluation.likelihood import likelihood_bounds
 from keras_vae.models import GenerativeModel, latent_statistics
+from keras_vae.notes import counted
 from keras_vae.progress import ImageBar
 from keras_vae.training import (
-    ExperimentConfig,
     RunFolder,
-    load_trained,
+    TrainedRun,
+    load_trained_run,
     open_run_data,
     resolve_data,
 )
-from keras_vae.units import NATS
+from keras_vae.units import NATS, plus_minus
 
 __all__ = ["EvaluationConfig", "evaluate", "format_table"]
 
@@ -87,7 +88,8 @@ def evaluate(
     Returns:
         `{split: {name: figure}}`. The figures of a VAE are `elbo` and `nll`,
         the importance-weighted bound, both as negative log-likelihoods: lower
-        is better; that of an autoencoder is `squared_error`.
+        is better; that of an autoencoder is `squared_error`. The standard
+        error of a single image is None.
 
     Raises:
         UserError: If the folder holds no trained run, or the images are not
@@ -95,7 +97,8 @@ def evaluate(
         StorageError: If the results cannot be written.
     """
     config = config or EvaluationConfig()
-    model, experiment = load_trained(workdir)
+    trained = load_trained_run(workdir)
+    model, experiment = trained.model, trained.experiment
     data = open_run_data(
         RunFolder(workdir),
         experiment.data,
@@ -114,7 +117,10 @@ def evaluate(
         num_bits=experiment.data.num_bits,
         with_labels=bool(model.num_classes),
     )
-    protocol = _protocol(experiment, config, split, resolved)
+    protocol = _protocol(trained, config, split, resolved)
+    last = _last_step(trained, RunFolder(workdir))
+    if trained.step < last:
+        protocol["last_step"] = last
     if model.num_classes:
         protocol["given"] = "class"
     if data.changes:
@@ -134,11 +140,12 @@ def evaluate(
 
 
 def _protocol(
-    experiment: ExperimentConfig,
+    trained: TrainedRun,
     config: EvaluationConfig,
     split: Split,
     resolved: dict[str, str],
 ) -> dict[str, Any]:
+    experiment = trained.experiment
     height, width, channels = split.image_shape
     return {
         "dataset": experiment.data.dataset,
@@ -152,7 +159,15 @@ def _protocol(
         "num_dimensions": height * width * channels,
         "padding": experiment.data.pad,
         "seed": config.seed,
+        "step": trained.step,
     }
+
+
+def _last_step(trained: TrainedRun, folder: RunFolder) -> int:
+    """Returns the training steps that were done, as far as the run says."""
+    training: Any = folder.load_results().get("training")
+    done: Any = training.get("steps") if isinstance(training, dict) else None
+    return max(trained.last_step, done if is_whole(done) else 0)
 
 
 def _bounds(
@@ -189,7 +204,7 @@ def _bounds(
     }
 
 
-def _figure(values: np.ndarray, protocol: dict[str, Any]) -> dict[str, float]:
+def _figure(values: np.ndarray, protocol: dict[str, Any]) -> dict[str, Any]:
     """Returns the mean over images, its standard error, and bits/dimension.
 
     A density of images that are not dequantized is no code length, and there
@@ -203,9 +218,9 @@ def _figure(values: np.ndarray, protocol: dict[str, Any]) -> dict[str, float]:
     return figure
 
 
-def _standard_error(values: np.ndarray) -> float:
+def _standard_error(values: np.ndarray) -> float | None:
     if len(values) == 1:  # One image says nothing about the spread.
-        return 0.0
+        return None
     return float(values.std(ddof=1) / math.sqrt(len(values)))
 
 
@@ -260,9 +275,8 @@ def format_table(results: dict[str, Any]) -> str:
             elif "squared_error_per_image" in figure:
                 lines.append(
                     f"{split:<11}{'squared error':<21}"
-                    f"{figure['squared_error_per_image']:>10.3f} "
-                    f"± {figure['standard_error']:.3f} per image "
-                    f"({figure['num_images']:,} images of {figure['dataset']})"
+                    f"{_mean(figure, 'squared_error_per_image')} per image "
+                    f"({_images(figure)})"
                 )
             elif "active_units" in figure:
                 lines.append(
@@ -293,7 +307,6 @@ def _line(split: str, name: str, figure: dict[str, Any]) -> str:
     label = "-ELBO"
     if name == "nll":
         label = f"NLL (IW, K={figure['num_importance_samples']:,})"
-    images = f"{figure['num_images']:,} images of {figure['dataset']}"
     how = f"{figure['binarization']} binarization, seed {figure['seed']}"
     if figure["binarization"] == "none":
         how = (
@@ -307,6 +320,18 @@ def _line(split: str, name: str, figure: dict[str, Any]) -> str:
     if "bits_per_dimension" in figure:
         bits = f"{figure['bits_per_dimension']:.4f} bits/dim  "
     return (
-        f"{split:<11}{label:<21}{figure['nats_per_image']:>10.3f} "
-        f"± {figure['standard_error']:.3f} {unit}  {bits}({images}, {how})"
+        f"{split:<11}{label:<21}{_mean(figure, 'nats_per_image')} {unit}  "
+        f"{bits}({_images(figure)}, {how})"
     )
+
+
+def _mean(figure: dict[str, Any], name: str) -> str:
+    return f"{figure[name]:>10.3f}{plus_minus(figure['standard_error'], 3)}"
+
+
+def _images(figure: dict[str, Any]) -> str:
+    """Returns how many images of what; and the step of an earlier model."""
+    text = f"{counted(figure['num_images'], 'image')} of {figure['dataset']}"
+    if "last_step" in figure:
+        text += f", at step {figure['step']:,} of {figure['last_step']:,}"
+    return text

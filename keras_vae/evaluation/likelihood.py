@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_vae import seeds
-from keras_vae.config import is_whole
+from keras_vae.config import check_number
 from keras_vae.models import GenerativeModel
 from keras_vae.objectives import Inference
 
@@ -68,15 +68,16 @@ def likelihood_bounds(
         progress: Called with the number of images done so far.
 
     Raises:
-        ValueError: If K is not a whole number of at least 1, or the model has
-            no latent variables.
+        ValueError: If K or `rows` is not a whole number of at least 1, or
+            `seed` none of 32 bits, or the model has no latent variables.
     """
     check_num_importance_samples(num_importance_samples)
+    check_number("rows", rows, 1, whole=True)
     estimate = _make_estimate(model, num_importance_samples, rows)
-    parts, done = [], 0
+    base, parts, done = seeds.from_int(seed), [], 0
     for index, batch in enumerate(batches):
         image, condition = model.unpack(batch)
-        key = seeds.fold_in(seeds.from_int(seed), index)
+        key = seeds.fold_in(base, index)
         parts.append(
             np.stack(estimate(key, image, condition)).astype(np.float64)
         )
@@ -90,12 +91,8 @@ def likelihood_bounds(
 
 
 def check_num_importance_samples(count: Any) -> None:
-    """Raises ValueError unless K is a whole number of at least 1."""
-    if not (is_whole(count) and count >= 1):
-        raise ValueError(
-            "`num_importance_samples` must be at least 1, a whole number. "
-            f"Received: {count}"
-        )
+    """Raises UserError unless K is a whole number of at least 1."""
+    check_number("num_importance_samples", count, 1, whole=True)
 
 
 def _make_estimate(

@@ -15,6 +15,8 @@ from keras_vae.generation.source import (
     SourceImages,
     load_model,
 )
+from keras_vae.labels import names_of
+from keras_vae.notes import counted
 
 __all__ = ["encode"]
 
@@ -85,9 +87,7 @@ def encode(
         arrays["label"] = metadata["label"] = labels
         if class_names is not None:
             arrays["class_names"] = np.array(class_names)
-            metadata["class"] = [
-                class_names[label] if label >= 0 else "" for label in labels
-            ]
+            metadata["class"] = names_of(labels, class_names)
     shown: list[Projection] = []
 
     def write(folder: pathlib.Path) -> None:
@@ -112,13 +112,12 @@ def encode(
         "num_dimensions": len(shown[0].dimensions),
     }
     report = (
-        "{num_images:,} images in {latent_dim:,} dimensions; the projector "
-        "shows {num_points:,} of them in {num_dimensions:,}\n"
-        "tensorboard --logdir={path}"
+        f"{counted(figures['num_images'], 'image')} in "
+        f"{counted(figures['latent_dim'], 'dimension')}; the projector shows "
+        f"{figures['num_points']:,} of them in {figures['num_dimensions']:,}\n"
+        f"tensorboard --logdir={path}"
     )
-    return outputs.Written(
-        (path,), report.format(**figures, path=path), figures
-    )
+    return outputs.Written((path,), report, figures)
 
 
 def _classes(

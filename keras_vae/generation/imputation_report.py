@@ -11,6 +11,8 @@ import numpy as np
 
 from keras_vae import plotting
 from keras_vae.generation.posterior_sampling import PosteriorDraws
+from keras_vae.notes import counted
+from keras_vae.units import plus_minus
 
 __all__ = ["Completion", "Imputation", "format_report", "write_report"]
 
@@ -283,7 +285,7 @@ def format_report(result: Imputation) -> str:
     if protocol["inputs"]:
         where = "files"
     lines += [
-        f"({len(result.names):,} images of {where}; "
+        f"({counted(len(result.names), 'image')} of {where}; "
         f"{figures['num_unknown']:,} of {figures['num_values']:,} values are "
         "unknown, and errors are of these; "
         f"{protocol['num_chains']} chains of {protocol['burn_in']} + "
@@ -327,6 +329,5 @@ def _text(value: float | None, digits: int) -> str:
 
 
 def _gain(gain: dict[str, float | None], digits: int) -> str:
-    error = gain["standard_error"]
-    rest = "" if error is None else f" ± {error:.{digits}f}"
+    rest = plus_minus(gain["standard_error"], digits)
     return f"{_text(gain['mean'], digits)}{rest}"

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import os
+from collections.abc import Sequence
 from typing import Any, TextIO
 
 import numpy as np
@@ -124,6 +125,7 @@ def score(
         names=images.names,
         images=images.all,
         labels=images.labels,
+        class_names=images.class_names,
         is_outlier=images.is_outlier if outliers is not None else None,
         scores=figures,
         bounds=scores[0].bounds,
@@ -213,6 +215,7 @@ class _Images:
         all: float32 `[num, H, W, C]`.
         names: Of each.
         labels: Of each, or None where they are not known.
+        class_names: Name of each label, or None where they are not known.
         is_outlier: bool `[num]`.
         fixed: Whether all are taken to be of the class in `labels`.
     """
@@ -220,6 +223,7 @@ class _Images:
     all: np.ndarray
     names: list[str]
     labels: np.ndarray | None
+    class_names: Sequence[str] | None
     is_outlier: np.ndarray
     fixed: bool
 
@@ -252,6 +256,7 @@ class _Images:
             all=np.concatenate([part.images for part in parts]),
             names=[name for part in parts for name in part.names],
             labels=labels,
+            class_names=parts[0].class_names,
             is_outlier=np.repeat([False, True][: len(parts)], counts),
             fixed=fixed,
         )

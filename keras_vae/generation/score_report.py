@@ -5,12 +5,16 @@ import dataclasses
 import json
 import math
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from keras_vae import plotting
+from keras_vae.errors import printable
 from keras_vae.evaluation import Detection, LikelihoodBounds
+from keras_vae.labels import names_of
+from keras_vae.notes import counted
 
 __all__ = ["ScoreTable", "format_report", "write_report"]
 
@@ -32,6 +36,7 @@ class ScoreTable:
         names: Of each image.
         images: float32 `[num, H, W, C]` in [0, 1].
         labels: int32 `[num]`, -1 where it is not known, or None.
+        class_names: Name of each label, or None where they are not known.
         is_outlier: bool `[num]`, or None where it is not known.
         scores: Name -> float64 `[num]`.
         bounds: The bounds of the model, or None.
@@ -43,6 +48,7 @@ class ScoreTable:
     names: list[str]
     images: np.ndarray
     labels: np.ndarray | None
+    class_names: Sequence[str] | None
     is_outlier: np.ndarray | None
     scores: dict[str, np.ndarray]
     bounds: LikelihoodBounds | None
@@ -53,6 +59,12 @@ class ScoreTable:
     def order(self) -> np.ndarray:
         """Returns the positions of the images, the most unusual first."""
         return np.argsort(-self.scores[self.sort_by], kind="stable")
+
+    def classes(self) -> list[str] | None:
+        """Returns the name of each image's class, None where none is known."""
+        if self.labels is None or not self.class_names:
+            return None
+        return names_of(self.labels, self.class_names)
 
     def rows(self) -> list[dict[str, Any]]:
         """Returns the table, the most unusual image first."""
@@ -65,11 +77,14 @@ class ScoreTable:
                 "kl_divergence",
             ):
                 columns[name] = getattr(self.bounds, name)
+        classes = self.classes()
         rows = []
         for rank, index in enumerate(self.order(), start=1):
             row: dict[str, Any] = {"rank": rank, "image": self.names[index]}
             if self.labels is not None:
                 row["label"] = int(self.labels[index])
+            if classes is not None:
+                row["class"] = classes[index]
             if self.is_outlier is not None:
                 row["outlier"] = int(self.is_outlier[index])
             for name, values in columns.items():
@@ -182,15 +197,8 @@ def format_report(table: ScoreTable) -> str:
     bound = f"{_bound(protocol)}, " if "bound" in protocol else ""
     ending = f"{bound}{how}, seed {protocol['seed']}"
     if not table.detections:
-        lines = [f"the most unusual of {len(table.names):,} images"]
-        score = table.scores[table.sort_by]
-        lines += [
-            f"  {score[i]:>10.3f}  {table.names[i]}"
-            for i in table.order()[:_LISTED]
-        ]
-        return "\n".join(
-            [*lines, f"by {_title(table, table.sort_by)} ({where}; {ending})"]
-        )
+        basis = f"by {_title(table, table.sort_by)} ({where}; {ending})"
+        return "\n".join([*_most_unusual(table), basis])
     lines = [f"{'score':<32}{'AUROC':<18}average precision"]
     for name, found in table.detections.items():
         auroc = f"{found.auroc:.4f} ± {found.standard_error:.4f}"
@@ -202,8 +210,25 @@ def format_report(table: ScoreTable) -> str:
         [
             *lines,
             f"{'chance':<32}{'0.5':<18}{chance:.4f}",
-            f"({inliers:,} images of {where}, {outliers:,} outliers of "
+            f"({counted(inliers, 'image')} of {where}, "
+            f"{counted(outliers, 'outlier')} of "
             f"{protocol['outliers']}; {ending}; ± one standard error, "
             "DeLong et al. 1988)",
         ]
     )
+
+
+def _most_unusual(table: ScoreTable) -> list[str]:
+    """Returns a line that says what follows, and a line for each image."""
+    total = counted(len(table.names), "image")
+    first = f"the {_LISTED} most unusual of {total}"
+    if len(table.names) <= _LISTED:
+        first = f"{total}, the most unusual first"
+    score, classes = table.scores[table.sort_by], table.classes()
+    lines = [first]
+    for i in table.order()[:_LISTED]:
+        name = printable(table.names[i])
+        if classes is not None and classes[i]:
+            name += f"  ({classes[i]})"
+        lines.append(f"  {score[i]:>10.3f}  {name}")
+    return lines

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import os
+import pathlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -99,8 +100,8 @@ class SourceImages:
         images: float32 `[num, height, width, channels]` in [0, 1]; 0 or 1
             where the model was trained on binarized images.
         labels: int32 `[num]`, or None where they are not known.
-        names: Path of each file, or `split/position` of each image of the
-            dataset.
+        names: Path of each file; `split/position` of each image of a dataset
+            whose images are no files of their own.
         class_names: Name of each label, or None where they are not known.
         of_one_class: Whether one class was named for all of them.
     """
@@ -159,7 +160,7 @@ class ImageSource:
             raise UserError(
                 f"seed must be 0 ... {_MAX_SEED}. Received: seed={self.seed}"
             )
-        if self.label == FOLDERS and not self.inputs:
+        if self._says_folders and not self.inputs:
             raise UserError(
                 "label must be classes; folders name them where files are "
                 f"named. Received: label={FOLDERS}"
@@ -202,7 +203,9 @@ class ImageSource:
             num_images = self.num_images
             if num_images is None and default_num_images is not None:
                 num_images = min(default_num_images, split.num_images)
-            names = _names(self.split or "test", split, num_images, self.seed)
+            names = _chosen(
+                self._names(trained, dataset), num_images, self.seed
+            )
         _check_memory(len(names), trained)
         dequantization = trained.resolved["dequantization"]
         batches = evaluation_batches(
@@ -250,16 +253,34 @@ class ImageSource:
             accept_changed_data=self.accept_changed_data,
         ).dataset
 
+    def _names(self, trained: TrainedModel, dataset: ImageDataset) -> list[str]:
+        """Returns the name of each image of the split."""
+        split = self.split or "test"
+        if dataset.contents is not None and dataset.contents.splits:
+            config = trained.experiment.data
+            folder = pathlib.Path(str(self.data_dir or config.data_dir))
+            return [
+                str(folder.expanduser() / name)
+                for name, its_split in dataset.contents.splits.items()
+                if its_split == split
+            ]
+        count = dataset.splits[split].num_images
+        return [f"{split}/{position}" for position in range(count)]
+
     def _given_classes(self, trained: TrainedModel) -> list[int] | None:
         """Returns the classes that `label` names; None to know the images'."""
         if self.label is None or self._asks_folders(trained):
             return None
         return parse_labels(trained.model, self.label)
 
+    @property
+    def _says_folders(self) -> bool:
+        return isinstance(self.label, str) and self.label == FOLDERS
+
     def _asks_folders(self, trained: TrainedModel) -> bool:
         # A class may have that name.
         names = trained.model.class_names
-        return bool(names) and self.label == FOLDERS and FOLDERS not in names
+        return bool(names) and self._says_folders and FOLDERS not in names
 
     def _from_files(self, trained: TrainedModel) -> tuple[Split, list[str]]:
         paths = find_image_files(self.inputs)
@@ -285,16 +306,12 @@ def _check_memory(num_images: int, trained: TrainedModel) -> None:
     sizes.check_memory(needed, what, what)
 
 
-def _names(
-    name: str, split: Split, num_images: int | None, seed: int
-) -> list[str]:
-    """Returns names for the images that `evaluation_batches` returns."""
-    count = split.num_images
-    positions = np.arange(count)
-    if num_images is not None:
-        order = np.random.RandomState(seed).permutation(count)
-        positions = np.sort(order[:num_images])
-    return [f"{name}/{position}" for position in positions]
+def _chosen(names: list[str], num_images: int | None, seed: int) -> list[str]:
+    """Returns the names of the images that `evaluation_batches` returns."""
+    if num_images is None:
+        return names
+    order = np.random.RandomState(seed).permutation(len(names))
+    return [names[position] for position in np.sort(order[:num_images])]
 
 
 def _read(

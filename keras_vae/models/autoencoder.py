@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_vae.models.checks import draws_of
 from keras_vae.models.generative_model import GenerativeModel
 from keras_vae.objectives import Inference, SquaredError
 
@@ -56,7 +57,9 @@ class Autoencoder(GenerativeModel):
         num_samples: int | None = None,
         training: bool = False,
     ) -> Inference:
-        del seed, num_samples  # Nothing is drawn.
+        draws_of(num_samples)  # Checks it; nothing is drawn.
+        del seed
+        image = self.check_images(image)
         likelihood = self.decoder(encoding, training=training)
         return Inference(image, likelihood, (), self.dequantization_nats)
 

@@ -3,12 +3,19 @@
 from typing import Any, NamedTuple
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from keras_vae.networks.labels import check_label
 
-__all__ = ["Batch", "assert_values", "check_images", "unpack", "with_target"]
+__all__ = [
+    "Batch",
+    "assert_values",
+    "check_images",
+    "described_target",
+    "is_label",
+    "split_batch",
+    "unpack",
+]
 
 # What rounding can add to a level that was divided by the largest one.
 _ROUNDING = 1e-5
@@ -52,7 +59,7 @@ def unpack(
     Raises:
         ValueError: If a part has another dtype, shape or range.
     """
-    image, target, weight = _parts(data)
+    image, target, weight = split_batch(data)
     image = check_images(image, image_shape, real_valued)
     if weight is not None:
         weight = _check_weight(weight, image)
@@ -69,8 +76,12 @@ def unpack(
     return Batch(image, {"label": label}, weight)
 
 
-def _parts(data: Any) -> tuple[Any, Any, Any]:
-    """Returns images, targets and weights; `((images, classes),)` too."""
+def split_batch(data: Any) -> tuple[Any, Any, Any]:
+    """Returns images, targets and weights; of `((images, classes),)` too.
+
+    Raises:
+        ValueError: If it is no batch of images.
+    """
     image, target, weight = keras.utils.unpack_x_y_sample_weight(data)
     if isinstance(image, (tuple, list)) and target is None and len(image) == 2:
         image, target = image
@@ -82,26 +93,6 @@ def _parts(data: Any) -> tuple[Any, Any, Any]:
     return image, target, weight
 
 
-def with_target(x: Any, y: Any, weight: Any) -> tuple[Any, Any]:
-    """Returns x and y of arrays so that Keras does not drop their weights.
-
-    Without a y it does, silently. The classes of `x = (images, classes)` become
-    it; images alone get one class for all, which nothing uses.
-
-    Args:
-        x: Images, or (images, classes).
-        y: Targets, or None.
-        weight: Weights of the images, or None.
-    """
-    if weight is None or y is not None:
-        return x, y
-    if isinstance(x, (tuple, list)) and len(x) == 2:
-        return x[0], x[1]
-    if isinstance(x, (np.ndarray, tf.Tensor)):
-        return x, np.zeros(len(x), np.int32)
-    return x, y  # Of a stream Keras refuses them.
-
-
 def check_images(
     image: Any, image_shape: tuple[int, int, int], real_valued: bool = False
 ) -> tf.Tensor:
@@ -110,7 +101,7 @@ def check_images(
     NaN passes: it belongs into the loss, where it is seen.
 
     Args:
-        image: Floating-point numbers in [0, 1]; or truth values, 0 and 1.
+        image: Floating-point numbers in [0, 1].
         image_shape: (height, width, channels).
         real_valued: Whether values may be outside [0, 1].
 
@@ -119,13 +110,11 @@ def check_images(
             or, where they can be read, none at all or not in [0, 1].
     """
     image = tf.convert_to_tensor(image)
-    if image.dtype.is_bool:
-        image = tf.cast(image, tf.float32)
     if not image.dtype.is_floating:
         raise ValueError(
-            "Images must be floating-point numbers in [0, 1]: divide "
-            "levels by the largest, 255 of 8 bits and 65535 of 16. "
-            f"Received: {_described(image)}"
+            "Images must be floating-point numbers in [0, 1]: divide levels by "
+            "the largest, 255 of 8 bits and 65535 of 16, and make float32 of "
+            f"truth values. Received: {_described(image)}"
         )
     shape = [None, *image_shape]
     if not image.shape.is_compatible_with(shape):
@@ -225,15 +214,22 @@ def _check_weight(weight: Any, image: tf.Tensor) -> tf.Tensor:
     return weight
 
 
-def _is_label(target: tf.Tensor) -> bool:
-    """Whether a target that is not used is a class, and can be left out."""
+def is_label(target: tf.Tensor) -> bool:
+    """Whether a target is classes: integers `[batch]`, or one column."""
     column = target.shape.rank == 2 and target.shape[1] == 1
     return target.dtype.is_integer and (column or target.shape.rank == 1)
 
 
+def described_target(target: tf.Tensor | None) -> str:
+    """Returns "y of shape (8, 4) and dtype float32"."""
+    if target is None:
+        return "no y"
+    return f"y of shape {_shape(target)} and dtype {target.dtype.name}"
+
+
 def _check_unused(target: tf.Tensor, image: tf.Tensor) -> None:
     """Raises ValueError unless nothing is lost without this target."""
-    if _is_label(target):
+    if is_label(target):
         return
     if not target.dtype.is_floating or not (
         target.shape.is_compatible_with(image.shape)
@@ -242,8 +238,7 @@ def _check_unused(target: tf.Tensor, image: tf.Tensor) -> None:
         raise ValueError(
             "The model learns images, not targets: leave `y` out, or give "
             "integer classes, which a model without classes does not use, or "
-            f"the images themselves. Received: y of shape {_shape(target)} "
-            f"and dtype {target.dtype.name}"
+            f"the images themselves. Received: {described_target(target)}"
         )
     if _is_concrete(target) and not bool(_same(target, image)):
         raise ValueError(f"{_OTHER_IMAGES}. Received: other images as y")
@@ -275,7 +270,7 @@ def assert_values(data: Any, batch: Batch, num_classes: int) -> tf.Tensor:
     Returns:
         A tensor that there is when the checks have passed.
     """
-    target = _parts(data)[1]
+    target = split_batch(data)[1]
     low, high = _range(batch.image)
     shape = tf.shape(batch.image)
     checks = [
@@ -301,7 +296,7 @@ def assert_values(data: Any, batch: Batch, num_classes: int) -> tf.Tensor:
         checks.append(
             (_all_classes(label, num_classes), [message + "Received:", label])
         )
-    elif target is not None and not _is_label(tf.convert_to_tensor(target)):
+    elif target is not None and not is_label(tf.convert_to_tensor(target)):
         checks.append((_same(target, batch.image), [_OTHER_IMAGES]))
     passed = tf.reduce_all(tf.stack([check for check, _ in checks]))
     with tf.control_dependencies(

@@ -4,27 +4,22 @@ import math
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
+from keras_vae import seeds
+from keras_vae.config import check_number
 from keras_vae.models import training_step
-from keras_vae.models.batches import (
-    Batch,
-    assert_values,
-    check_images,
-    unpack,
-    with_target,
-)
+from keras_vae.models.batches import Batch, check_images, unpack
+from keras_vae.models.checked_model import CheckedModel
 from keras_vae.models.training_step import LossMean, skips_steps
 from keras_vae.objectives import Inference, ObjectiveContext
 
 __all__ = ["GenerativeModel"]
 
 _MAX_BITS = 8
-_ARRAYS = (np.ndarray, tf.Tensor)
 
 
-class GenerativeModel(keras.Model):
+class GenerativeModel(CheckedModel):
     """A Keras model that learns images through an `Inference` and an objective.
 
     `fit`, `evaluate`, `predict`, `save` and `export` work as on any Keras
@@ -44,7 +39,8 @@ class GenerativeModel(keras.Model):
     they are shared out. With an optimizer that skips steps, as those of
     `keras_vae.training`, the logs leave the skipped ones out and
     `skipped_steps` says how many these were since the epoch began; with any
-    other NaN is shown.
+    other NaN is shown. An update of several batches that is skipped is one
+    step: the logs leave out its last batch, and those whose loss is not finite.
 
     It is built from its constructor on, with both networks, so that it is
     saved, exported and counted like a functional Keras model. A sub-class that
@@ -75,7 +71,8 @@ class GenerativeModel(keras.Model):
             uniform on [0, 1): every log-likelihood and bound is then one of the
             levels, in nats, and not of a density. None for all other images.
         batch_parts: Parts into which a training step takes its batch, each
-            with noise of its own, so that they can be worked on side by side.
+            with noise of its own, so that they can be worked on side by side;
+            as equal as they can be where the batch does not divide.
             Only for losses that are means over the images.
         training_draws: Draws in a training step, in place of
             `objective.draws(step)`, so that the graph of the step has
@@ -88,8 +85,6 @@ class GenerativeModel(keras.Model):
         trackers: Means over the images, by the name that is logged.
         skipped_steps: Counts the steps that the optimizer skipped.
     """
-
-    METRICS: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -129,6 +124,10 @@ class GenerativeModel(keras.Model):
                 f"Received: {self._classes(encoder)} and "
                 f"{self._classes(decoder)}"
             )
+        seeds.from_int(seed)  # Checks it.
+        check_number("batch_parts", batch_parts, 1, whole=True)
+        if training_draws is not None:
+            check_number("training_draws", training_draws, 1, whole=True)
         self.encoder = encoder
         self.decoder = decoder
         self.objective = objective
@@ -141,7 +140,6 @@ class GenerativeModel(keras.Model):
             name: LossMean(name=name) for name in ("loss", *self.METRICS)
         }
         self.skipped_steps = keras.metrics.Sum(name="skipped_steps")
-        self._evaluating = False
         self._build_networks()
 
     def _build_networks(self) -> None:
@@ -180,13 +178,17 @@ class GenerativeModel(keras.Model):
         Args:
             image: `[batch, height, width, channels]` in [0, 1].
             encoding: What `encode(image)` returned.
-            seed: int32 `[2]`.
+            seed: A whole number or an int32 `[2]`.
             num_samples: Draws for each image: batch shapes become
                 `[num_samples, batch]` instead of `[batch]`.
             training: Whether this is a training step.
 
         Returns:
             The pass as an `Inference`.
+
+        Raises:
+            ValueError: If the images are not those that `encode` takes, or
+                `num_samples` is no whole number of at least 1.
         """
         raise NotImplementedError
 
@@ -280,8 +282,15 @@ class GenerativeModel(keras.Model):
                 `image_shape`, or are outside [0, 1] and the likelihood is not
                 one of all real numbers.
         """
-        image = check_images(image, self.image_shape, self._real_valued)
-        return self.encoder(image, *args, **kwargs)
+        return self.encoder(self.check_images(image), *args, **kwargs)
+
+    def check_images(self, image: Any) -> tf.Tensor:
+        """Returns images as float32 `[batch, height, width, channels]`.
+
+        Raises:
+            ValueError: As `run_encoder`.
+        """
+        return check_images(image, self.image_shape, self._real_valued)
 
     @property
     def num_classes(self) -> int:
@@ -398,124 +407,6 @@ class GenerativeModel(keras.Model):
             lambda batch: self(batch), input_signature=self.input_signature
         )
 
-    def compile(
-        self,
-        optimizer: Any = "rmsprop",
-        loss: Any = None,
-        loss_weights: Any = None,
-        metrics: Any = None,
-        weighted_metrics: Any = None,
-        **kwargs: Any,
-    ) -> None:
-        """Does as `keras.Model.compile`, for a model that has its loss.
-
-        The optimizer is built too, so that its state can be saved and loaded
-        before `fit`.
-
-        Args:
-            optimizer: As in Keras.
-            loss: Must be left out: `objective` is what is minimised.
-            loss_weights: Must be left out.
-            metrics: Must be left out: `METRICS` are those of the model.
-            weighted_metrics: Must be left out.
-            **kwargs: As in Keras.
-
-        Raises:
-            ValueError: If one of them is given.
-        """
-        refused = {
-            "loss": loss,
-            "loss_weights": loss_weights,
-            "metrics": metrics,
-            "weighted_metrics": weighted_metrics,
-        }
-        for name, value in refused.items():
-            if value is not None and value != []:
-                raise ValueError(
-                    f"`{name}` must be left out: the model minimises its "
-                    f"`objective` and logs {', '.join(self.METRICS)}. "
-                    f"Received: {name}={value}"
-                )
-        super().compile(optimizer=optimizer, **kwargs)
-        if self.optimizer is not None:
-            with self.distribute_strategy.scope():
-                self.optimizer.build(self.trainable_variables)
-
-    def compile_from_config(self, config: dict[str, Any]) -> None:
-        self.compile(**keras.saving.deserialize_keras_object(config))
-
-    def fit(
-        self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any
-    ) -> keras.callbacks.History:
-        """Does as `keras.Model.fit`, with the data that `unpack` takes."""
-        weight = kwargs.get("sample_weight")
-        self._check_arrays(x, y, weight)
-        first = next(iter(tf.nest.flatten(x)), None)
-        if self.num_examples is None and isinstance(first, _ARRAYS):
-            self.num_examples = len(first)
-        validation = kwargs.get("validation_data")
-        if isinstance(validation, (tuple, list)):
-            self._check_arrays(*validation)
-            parts = keras.utils.unpack_x_y_sample_weight(tuple(validation))
-            kwargs["validation_data"] = (*with_target(*parts), parts[2])
-        return super().fit(*with_target(x, y, weight), *args, **kwargs)
-
-    def evaluate(
-        self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any
-    ) -> Any:
-        """Does as `keras.Model.evaluate`, with the data that `unpack` takes."""
-        weight = kwargs.get("sample_weight")
-        self._check_arrays(x, y, weight)
-        self._evaluating = True
-        try:
-            x, y = with_target(x, y, weight)
-            return super().evaluate(x, y, *args, **kwargs)
-        finally:
-            self._evaluating = False
-
-    def predict(self, x: Any, *args: Any, **kwargs: Any) -> np.ndarray:
-        """Does as `keras.Model.predict`, with the data that `unpack` takes."""
-        self._check_arrays(x)
-        return super().predict(x, *args, **kwargs)
-
-    def _check_arrays(self, *data: Any) -> None:
-        """Refuses arrays as a whole, before anything is done with them."""
-        given = [x for x in tf.nest.flatten(data) if x is not None]
-        if given and all(isinstance(x, _ARRAYS) for x in given):
-            with tf.device("/cpu:0"):
-                self.unpack_weighted(data)
-
-    def _autoconvert_optionals(self, step_function: Any) -> Any:
-        # Keras's last function that XLA, which drops assertions, does not
-        # compile: batches that come from a stream are checked in it.
-        def checked(data: Any) -> Any:
-            if tf.executing_eagerly():
-                if not _is_distributed(data):
-                    self.unpack_weighted(data)
-                return step_function(data)
-            with tf.control_dependencies(self._assert_values(data)):
-                return step_function(data)
-
-        return super()._autoconvert_optionals(checked)
-
-    def _assert_values(self, data: Any) -> Any:
-        """Returns what there is when a batch in a graph has been checked."""
-
-        def check(data: Any) -> tf.Tensor:
-            batch = self.unpack_weighted(data)
-            return assert_values(data, batch, self.num_classes)
-
-        if not _is_distributed(data):
-            return [check(data)]
-        strategy = self.distribute_strategy
-        passed = strategy.run(check, args=(data,))
-        return strategy.experimental_local_results(passed)
-
-    def _maybe_symbolic_build(self, *args: Any, **kwargs: Any) -> None:
-        # Nothing is left to build, and Keras would average a first batch over
-        # the replicas, which must then have equal shares of it.
-        return
-
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
         """Those of a batch; of training also `skipped_steps`, if any can be."""
@@ -603,11 +494,3 @@ def _build(network: keras.Model, *inputs: keras.KerasTensor) -> None:
         # No symbolic call: Keras wants tensors of one, not a distribution.
         network.compute_output_spec(*inputs)
         network.built = True
-
-
-def _is_distributed(data: Any) -> bool:
-    """Whether a batch is still that of all replicas."""
-    return any(
-        isinstance(part, tf.distribute.DistributedValues)
-        for part in tf.nest.flatten(data)
-    )

@@ -4,10 +4,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from keras_vae import seeds
+from keras_vae.config import check_number
+from keras_vae.models.checks import (
+    check_temperature,
+    draws_of,
+    num_samples_of,
+)
 from keras_vae.models.generative_model import GenerativeModel
 from keras_vae.models.pixels import image_of, pixel_seed
 from keras_vae.networks.hierarchy import LocScale, TopDownDecoder
@@ -70,10 +77,11 @@ class HierarchicalVAE(GenerativeModel):
         num_samples: int | None = None,
         training: bool = False,
     ) -> Inference:
+        num_samples = draws_of(num_samples)
         rows = tf.shape(encoding[0])[0]
         if num_samples is not None:
             rows *= num_samples
-        noise = self.draw_noise(rows, seed)
+        noise = self.draw_noise(rows, seeds.any_seed(seed))
         return self._pass(image, encoding, noise, num_samples, training)
 
     def infer_with_noise(
@@ -111,6 +119,7 @@ class HierarchicalVAE(GenerativeModel):
         given: bool = False,
     ) -> Inference:
         """Goes down with one noise, or with `given` one z, for each group."""
+        image = self.check_images(image)
         batch, leading = tf.shape(image)[0], None
         if num_samples is not None:
             leading = tf.stack([num_samples, batch])
@@ -191,15 +200,15 @@ class HierarchicalVAE(GenerativeModel):
             seed: A whole number or an int32 `[2]`: the same seed gives the
                 same images. None draws others in each call, as Keras's layers
                 do; `keras.utils.set_random_seed` makes them repeatable.
-            temperature: Multiplies the priors' standard deviations: one number,
-                or one for each group, the top group first.
+            temperature: Multiplies the priors' standard deviations: one number
+                of at least 0, or one for each group, the top group first.
             pixels: `mean` returns the mean of p(x|z), `draw` a draw from it.
 
         Returns:
             Images `[num_images, height, width, channels]`.
         """
         seed = seeds.any_seed(seed)
-        noise = self.draw_noise(shape[0], seed)
+        noise = self.draw_noise(num_samples_of(shape), seed)
         return self._generate(
             noise, temperature, False, pixel_seed(pixels, seed)
         )
@@ -255,11 +264,8 @@ class HierarchicalVAE(GenerativeModel):
         Raises:
             ValueError: If the model has fewer groups than `num_kept`.
         """
-        if not 0 <= num_kept <= len(self.group_shapes):
-            raise ValueError(
-                f"`num_kept` must be 0 ... {len(self.group_shapes)}, the "
-                f"number of groups. Received: num_kept={num_kept}"
-            )
+        groups = len(self.group_shapes)
+        check_number("num_kept", num_kept, 0, whole=True, high=groups)
         features = self.encode(image)
         rows = tf.shape(image)[0]
         noise = self.draw_noise(rows, seeds.any_seed(seed))
@@ -326,12 +332,16 @@ def _per_group(
         shapes: Event shape of each group.
     """
     if isinstance(temperature, (list, tuple)):
+        for one in temperature:
+            check_temperature(one)
         if len(temperature) != len(shapes):
             raise ValueError(
                 f"`temperature` must be one number or one for each of the "
                 f"{len(shapes)} groups. Received: {temperature}"
             )
-        return [tf.constant(t, tf.float32) for t in temperature]
+        return [tf.cast(t, tf.float32) for t in temperature]
+    if not isinstance(temperature, np.ndarray):
+        check_temperature(temperature)
     temperature = tf.convert_to_tensor(temperature, tf.float32)
     if temperature.shape.rank == 0:
         return [temperature] * len(shapes)

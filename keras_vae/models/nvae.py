@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from keras_vae import seeds
+from keras_vae.config import check_number
 from keras_vae.models.hierarchical_vae import HierarchicalVAE
 from keras_vae.networks.hierarchy import BottomUpEncoder, TopDownDecoder
 from keras_vae.networks.nvae import (
@@ -136,12 +137,14 @@ class NVAE(HierarchicalVAE):
             The number of passes that were finite.
 
         Raises:
-            ValueError: If no pass was finite.
+            ValueError: If no pass was finite, or a number is not as said above.
 
         Example:
             >>> with model.recalibrated_batch_norm(temperature=0.7):
             ...     images = model.sample([16], (0, 1), temperature=0.7)
         """
+        check_number("num_passes", num_passes, 0, whole=True)
+        check_number("batch_size", batch_size, 1, whole=True)
         _, norms = collect(self.decoder)
         statistics = [
             variable

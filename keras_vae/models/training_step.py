@@ -14,6 +14,7 @@ import keras
 import tensorflow as tf
 
 from keras_vae import seeds
+from keras_vae.config import check_number
 from keras_vae.models.batches import Batch
 from keras_vae.objectives import Inference
 
@@ -84,16 +85,14 @@ def training_loss(
         batch_number: Batches so far; with `model.seed` and the replica it is
             the noise.
     """
+    check_number("batch_parts", model.batch_parts, 1, whole=True)
     batch = model.unpack_weighted(data)
     rows = tf.shape(batch.image)[0]
     seed = seeds.fold_in(seeds.from_int(model.seed), batch_number)
+    seed = seeds.replica(seed)
     passes = [
-        _infer(model, part, key, step, rows, training=True)
-        for part, key in _parts(
-            _filled(batch, model.batch_parts),
-            seeds.replica(seed),
-            model.batch_parts,
-        )
+        _infer(model, part, key, step, count, training=True)
+        for part, key, count in _parts(batch, rows, seed, model.batch_parts)
     ]
     sums = [tf.reduce_sum(_weighted(one)) for one in passes]
     mean = tf.add_n(sums) / _global_sum(tf.cast(rows, tf.float32))
@@ -179,14 +178,22 @@ def train_step(model: Any, data: Any) -> None:
 
     A step that the optimizer skipped is as if its batch had not been: the
     metrics leave it out and count it. All that was applied counts, NaN too.
+
+    Of an update of several batches it is known only with the last of them that
+    it is skipped: it counts as one, and the metrics leave out its last batch
+    and those whose loss is not finite.
     """
     optimizer = model.optimizer
     loss, gradients = training_gradients(
         model, data, optimizer.iterations, batches_seen(optimizer)
     )
     skipped = apply_gradients(model, loss, gradients)
+    left_out = skipped
+    if skipped is not None:
+        finite = tf.math.is_finite(_global_sum(loss.total))
+        left_out = skipped | ~finite
     for one in loss.passes:
-        _update(model, one, skipped)
+        _update(model, one, left_out)
     if skipped is not None:
         # The metric sums over the replicas, which all skip the step.
         share = tf.cast(skipped, tf.float32) / _num_replicas()
@@ -229,18 +236,22 @@ def _global_sum(value: tf.Tensor) -> tf.Tensor:
 
 
 def _filled(batch: Batch, count: int) -> Batch:
-    """Returns a batch with `count` black images where a replica has none.
+    """Returns a batch with at least `count` images, some of them repeated.
 
-    Not all operations take a batch without images; what comes of these is cut
-    off again. There is always a first class and a first weight.
+    Not all operations take a batch without images; what comes of those that
+    are added is cut off again. Where a replica has none they are black. There
+    is always a first class and a first weight.
     """
-    if _num_replicas() == 1:
+    known = batch.image.shape[0] or 0
+    if _num_replicas() == 1 and max(known, 1) >= count:
         return batch
-    extra = tf.where(tf.shape(batch.image)[0] == 0, count, 0)
+    rows = tf.shape(batch.image)[0]
+    index = tf.range(tf.maximum(rows, count)) % tf.maximum(rows, 1)
 
     def fill(x: tf.Tensor) -> tf.Tensor:
-        zeros = tf.zeros(tf.concat([[extra], tf.shape(x)[1:]], 0), x.dtype)
-        return tf.ensure_shape(tf.concat([x, zeros], 0), [None, *x.shape[1:]])
+        zero = tf.zeros(tf.concat([[1], tf.shape(x)[1:]], 0), x.dtype)
+        filled = tf.gather(tf.concat([x, zero], 0), index)
+        return tf.ensure_shape(filled, [None, *x.shape[1:]])
 
     return _map(fill, batch)
 
@@ -256,14 +267,24 @@ def _map(function: Callable[[Any], Any], batch: Batch) -> Batch:
 
 
 def _parts(
-    batch: Batch, seed: tf.Tensor, count: int
-) -> list[tuple[Batch, tf.Tensor]]:
-    """Returns the parts of a batch, each with a seed of its own."""
+    batch: Batch, rows: tf.Tensor, seed: tf.Tensor, count: int
+) -> list[tuple[Batch, tf.Tensor, tf.Tensor]]:
+    """Returns the parts of a batch, as equal as they can be.
+
+    Each has a seed of its own, and the number of its first images that count.
+    """
+    batch = _filled(batch, count)
     if count == 1:
-        return [(batch, seed)]
-    split = _map(lambda x: tf.split(x, count), batch)
+        return [(batch, seed, rows)]
+    total = batch.image.shape[0] or tf.shape(batch.image)[0]
+    sizes = [(total + i) // count for i in reversed(range(count))]
+    split = _map(lambda x: tf.split(x, tf.stack(sizes)), batch)
     return [
-        (_map(operator.itemgetter(i), split), seeds.fold_in(seed, i))
+        (
+            _map(operator.itemgetter(i), split),
+            seeds.fold_in(seed, i),
+            tf.clip_by_value(rows - sum(sizes[:i]), 0, sizes[i]),
+        )
         for i in range(count)
     ]
 
@@ -295,9 +316,7 @@ def _infer(
 
 def _first(value: tf.Tensor | None, rows: tf.Tensor) -> tf.Tensor | None:
     """Returns the first `rows` of a tensor `[..., batch]`."""
-    if value is None or _num_replicas() == 1:
-        return value
-    return value[..., :rows]
+    return None if value is None else value[..., :rows]
 
 
 def _weighted(one: Pass) -> tf.Tensor:
@@ -306,13 +325,13 @@ def _weighted(one: Pass) -> tf.Tensor:
     return one.weight * one.losses
 
 
-def _update(model: Any, one: Pass, skipped: tf.Tensor | None = None) -> None:
-    """Adds a pass to the metrics, unless its step was skipped.
+def _update(model: Any, one: Pass, left_out: tf.Tensor | None = None) -> None:
+    """Adds a pass to the metrics, unless it is to be left out.
 
     Args:
         model: The model.
         one: The pass.
-        skipped: Whether it was, a scalar; None of a step that cannot be.
+        left_out: Whether it is, a scalar; None where no step can be skipped.
     """
     rows = tf.shape(one.losses)[0]
     values = {"loss": _weighted(one), **model.metric_values(one.inference)}
@@ -323,8 +342,8 @@ def _update(model: Any, one: Pass, skipped: tf.Tensor | None = None) -> None:
             value = tf.reduce_mean(value, axis=0)
         if name != "loss":
             value = _first(value, rows)
-        if skipped is not None:
-            kept = tf.fill([rows], tf.cast(~skipped, tf.float32))
+        if left_out is not None:
+            kept = tf.fill([rows], tf.cast(~left_out, tf.float32))
             value = tf.math.multiply_no_nan(value, kept)
             weight = kept if weight is None else kept * weight
         tracker.update_state(value, sample_weight=weight)

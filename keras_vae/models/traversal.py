@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_vae import seeds
+from keras_vae.config import check_number
 from keras_vae.models.hierarchical_vae import HierarchicalVAE
 from keras_vae.models.vae import VAE
 
@@ -33,7 +34,15 @@ def traverse(
 
     Returns:
         Images `[dimension, step, height, width, channels]`.
+
+    Raises:
+        UserError: If a number is not as said above.
     """
+    check_number("limit", limit, 0)
+    check_number("num_steps", num_steps, 1, whole=True)
+    for dimension in dimensions:
+        last = model.latent_dim - 1
+        check_number("dimensions", dimension, 0, whole=True, high=last)
     condition = {} if label is None else {"label": label}
     code = model.latent_moments(image, **condition)[0].numpy()[0]
     prior = model.prior.distribution()
@@ -73,7 +82,11 @@ def resampled(
     Returns:
         Images `[group + 1, num_images * (1 + num_draws), height, width,
         channels]`: in each row an image, its draws, the next image and so on.
+
+    Raises:
+        UserError: If `num_draws` is no whole number of at least 1.
     """
+    check_number("num_draws", num_draws, 1, whole=True)
     copies = tf.repeat(images, num_draws, axis=0)
     originals = np.asarray(images)[:, None]
     base = seeds.from_int(model.seed if seed is None else seed)

@@ -9,10 +9,21 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from keras_vae import seeds
-from keras_vae.flows import FlowDistribution
+from keras_vae.models.checks import (
+    check_temperature,
+    draws_of,
+    num_samples_of,
+)
 from keras_vae.models.generative_model import GenerativeModel
 from keras_vae.models.pixels import image_of, pixel_seed
-from keras_vae.objectives import ELBO, Inference, LatentGroup
+from keras_vae.models.posterior_draws import (
+    base_at,
+    base_from_noise,
+    base_of,
+    latent_group,
+    posterior_moments,
+)
+from keras_vae.objectives import ELBO, Inference
 from keras_vae.priors import Prior, StandardNormal
 
 __all__ = ["VAE"]
@@ -28,33 +39,6 @@ class _Conditional(NamedTuple):
 def _given(label: tf.Tensor | None) -> dict[str, tf.Tensor]:
     """Returns the keyword of a network that knows classes, else nothing."""
     return {} if label is None else {"label": label}
-
-
-def _base(posterior: tfd.Distribution) -> tfd.Distribution:
-    """Returns the distribution before the flow, if there is one."""
-    if isinstance(posterior, FlowDistribution):
-        return posterior.base
-    return posterior
-
-
-def _group(
-    posterior: tfd.Distribution, prior: tfd.Distribution, base: tf.Tensor
-) -> LatentGroup:
-    """Returns the group of a draw from `_base(posterior)`."""
-    if not isinstance(posterior, FlowDistribution):
-        return LatentGroup(posterior, prior, base)
-    z, log_slope = posterior.push(base)
-    return LatentGroup(posterior.base, prior, z, base, log_slope)
-
-
-def _moments(posterior: tfd.Distribution) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns what `VAE.latent_moments` does."""
-    base = _base(posterior)
-    mean, stddev = base.mean(), base.stddev()
-    if base is posterior:
-        return mean, stddev
-    z, log_slope = posterior.push(mean)
-    return z, tf.exp(log_slope) * stddev
 
 
 def _conditional(encoding: Any) -> _Conditional:
@@ -192,30 +176,23 @@ class VAE(GenerativeModel):
         num_samples: int | None = None,
         training: bool = False,
     ) -> Inference:
+        num_samples = draws_of(num_samples)
         shape = () if num_samples is None else (num_samples,)
-        posterior = _base(_conditional(encoding).posterior)
-        base = posterior.sample(shape, seed=seed)
+        posterior = _conditional(encoding).posterior
+        base = base_of(posterior).sample(shape, seed=seeds.any_seed(seed))
         return self._pass(image, encoding, base, training)
 
     def infer_with_noise(
         self, image: tf.Tensor, encoding: Any, noise: tf.Tensor
     ) -> Inference:
-        posterior = _base(_conditional(encoding).posterior)
-        if not isinstance(posterior, tfd.MultivariateNormalLinearOperator):
-            raise ValueError(
-                "q(z|x) of given noise must be a Gaussian, or a flow of one. "
-                f"Received: {type(posterior).__name__}"
-            )
-        base = posterior.loc + posterior.scale.matvec(noise)
+        base = base_from_noise(_conditional(encoding).posterior, noise)
         return self._pass(image, encoding, base)
 
     def infer_at(
         self, image: tf.Tensor, encoding: Any, z: tf.Tensor
     ) -> Inference:
-        posterior = _conditional(encoding).posterior
-        if isinstance(posterior, FlowDistribution):
-            z = posterior.inverse(z)
-        return self._pass(image, encoding, z)
+        base = base_at(_conditional(encoding).posterior, z)
+        return self._pass(image, encoding, base)
 
     def _pass(
         self,
@@ -225,8 +202,9 @@ class VAE(GenerativeModel):
         training: bool = False,
     ) -> Inference:
         """Returns the pass of a draw, before the posterior's flow if any."""
+        image = self.check_images(image)
         posterior, label = _conditional(encoding)
-        group = _group(posterior, self.prior.distribution(), base)
+        group = latent_group(posterior, self.prior.distribution(), base)
         likelihood = self.decoder(
             group.sample, training=training, **_given(label)
         )
@@ -241,7 +219,7 @@ class VAE(GenerativeModel):
         of each latent given those before it.
         """
         posterior = self.run_encoder(image, training=False, **_given(label))
-        return _moments(posterior)
+        return posterior_moments(posterior)
 
     def generate(
         self,
@@ -263,7 +241,7 @@ class VAE(GenerativeModel):
     ) -> tf.Tensor:
         condition = _given(label)
         posterior = self.run_encoder(image, training=training, **condition)
-        z, _ = _moments(posterior)
+        z, _ = posterior_moments(posterior)
         return self.decoder(z, training=training, **condition).mean()
 
     def metric_values(self, inference: Inference) -> dict[str, tf.Tensor]:
@@ -291,18 +269,19 @@ class VAE(GenerativeModel):
             seed: [a, b], int32 `[2]`, or a whole number a, with b = 0. None
                 draws other images in each call, as Keras's layers do;
                 `keras.utils.set_random_seed` makes them repeatable.
-            temperature: Multiplies the prior's standard deviation.
+            temperature: Multiplies the prior's standard deviation, at least 0.
             label: Their classes, int32 `[num_images]`.
             pixels: `mean` returns the mean of p(x|z), `draw` a draw from it.
 
         Returns:
             Images `[num_images, height, width, channels]`.
         """
-        (count,) = shape
+        check_temperature(temperature)
+        count = num_samples_of(shape)
         rows = seeds.rows(seeds.any_seed(seed), count)
         return self.generate(
             seeds.row_normal(rows, self.noise_size),
-            tf.fill([count], float(temperature)),
+            tf.fill([count], tf.cast(temperature, tf.float32)),
             label,
             pixel_seed=pixel_seed(pixels, rows),
         )

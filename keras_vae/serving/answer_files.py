@@ -16,16 +16,20 @@ Answers = Iterator[dict[str, np.ndarray]]
 def write_csv(
     path: pathlib.Path, files: Sequence[pathlib.Path], answers: Answers
 ) -> None:
-    """Writes a row for each file: its name, and the answers `[batch]`."""
-    names = iter(files)
+    """Writes a row for each file: its name, and the answers `[batch]`.
+
+    The columns are the outputs of the first answer, in its order.
+    """
+    names, columns = iter(files), list[str]()
     with path.open(
         "w", newline="", encoding="utf-8", errors="backslashreplace"
     ) as stream:
         writer = csv.writer(stream)
-        for number, batch in enumerate(answers):
-            if not number:
-                writer.writerow(["file", *batch])
-            for values in zip(*batch.values()):
+        for batch in answers:
+            if not columns:
+                columns = list(batch)
+                writer.writerow(["file", *columns])
+            for values in zip(*(batch[name] for name in columns)):
                 row = [f"{value:.6g}" for value in values]
                 writer.writerow([next(names), *row])
 

@@ -1,7 +1,8 @@
 """What a client asks: an export in process, or a server over gRPC or REST."""
 
 import dataclasses
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -12,10 +13,16 @@ __all__ = [
     "SignatureInfo",
     "TensorInfo",
     "UnavailableError",
+    "in_order",
     "one_line",
     "parse_signatures",
 ]
 
+_Value = TypeVar("_Value")
+
+# The order in which outputs stand in answers, tables and files. Maps of
+# protocol messages have none.
+_ORDER = ("elbo", "log_likelihood", "kl_divergence", "mean", "stddev")
 _MAX_TEXT = 240
 _MAX_READ = 10_000
 # Names of TensorFlow's DataType -> NumPy's dtype; strings are bytes objects.
@@ -47,7 +54,7 @@ class TensorInfo:
 
 @dataclasses.dataclass(frozen=True)
 class SignatureInfo:
-    """Inputs and outputs of a signature, by name."""
+    """Inputs and outputs of a signature, by name, in the order of answers."""
 
     inputs: dict[str, TensorInfo]
     outputs: dict[str, TensorInfo]
@@ -75,10 +82,24 @@ class Backend(Protocol):
     def __call__(
         self, signature: str, **inputs: np.ndarray
     ) -> dict[str, np.ndarray]:
-        """Returns a signature's outputs for inputs that fit it."""
+        """Returns a signature's outputs for inputs that fit it, `in_order`."""
 
     def close(self) -> None:
         """Lets connections go; requests that wait for an answer fail."""
+
+
+def in_order(tensors: Mapping[str, _Value]) -> dict[str, _Value]:
+    """Returns inputs or outputs in the order in which they are shown.
+
+    It is that of the documentation: `elbo`, `log_likelihood`, `kl_divergence`
+    and `mean`, `stddev`; any others follow by name.
+    """
+
+    def place(name: str) -> tuple[int, str]:
+        known = _ORDER.index(name) if name in _ORDER else len(_ORDER)
+        return known, name
+
+    return {name: tensors[name] for name in sorted(tensors, key=place)}
 
 
 def parse_signatures(signatures: dict[str, Any]) -> dict[str, SignatureInfo]:
@@ -105,7 +126,7 @@ def parse_signatures(signatures: dict[str, Any]) -> dict[str, SignatureInfo]:
 def _parse_tensors(tensors: dict[str, Any]) -> dict[str, TensorInfo]:
     return {
         name: TensorInfo(_DTYPES[info["dtype"]], _parse_shape(info))
-        for name, info in sorted(tensors.items())
+        for name, info in in_order(tensors).items()
     }
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from keras_vae.errors import UserError, did_you_mean
+from keras_vae.labels import Label
 from keras_vae.serving import answers, checks
 from keras_vae.serving.address import (
     ServerAddress,
@@ -24,6 +25,7 @@ from keras_vae.serving.address import (
 from keras_vae.serving.backend import Backend, SignatureInfo
 from keras_vae.serving.contract import check_signature
 from keras_vae.serving.exported import ExportedModel
+from keras_vae.serving.labels import labels_of_rows
 from keras_vae.serving.rest_backend import RestBackend
 from keras_vae.serving.retries import Retries
 from keras_vae.serving.settings import check_temperature, whole_number
@@ -35,8 +37,6 @@ _MAX_MESSAGE_BYTES = 3 << 20
 _MAX_SEED = _MAX_ROWS = 2**31 - 1
 _MAX_CLASSES = 1 << 20
 _MAX_TIMEOUT = 86_400
-
-Label = int | Sequence[int] | np.ndarray | None
 
 
 class Client:
@@ -207,16 +207,21 @@ class Client:
         check_signature(name, known[name])
         return known[name]
 
-    def reconstruct(self, images: Any, label: Label = None) -> np.ndarray:
+    def reconstruct(
+        self, images: Any, label: Label | None = None
+    ) -> np.ndarray:
         """Returns reconstructions, float32 `[num, height, width, channels]`.
 
         Args:
             images: `[num, height, width, channels]`, floats in [0, 1].
-            label: For a conditional model, of each image or of all.
+            label: For a conditional model, of each image or of all: names,
+                or numbers, as `keras_vae.labels.class_numbers` reads them.
         """
         return self._ask("reconstruct", label, image=images)["reconstruction"]
 
-    def encode(self, images: Any, label: Label = None) -> dict[str, np.ndarray]:
+    def encode(
+        self, images: Any, label: Label | None = None
+    ) -> dict[str, np.ndarray]:
         """Returns `mean` and `stddev` of the latents, float32 `[num, D]`.
 
         An autoencoder's are `z` alone.
@@ -226,12 +231,12 @@ class Client:
         """
         return self._ask("encode", label, image=images)
 
-    def decode(self, z: Any, label: Label = None) -> np.ndarray:
+    def decode(self, z: Any, label: Label | None = None) -> np.ndarray:
         """Returns images, float32 `[num, height, width, channels]`.
 
         Args:
             z: Latents, floats `[num, latent_dim]`.
-            label: For a conditional model, of each row or of all.
+            label: As for `reconstruct`, of each row or of all.
         """
         return self._ask("decode", label, z=z)["image"]
 
@@ -240,7 +245,7 @@ class Client:
         num: int,
         seed: int = 0,
         temperature: float = 1.0,
-        label: Label = None,
+        label: Label | None = None,
     ) -> np.ndarray:
         """Returns new images, float32 `[num, height, width, channels]`.
 
@@ -249,7 +254,7 @@ class Client:
             seed: Image i is that of the seed `[seed, i]`, whatever the batch
                 and the server.
             temperature: Multiplies the prior's standard deviation.
-            label: For a conditional model, of each image or of all.
+            label: As for `reconstruct`.
         """
         whole_number("num", num, 1, _MAX_ROWS)
         scale = check_temperature(temperature)
@@ -261,7 +266,7 @@ class Client:
         )["image"]
 
     def score(
-        self, images: Any, seed: int = 0, label: Label = None
+        self, images: Any, seed: int = 0, label: Label | None = None
     ) -> dict[str, np.ndarray]:
         """Returns `elbo`, `log_likelihood`, `kl_divergence`, nats, `[num]`.
 
@@ -275,7 +280,7 @@ class Client:
     def reconstruct_bytes(
         self,
         files: Sequence[bytes | str | os.PathLike[str]],
-        label: Label = None,
+        label: Label | None = None,
     ) -> list[bytes]:
         """Returns the reconstruction of each file, as the bytes of a PNG.
 
@@ -370,13 +375,11 @@ class Client:
         )
 
     def _ask(
-        self, signature: str, label: Label, **inputs: Any
+        self, signature: str, label: Label | None, **inputs: Any
     ) -> dict[str, np.ndarray]:
         if label is not None:
             num = _num_rows(next(iter(inputs.values())))
-            inputs["label"] = (
-                np.full([num], label) if _is_single(label) else label
-            )
+            inputs["label"] = labels_of_rows(self, label, num)
         return self.ask(signature, **inputs)
 
     def _submit(
@@ -456,14 +459,6 @@ def _check_settings(
             f"timeout must be above 0 and at most {_MAX_TIMEOUT} seconds. "
             f"Received: timeout={timeout}"
         )
-
-
-def _is_single(label: Any) -> bool:
-    """Returns whether it is one for all; rows of several lengths are not."""
-    try:
-        return np.ndim(label) == 0
-    except ValueError:
-        return False
 
 
 def _num_rows(values: Any) -> int:

@@ -9,7 +9,12 @@ import tensorflow as tf
 
 from keras_vae.errors import UserError, did_you_mean
 from keras_vae.local_files import check_local, read_json
-from keras_vae.serving.backend import SignatureInfo, TensorInfo, one_line
+from keras_vae.serving.backend import (
+    SignatureInfo,
+    TensorInfo,
+    in_order,
+    one_line,
+)
 from keras_vae.serving.metadata import METADATA
 from keras_vae.serving.version_folders import versions
 
@@ -71,7 +76,7 @@ class ExportedModel:
             **inputs: Its inputs by name, as arrays.
 
         Returns:
-            Its outputs by name.
+            Its outputs by name, `in_order`.
 
         Raises:
             UserError: If the model has no such signature, or refuses the
@@ -92,7 +97,8 @@ class ExportedModel:
             )
         tensors = {k: _tensor(k, value) for k, value in inputs.items()}
         try:
-            return {k: v.numpy() for k, v in function(**tensors).items()}
+            answer = in_order(function(**tensors))
+            return {name: tensor.numpy() for name, tensor in answer.items()}
         except tf.errors.ResourceExhaustedError as error:
             raise UserError(
                 "The model ran out of memory: ask for fewer rows at once. "
@@ -176,7 +182,7 @@ def _tensors(specs: dict[str, tf.TensorSpec]) -> dict[str, TensorInfo]:
         name: TensorInfo(
             np.dtype(spec.dtype.as_numpy_dtype), tuple(spec.shape.as_list())
         )
-        for name, spec in sorted(specs.items())
+        for name, spec in in_order(specs).items()
     }
 
 

@@ -2,6 +2,7 @@
 
 import pathlib
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
@@ -16,13 +17,28 @@ from keras_vae.labels import (
     no_folder_class,
 )
 from keras_vae.notes import note
-from keras_vae.serving.client import Client
 
-__all__ = ["labels_of_rows"]
+__all__ = ["Classes", "labels_of_rows"]
+
+
+class Classes(Protocol):
+    """What a client knows of the classes of its model."""
+
+    @property
+    def is_conditional(self) -> bool:
+        """Whether the model takes labels."""
+
+    @property
+    def num_classes(self) -> int | None:
+        """How many classes there are; None where that is not known."""
+
+    @property
+    def class_names(self) -> list[str] | None:
+        """Their names; None where they are not known."""
 
 
 def labels_of_rows(
-    client: Client,
+    client: Classes,
     label: Label | None,
     num: int,
     *,
@@ -60,7 +76,8 @@ def labels_of_rows(
             "the server does not tell the names of the classes, as an export "
             "of an earlier version: a label is a class's number, from 0 on"
         )
-    if label == FOLDERS and FOLDERS not in (names or ()):
+    asks_folders = isinstance(label, str) and label == FOLDERS
+    if asks_folders and FOLDERS not in (names or ()):
         return _of_folders(files, names)
     count = client.num_classes if names is None else len(names)
     return label_rows(class_numbers(label, names, count), num, repeat=repeat)

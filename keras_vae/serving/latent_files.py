@@ -34,7 +34,7 @@ _EXPECTED = "decode takes one .npz file with an array `mean` or `z`."
 
 def read_latents(
     path: str, latent_dim: int, with_labels: bool
-) -> tuple[np.ndarray, list[int] | None]:
+) -> tuple[np.ndarray, np.ndarray | None]:
     """Reads latents, and the classes beside them.
 
     Args:
@@ -44,7 +44,7 @@ def read_latents(
 
     Returns:
         z: float32 `[num, latent_dim]`, finite.
-        labels: The class of each, or None.
+        labels: Number of the class of each, integers `[num]`, or None.
 
     Raises:
         UserError: If the file has no such latents.
@@ -77,7 +77,7 @@ def read_latents(
     return z, None if labels is None else _checked(labels, len(z), path)
 
 
-def _checked(labels: np.ndarray, num: int, path: str) -> list[int]:
+def _checked(labels: np.ndarray, num: int, path: str) -> np.ndarray:
     whole = labels.shape == (num,) and labels.dtype.kind in "iu"
     if not whole or labels.min() < 0 or labels.max() > _MAX_LABEL:
         found = f"{labels.dtype} {list(labels.shape)}"
@@ -85,4 +85,4 @@ def _checked(labels: np.ndarray, num: int, path: str) -> list[int]:
             f"The labels must be {num} classes, whole numbers, one for each "
             f"row of the latents. Received: {found} in {path}"
         )
-    return labels.tolist()
+    return labels

@@ -9,17 +9,16 @@ names, the next export removes.
 
 import contextlib
 import errno
-import fcntl
 import os
 import pathlib
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 
 from keras_vae.errors import UserError
 from keras_vae.failures import not_writable, writing
 from keras_vae.local_files import check_local
+from keras_vae.partials import PREFIX, is_abandoned, locked
 
 __all__ = [
     "add_version",
@@ -30,14 +29,8 @@ __all__ = [
     "versions",
 ]
 
-_PARTIAL = ".partial-"
 _REMOVED = ".removed-"
 _MODEL_FILE = "saved_model.pb"
-# Of a folder that no living process has locked. The first covers the moment
-# between making a folder and locking it; the second is for file systems
-# without locks.
-_GRACE_SECONDS = 60
-_ABANDONED_SECONDS = 24 * 3600
 
 
 def add_version(
@@ -71,7 +64,7 @@ def add_version(
                 write(partial)
             partial.chmod(0o755)
             _sync_tree(partial)
-            with _locked(base, wait=True):
+            with locked(base, wait=True):
                 if check is not None:
                     check()
                 target = _publish(partial, base)
@@ -142,10 +135,10 @@ def _partial_folder(base: pathlib.Path) -> Iterator[pathlib.Path]:
         try:
             made += [p for p in (base, *base.parents) if not p.exists()]
             base.mkdir(parents=True, exist_ok=True)
-            partial = pathlib.Path(tempfile.mkdtemp(prefix=_PARTIAL, dir=base))
+            partial = pathlib.Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
         except OSError as error:
             raise _not_writable(base, error) from error
-        with _locked(partial):
+        with locked(partial):
             yield partial
     finally:
         if partial is not None:
@@ -153,34 +146,6 @@ def _partial_folder(base: pathlib.Path) -> Iterator[pathlib.Path]:
         for path in made:
             with contextlib.suppress(OSError):
                 path.rmdir()
-
-
-@contextlib.contextmanager
-def _locked(folder: pathlib.Path, wait: bool = False) -> Iterator[bool | None]:
-    """Tries to lock a folder; the lock ends with the process that holds it.
-
-    Args:
-        folder: The folder.
-        wait: Whether to wait until another process lets it go.
-
-    Yields:
-        Whether it is locked now; False if another process holds it, and None
-        if the file system has no locks.
-    """
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        locked: bool | None = True
-        try:
-            fcntl.flock(
-                descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB)
-            )
-        except BlockingIOError:
-            locked = False
-        except OSError:
-            locked = None
-        yield locked
-    finally:
-        os.close(descriptor)
 
 
 def _publish(partial: pathlib.Path, base: pathlib.Path) -> pathlib.Path:
@@ -250,19 +215,11 @@ def _remove_leftovers(base: pathlib.Path, own: pathlib.Path) -> None:
     for path in base.iterdir():
         if path.name.startswith(_REMOVED):
             shutil.rmtree(path, ignore_errors=True)
-        elif path.name.startswith(_PARTIAL) and path != own:
+        elif path.name.startswith(PREFIX) and path != own:
             # Another exporter may finish meanwhile.
             with contextlib.suppress(OSError):
-                if _is_abandoned(path):
+                if is_abandoned(path):
                     shutil.rmtree(path, ignore_errors=True)
-
-
-def _is_abandoned(path: pathlib.Path) -> bool:
-    age = time.time() - path.stat().st_mtime
-    if age <= _GRACE_SECONDS:
-        return False
-    with _locked(path) as locked:
-        return age > _ABANDONED_SECONDS if locked is None else locked
 
 
 def _not_writable(base: pathlib.Path, error: OSError) -> UserError:

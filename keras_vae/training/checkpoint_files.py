@@ -89,6 +89,12 @@ class SavedCheckpoint:
     record: dict[str, Any] | None
     damaged: dict[str, str]
 
+    @property
+    def last_step(self) -> int:
+        """The steps of the newest one, damaged or not."""
+        damaged = [int(path.rpartition("-")[2]) for path in self.damaged]
+        return max([self.step, *damaged])
+
     def warn(self, stream: TextIO | None = None) -> None:
         """Says, in a line, if it is not the newest.
 

@@ -91,6 +91,7 @@ class RunFolder:
     Attributes:
         path: The folder.
         config: `config.json`, what was asked for.
+        data: `data.json`, what the images were.
         checkpoints: The last checkpoints.
         best: `checkpoints/best`, those of the best validation loss.
         tensorboard: Event files.
@@ -101,6 +102,7 @@ class RunFolder:
     def __init__(self, path: str | os.PathLike[str]):
         self.path = local_files.check_local("workdir", path)
         self.config = self.path / "config.json"
+        self.data = self.path / "data.json"
         self.checkpoints = self.path / "checkpoints"
         self.best = self.checkpoints / "best"
         self.tensorboard = self.path / "tensorboard"
@@ -133,6 +135,16 @@ class RunFolder:
             write_json(self.config, content)
         except OSError as error:
             raise self._not_writable(error) from error
+
+    def forget_unbegun(self) -> None:
+        """Removes what a run that has no checkpoint says of itself.
+
+        It was cut off before it trained a step, so the next one begins anew,
+        with the images as they are then.
+        """
+        with writing(self.path):
+            self.config.unlink(missing_ok=True)
+            self.data.unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:

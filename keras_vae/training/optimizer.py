@@ -323,11 +323,14 @@ class Adamax(TrainingOptimizer):
 
 @keras.saving.register_keras_serializable(package="keras_vae")
 class LossScale(keras.optimizers.LossScaleOptimizer):
-    """`keras.optimizers.LossScaleOptimizer` that counts skipped steps too.
+    """`keras.optimizers.LossScaleOptimizer` around a `TrainingOptimizer`.
 
-    A step whose gradient overflows in float16 changes no weight, but it has
-    used its batch: if it did not count, the data would end before the run
-    does, and a resumed run would see batches twice.
+    Gradients that overflowed in float16 reach the inner optimizer, which skips
+    and counts the step, or the update that they are part of, on all replicas
+    alike. Such a step has used its batch: if it did not count, the data would
+    end before the run does, and a resumed run would see batches twice.
+
+    With an optimizer of Keras inside it does as Keras's.
     """
 
     @property
@@ -340,10 +343,31 @@ class LossScale(keras.optimizers.LossScaleOptimizer):
         """Whether the last step changed nothing, a scalar bool."""
         return self.inner_optimizer.last_step_skipped
 
-    def _stateful_handle_non_finite_grads(self) -> None:
-        super()._stateful_handle_non_finite_grads()
-        inner = self.inner_optimizer
-        # `iterations` is no variable where gradients are accumulated.
-        inner._iterations.assign_add(1)
-        if isinstance(inner, TrainingOptimizer):
-            inner.count_skipped_step()
+    def apply(self, grads: Any, trainable_variables: Any = None) -> None:
+        if not self.skips_steps:
+            super().apply(grads, trainable_variables)
+            return
+        if not self.built:
+            self.build(trainable_variables)
+        scale = tf.convert_to_tensor(self.dynamic_scale)
+        unscaled = [None if g is None else g / scale for g in grads]
+        finite = _all_replicas(self.check_finite(grads))
+        self.inner_optimizer.apply(unscaled, trainable_variables)
+        self._adapt(finite)
+
+    def _adapt(self, finite: tf.Tensor) -> None:
+        """Halves the scale after an overflow, doubles it after a long time."""
+        steps = tf.convert_to_tensor(self.step_counter) + 1
+        grown = finite & (steps == self.dynamic_growth_steps)
+        factor = tf.where(finite, tf.where(grown, 2.0, 1.0), 0.5)
+        self.dynamic_scale.assign(self.dynamic_scale * factor)
+        self.step_counter.assign(tf.where(finite & ~grown, steps, 0))
+
+
+def _all_replicas(condition: tf.Tensor) -> tf.Tensor:
+    """Returns whether something is so on all replicas."""
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return condition
+    misses = tf.cast(~condition, tf.float32)
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, misses) == 0

@@ -6,6 +6,7 @@ from typing import Any, TextIO
 
 import keras
 
+from keras_vae.notes import counted
 from keras_vae.training.state import TrainingState
 from keras_vae.units import NATS
 
@@ -95,7 +96,7 @@ class Progress(keras.callbacks.Callback):
         parts.append(self.unit.replace(" per ", "/"))
         skipped = int(logs.get("skipped_steps", 0))
         if skipped:
-            parts.append(f"{skipped} steps skipped")
+            parts.append(f"{counted(skipped, 'step')} skipped")
         parts.append(f"{self.images_per_second:,.0f} images/s")
         if 0 < done < 1:
             left = float(self.state.elapsed.numpy()) * (1 - done) / done

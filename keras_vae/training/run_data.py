@@ -2,16 +2,14 @@
 
 import dataclasses
 import json
-import sys
 
 from keras_vae.data import DataConfig, ImageDataset, load
 from keras_vae.data.contents import Contents, array_digest, describe_changes
 from keras_vae.errors import UserError
+from keras_vae.notes import note
 from keras_vae.training.experiment import RunFolder, write_json
 
 __all__ = ["RunData", "open_run_data"]
-
-_FILE = "data.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +37,7 @@ class RunData:
         if step and not changes:
             changes = (f"not recorded before step {step:,}",)
         write_json(
-            folder.path / _FILE,
+            folder.data,
             {"contents": self.contents.to_dict(), "changes": changes},
         )
         return dataclasses.replace(self, changes=changes, is_recorded=True)
@@ -77,7 +75,7 @@ def open_run_data(
     if begun:  # Else config.json was lost, and this record alone is left.
         _check_fit(folder, dataset, received)
     if recorded is None:
-        _note(
+        note(
             f"{folder.path} does not say what its images were, so it cannot be "
             "checked whether they are still the same"
         )
@@ -91,13 +89,13 @@ def open_run_data(
             "them back, or go on with --accept_changed_data, where images that "
             f"were there before keep their split. {received}"
         )
-    _note(f"images are not those that the run began with: {change}")
+    note(f"images are not those that the run began with: {change}")
     contents = dataclasses.replace(contents, former=_former(recorded, contents))
     return RunData(dataset, contents, (*changes, change))
 
 
 def _read(folder: RunFolder) -> tuple[Contents | None, tuple[str, ...]]:
-    path = folder.path / _FILE
+    path = folder.data
     try:
         content = json.loads(path.read_text())
         if not isinstance(content, dict):
@@ -170,7 +168,3 @@ def _former(recorded: Contents, contents: Contents) -> dict[str, str]:
         for digest, split in recorded.split_by_digest.items()
         if present.get(digest) != split
     }
-
-
-def _note(text: str) -> None:
-    print(f"note: {text}", file=sys.stderr)

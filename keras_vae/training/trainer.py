@@ -11,26 +11,19 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_vae.config import ModelConfig
 from keras_vae.data import (
-    MAX_BITS,
-    DataConfig,
     ImageDataset,
     Split,
-    default_binarization,
     evaluation_batches,
     steps_per_epoch,
 )
-from keras_vae.errors import UserError
-from keras_vae.failures import translated
-from keras_vae.models import (
-    GenerativeModel,
-    resolve_classes,
-    resolve_likelihood,
-)
+from keras_vae.failures import translated, writing
+from keras_vae.models import GenerativeModel, resolve_classes
+from keras_vae.notes import counted, first_names
 from keras_vae.training import checkpoint_files, run_record
 from keras_vae.training.callbacks import Checkpoints
 from keras_vae.training.experiment import ExperimentConfig, RunFolder
+from keras_vae.training.preparation import resolve_data
 from keras_vae.training.run import EVALUATION_BATCH_SIZE, Run
 from keras_vae.training.run_data import RunData, open_run_data
 from keras_vae.training.state import TrainingState, make_state
@@ -41,9 +34,8 @@ from keras_vae.training.strategy import (
     resolve_jit,
     resolve_precision,
 )
-from keras_vae.units import DENSITY_NATS, NATS, SQUARED_ERROR
 
-__all__ = ["TrainResult", "load_trained", "resolve_data", "train"]
+__all__ = ["TrainResult", "train"]
 
 _STEPS_PER_EXECUTION = 16
 _IMAGES_FOR_MEAN = 10_000
@@ -62,60 +54,6 @@ class TrainResult:
     interrupted: str | None
     summary: dict[str, Any]
     dataset: ImageDataset = dataclasses.field(repr=False)
-
-
-def resolve_data(config: DataConfig, model: ModelConfig) -> dict[str, str]:
-    """Returns what `auto` stands for in the preparation of the images.
-
-    Returns:
-        `binarization`, `dequantization` and `likelihood`. Images that are not
-        binarized are dequantized with uniform noise where the likelihood is a
-        density, so that a bound on it is one on the levels (Theis et al. 2016,
-        section 3.1); not for a plain autoencoder. `unit` is that of every
-        log-likelihood and bound, or of an autoencoder's error.
-
-    Raises:
-        UserError: If the likelihood and the preparation exclude each other.
-    """
-    binarization = config.binarization
-    if binarization == "auto":
-        binarization = default_binarization(config.dataset)
-        coarser = config.num_bits < MAX_BITS
-        grey = model.likelihood not in ("auto", "bernoulli")
-        if model.model == "autoencoder" or grey or coarser:
-            binarization = "none"
-    likelihood = resolve_likelihood(model, binarization)
-    levels = likelihood == "discretized_logistic_mixture"
-    dequantization = config.dequantization
-    if dequantization == "auto":
-        density = binarization == "none" and model.model != "autoencoder"
-        dequantization = "uniform" if density and not levels else "none"
-    if levels and (binarization, dequantization) != ("none", "none"):
-        raise _not_levels(binarization, dequantization)
-    return {
-        "binarization": binarization,
-        "dequantization": dequantization,
-        "likelihood": likelihood,
-        "unit": _unit(model, binarization, dequantization, levels),
-    }
-
-
-def _unit(
-    model: ModelConfig, binarization: str, dequantization: str, levels: bool
-) -> str:
-    if model.model == "autoencoder":
-        return SQUARED_ERROR
-    if binarization != "none" or dequantization != "none" or levels:
-        return NATS
-    return DENSITY_NATS
-
-
-def _not_levels(binarization: str, dequantization: str) -> UserError:
-    return UserError(
-        "A discretized logistic mixture is for images as their levels are: "
-        "use --binarization=none --dequantization=none. Received: "
-        f"--binarization={binarization} --dequantization={dequantization}"
-    )
 
 
 def train(
@@ -180,6 +118,9 @@ def _train(
     check_batch_size(strategy, config.batch_size)
     parts = resolve_batch_parts(config, length, strategy.num_replicas_in_sync)
     resolved = resolve_data(experiment.data, config)
+    goes_on = saved is not None or folder.config.exists()
+    if saved is None:
+        folder.forget_unbegun()
     data = open_data()
     dataset = data.dataset
     epoch = steps_per_epoch(dataset.splits["train"], config.batch_size)
@@ -190,9 +131,12 @@ def _train(
     state = dataclasses.replace(
         state, record=run_record.make(experiment, state.model)
     )
-    goes_on = saved is not None or folder.config.exists()
     if check_model is not None:
         check_model(state.model)
+    print(_describe(dataset), flush=True)
+    # The configuration last: it says that there is a run.
+    with writing(folder.data):
+        data = data.record(folder, 0 if saved is None else saved.step)
     folder.start(experiment, dataset.image_shape, state.model.class_names)
     checkpoints = Checkpoints(
         state,
@@ -200,76 +144,52 @@ def _train(
         length.keep_checkpoints,
         length.checkpoint_seconds,
     )
-    restored = checkpoints.restore()
-    data = data.record(folder, state.step)
-    if not restored and config.output_mean_bias:
+    if not checkpoints.restore() and config.output_mean_bias:
         mean = _mean_image(dataset.splits["train"], experiment.data.num_bits)
         state.model.decoder.set_output_mean(mean)
     run = Run(experiment, resolved, dataset, state, folder, epoch)
     if goes_on:
         print(run.describe_start(), flush=True)
     received = run.fit(checkpoints, callbacks)
+    summary = _summary(run, strategy.num_replicas_in_sync, data.changes)
+    folder.update_results({"training": summary})
+    return TrainResult(received, summary, dataset)
+
+
+def _describe(dataset: ImageDataset) -> str:
+    """Returns a line on the images: how many, of which classes and size."""
+    sizes = {name: s.num_images for name, s in dataset.splits.items()}
+    total = counted(sum(sizes.values()), "image")
+    parts = ", ".join(f"{size:,} {name}" for name, size in sizes.items())
+    lines = [f"{total}: {parts}"]
+    names = dataset.class_names
+    if names:
+        classes = counted(len(names), "class", "classes")
+        lines.append(f"{classes}: {first_names(names)}")
+    lines.append("shape " + "x".join(map(str, dataset.image_shape)))
+    return "; ".join(lines)
+
+
+def _summary(
+    run: Run, num_replicas: int, changes: Sequence[str]
+) -> dict[str, Any]:
+    """Returns what was done, as it stands in `results.json`."""
+    state = run.state
     summary = {
         "steps": state.step,
-        "epochs": round(state.step / epoch, 3),
+        "epochs": round(state.step / run.epoch, 3),
         "minutes": round(float(state.elapsed.numpy()) / 60, 3),
         "num_parameters": sum(
             math.prod(v.shape) for v in state.model.trainable_variables
         ),
         "jit_compile": bool(state.model.jit_compile),
-        "num_replicas": strategy.num_replicas_in_sync,
-        "batch_parts": parts,
-        **resolved,
-        **({"data_changes": data.changes} if data.changes else {}),
+        "num_replicas": num_replicas,
+        "batch_parts": state.model.batch_parts,
+        **run.resolved,
     }
-    folder.update_results({"training": summary})
-    return TrainResult(received, summary, dataset)
-
-
-def load_trained(
-    workdir: str | os.PathLike[str],
-) -> tuple[GenerativeModel, ExperimentConfig]:
-    """Returns the model of a run, in float32, with its averaged weights.
-
-    With `patience` they are those of the lowest `val_loss`, else the last.
-
-    Raises:
-        UserError: If the folder holds no run, no checkpoint yet, none that is
-            whole, or one of another experiment, or of another model than this
-            version of the package makes.
-    """
-    folder = RunFolder(workdir)
-    experiment = folder.load_experiment()
-    shape, names = folder.load_image_shape(), folder.load_class_names()
-    saved = run_record.best_or_last(folder, experiment)
-    saved.warn()
-    run_record.check(saved, folder, experiment)
-    run_record.check_images(saved, shape, names)
-    resolved = resolve_data(experiment.data, experiment.model)
-    with translated():
-        state = make_state(
-            experiment.model,
-            shape,
-            likelihood=resolved["likelihood"],
-            total_steps=None,
-            seed=experiment.training.seed,
-            precision="float32",
-            num_bits=experiment.data.num_bits,
-            dequantization=resolved["dequantization"],
-            class_names=names,
-        )
-    try:
-        # Without what the checkpoint has beyond the model being warned of.
-        status = state.checkpoint().restore(saved.path).expect_partial()
-        status.assert_existing_objects_matched()
-    except (AssertionError, ValueError) as error:
-        raise UserError(
-            "The checkpoint does not fit the model: another version of the "
-            "package wrote it. Use that version, or train again. "
-            f"Received: {saved.path}"
-        ) from error
-    state.swap_averages()
-    return state.model, experiment
+    if changes:
+        summary["data_changes"] = changes
+    return summary
 
 
 def _compiled_state(

@@ -140,11 +140,6 @@ class TrainingOptimizer(keras.optimizers.Optimizer, abc.ABC):
         # Without aggregation: each replica writes its own copy, the same.
         return self.add_variable(shape, dtype="int64", name=name)
 
-    def count_skipped_step(self) -> None:
-        """Counts a step that somebody else skipped: `LossScale`."""
-        self.skipped_steps.assign_add(1)
-        self.consecutive_skips.assign_add(1)
-
     def _backend_update_step(
         self, grads: Any, trainable_variables: Any, learning_rate: Any
     ) -> None:
@@ -227,6 +222,9 @@ class TrainingOptimizer(keras.optimizers.Optimizer, abc.ABC):
         # The averages are zeros until then, which must not be averaged in.
         momentum = tf.where(step > 0, momentum, 0.0)
         applied = tf.convert_to_tensor(self.consecutive_skips) == 0
+        if self.gradient_accumulation_steps:
+            batches = tf.convert_to_tensor(self._iterations) + 1
+            applied &= batches % self.gradient_accumulation_steps == 0
         rate = tf.where(applied, 1.0 - momentum, 0.0)
         averages = self._model_variables_moving_average
         for variable, average in zip(variables, averages, strict=True):

@@ -388,7 +388,7 @@ def test_first_frame_is_read_and_said(tmp_path, suffix, capsys):
     plain = _save(tmp_path / f"plain.{suffix}", np.zeros([8, 8], np.uint8))
     inspect_images([plain, path])
     message = capsys.readouterr().err
-    assert message.startswith("note: 1 files are animations")
+    assert message.startswith("note: 1 file is an animation or has")
     assert f"a.{suffix}" in message and "plain" not in message
     assert np.all(read_image(path, 3) == 10)
 

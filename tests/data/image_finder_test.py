@@ -90,8 +90,23 @@ def test_what_is_passed_over_is_said_in_a_line(tmp_path, capsys):
     find_image_files([str(tmp_path)])
     message = capsys.readouterr().err
     assert message.count("\n") == 1
-    assert "5 hidden or of the system (.0.png, .1.png, .2.png, ...)" in message
-    assert r"1 not named as an image that is read (b\n.txt)" in message
+    assert (
+        "5 hidden or system files or folders (.0.png, .1.png, .2.png, ...)"
+        in message
+    )
+    assert r"1 file not named as an image (b\n.txt)" in message
+
+
+def test_what_is_passed_over_is_said_in_short_to_who_knows_it(tmp_path, capsys):
+    _touch(tmp_path, "a.png", ".b.png", "c.txt", "d.txt")
+    (tmp_path / "empty").mkdir()
+    _link(tmp_path / "again", tmp_path)
+    find_images(tmp_path).note_passed_over(in_full=False)
+    assert capsys.readouterr().err == (
+        f"note: passed over in {tmp_path}: 1 hidden or system file or folder; "
+        "2 files not named as images; 1 empty folder; 1 link to a folder that "
+        "is read elsewhere or lies above\n"
+    )
 
 
 @pytest.mark.parametrize("up", [".", "x", "..", "x/deep", "/"])

@@ -244,9 +244,9 @@ def test_classes_that_a_split_lacks_are_said(tmp_path, capsys):
         _fill(tmp_path / name, 4)
     assert _load(tmp_path).class_names == ["a", "b", "c"]
     message = capsys.readouterr().err
-    assert "the train images have 1 of 3 classes not: c" in message
-    assert "the validation images have 2 of 3 classes not: b, c" in message
-    assert "the test images have 1 of 3 classes not: b" in message
+    assert "1 of 3 classes has no train images: c" in message
+    assert "2 of 3 classes have no validation images: b, c" in message
+    assert "1 of 3 classes has no test images: b" in message
 
 
 def test_class_folder_may_be_a_link(tmp_path):
@@ -264,8 +264,9 @@ def test_system_folders_are_no_classes_and_are_said(tmp_path, capsys):
     data = _load(tmp_path)
     assert data.class_names == ["cat", "dog"]
     assert sum(_sizes(data).values()) == 12
-    assert "2 hidden or of the system (.ipynb_checkpoints, @eaDir)" in (
-        capsys.readouterr().err
+    assert (
+        "2 hidden or system files or folders (.ipynb_checkpoints, @eaDir)"
+        in (capsys.readouterr().err)
     )
 
 

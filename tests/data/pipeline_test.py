@@ -398,6 +398,7 @@ def test_labels_stay_with_their_images(split):
         ({"seed": -1}, "seed must be"),
         ({"start_step": -1}, "start_step must not"),
         ({"binarization": "auto"}, "binarization must be"),
+        ({"dequantization": "auto"}, 'dequantization must be.*"auto" is'),
         ({"dequantization": "gauss"}, "dequantization must be"),
         (
             {"binarization": "static", "dequantization": "uniform"},
@@ -424,6 +425,7 @@ def test_bad_training_arguments_are_named(numbered_split, changes, message):
         ({"seed": 2**32}, "seed must be"),
         ({"num_bits": 9}, "num_bits must be 1 ... 8"),
         ({"num_bits": 5, "binarization": "static"}, "num_bits below 8"),
+        ({"dequantization": "auto"}, 'dequantization must be.*"auto" is'),
     ],
 )
 def test_bad_evaluation_arguments_are_named(numbered_split, changes, message):

@@ -143,9 +143,8 @@ def test_server_answers_for_a_class_and_refuses_what_is_none(run, exported):
                 )
                 with pytest.raises(UserError, match="give a label"):
                     client.decode(inputs["decode"]["z"])
-                # A server does not tell how many classes there are.
                 with pytest.raises(
-                    UserError, match=r"label must be 0 \.\.\. 9"
+                    UserError, match=r"label must be a class, 0 \.\.\. 9"
                 ):
                     client.decode(inputs["decode"]["z"], label=y * 0 + 10)
                 assert client.decode(inputs["decode"]["z"], label=y).any()

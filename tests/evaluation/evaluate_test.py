@@ -1,8 +1,10 @@
 """Tests of `evaluate`: figures with their protocol."""
 
+import dataclasses
 import io
 import json
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -25,7 +27,12 @@ from keras_vae.evaluation import (
 )
 from keras_vae.evaluation import evaluate as evaluate_function
 from keras_vae.model_configs import VAEConfig
-from keras_vae.training import ExperimentConfig, load_trained
+from keras_vae.training import (
+    ExperimentConfig,
+    TrainedRun,
+    load_trained,
+    load_trained_run,
+)
 from tests.full_disk import full_disk
 from tests.models.cases import IMAGE, make_model
 
@@ -44,6 +51,7 @@ PROTOCOL = {
     "num_dimensions",
     "padding",
     "seed",
+    "step",
 }
 
 
@@ -102,7 +110,8 @@ def test_results_are_kept_beside_those_of_other_splits(vae_run, results):
         split="validation", num_importance_samples=1, num_images=1
     )
     other = evaluate(vae_run, config)
-    assert other["validation"]["nll"]["standard_error"] == 0.0
+    assert other["validation"]["nll"]["standard_error"] is None
+    assert "±" not in format_table(other)
     content = json.loads((vae_run / "results.json").read_text())
     assert content["test"] == results["test"]
     assert content["validation"] == other["validation"]
@@ -148,7 +157,14 @@ def test_autoencoder_has_a_squared_error_alone(autoencoder_run):
 
 def test_one_image_has_no_standard_error(autoencoder_run):
     results = evaluate(autoencoder_run, EvaluationConfig(num_images=1))
-    assert results["test"]["squared_error"]["standard_error"] == 0.0
+    figure = results["test"]["squared_error"]
+    assert figure["standard_error"] is None
+    assert f"{figure['squared_error_per_image']:.3f} per image (1 image of" in (
+        format_table(results)
+    )
+    text = (autoencoder_run / "results.json").read_text()
+    content = json.loads(text, parse_constant=pytest.fail)
+    assert content["test"]["squared_error"]["standard_error"] is None
 
 
 def test_a_uniform_density_takes_8_bits_a_dimension(tmp_path, monkeypatch):
@@ -168,8 +184,8 @@ def test_a_uniform_density_takes_8_bits_a_dimension(tmp_path, monkeypatch):
     dataset = ImageDataset("grey", IMAGE, None, {"test": split})
     monkeypatch.setitem(
         evaluate_function.__globals__,
-        "load_trained",
-        lambda workdir: (model, experiment),
+        "load_trained_run",
+        lambda workdir: TrainedRun(model, experiment, 1, 1),
     )
     config = EvaluationConfig(num_importance_samples=7)
     figures = evaluate(tmp_path, config, dataset=dataset)["test"]
@@ -198,8 +214,8 @@ def test_figures_are_the_bounds_of_dequantized_images(
     split = ArraySplit(levels.astype(np.uint8))
     monkeypatch.setitem(
         evaluate_function.__globals__,
-        "load_trained",
-        lambda workdir: (model, experiment),
+        "load_trained_run",
+        lambda workdir: TrainedRun(model, experiment, 1, 1),
     )
     figures = evaluate(
         tmp_path,
@@ -234,6 +250,39 @@ def test_table_shows_each_figure_with_its_protocol(results):
     assert "60 images of mnist_5k" in nll
     assert "dynamic binarization, seed 2" in nll
     assert "of 3" in latent
+
+
+def test_figures_name_the_step_of_the_model(vae_run, tmp_path, monkeypatch):
+    run = shutil.copytree(vae_run, tmp_path / "run")
+    results, loaded = run / "results.json", load_trained_run(run)
+    dataset = load(loaded.experiment.data)
+    config = EvaluationConfig(num_importance_samples=1, num_images=2)
+    for step, last, done, text in (
+        (80, 80, 80, ""),
+        (80, 80, None, ""),
+        # Damaged; and the lowest loss was before the end.
+        (40, 80, None, ", at step 40 of 80"),
+        (40, 40, 1200, ", at step 40 of 1,200"),
+    ):
+        training = {} if done is None else {"training": {"steps": done}}
+        results.write_text(json.dumps(training))
+        other = dataclasses.replace(loaded, step=step, last_step=last)
+        monkeypatch.setitem(
+            evaluate.__globals__, "load_trained_run", lambda _, o=other: o
+        )
+        found = evaluate(run, config, dataset=dataset)
+        written = json.loads(results.read_text())["test"]
+        for name in ("elbo", "nll"):
+            assert written[name]["step"] == step
+            assert ("last_step" in written[name]) == bool(text)
+        assert f"2 images of mnist_5k{text}, dynamic" in format_table(found)
+
+
+def test_figures_without_a_step_are_shown(results):
+    older = json.loads(json.dumps(results))
+    for figure in older["test"].values():
+        figure.pop("step", None)
+    assert format_table(older) == format_table(results)
 
 
 def test_table_of_an_autoencoder(autoencoder_run):

@@ -22,7 +22,7 @@ from keras_vae.evaluation import (
 from keras_vae.evaluation import evaluate as evaluate_function
 from keras_vae.model_configs import HierarchicalConfig, NVAEConfig
 from keras_vae.models import build_model, latent_statistics
-from keras_vae.training import ExperimentConfig
+from keras_vae.training import ExperimentConfig, TrainedRun
 from tests.models.cases import IMAGE, make_hierarchical, make_nvae
 
 _LEVELS = "discretized_logistic_mixture"
@@ -43,8 +43,8 @@ def figures_of(tmp_path, monkeypatch):
         experiment = ExperimentConfig(data, config, TrainingConfig())
         monkeypatch.setitem(
             evaluate_function.__globals__,
-            "load_trained",
-            lambda workdir: (model, experiment),
+            "load_trained_run",
+            lambda workdir: TrainedRun(model, experiment, 1, 1),
         )
         return evaluate(tmp_path, _CONFIG, dataset=_dataset())
 

@@ -213,7 +213,8 @@ def test_impossible_images_give_minus_infinity():
 
 @pytest.mark.parametrize("count", [0, -1, 2.5, 2.0, True, "2"])
 def test_number_of_samples_is_checked(count):
-    model, message = make_model(), rf"num_importance_samples.*Received: {count}"
+    name = "num_importance_samples"
+    model, message = make_model(), rf"{name} must.*Received: {name}={count}"
     with pytest.raises(ValueError, match=message):
         likelihood_bounds(model, batches(binary_images(4)), count)
     for scored in (model, make_model("normal_fixed", model="autoencoder")):

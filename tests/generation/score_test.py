@@ -1,6 +1,7 @@
 """Scores of images, against the models that give them."""
 
 import csv
+import json
 
 import numpy as np
 import pytest
@@ -100,6 +101,69 @@ def test_scores_are_bounds_of_the_prepared_images(scores, k):
     ):
         found = _column(rows, name, prepared.names)
         np.testing.assert_allclose(found, values, rtol=1e-6, err_msg=name)
+
+
+@pytest.fixture
+def animals(tmp_path, monkeypatch):
+    """Returns a run whose images are 40 files in two folders of classes."""
+    random = np.random.default_rng(1)
+    for index in range(40):
+        path = tmp_path / "animals" / ("cats", "dogs")[index % 2]
+        path.mkdir(parents=True, exist_ok=True)
+        levels = 255 * random.integers(0, 2, IMAGE[:2], np.uint8)
+        Image.fromarray(levels).save(path / f"{index}.png")
+    data = DataConfig("image_folder", data_dir=str(tmp_path / "animals"))
+    experiment = ExperimentConfig(data, VAEConfig(), TrainingConfig())
+    trained = TrainedModel(make_model(), experiment, _BITS)
+    monkeypatch.setitem(score.__globals__, "load_model", lambda _: trained)
+    return trained
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+@pytest.mark.parametrize("num_images", [None, 3])
+def test_images_of_a_folder_are_named_by_their_files(
+    animals, split, num_images
+):
+    found = ImageSource(split=split, num_images=num_images, seed=4).load(
+        animals
+    )
+    size = num_images or {"train": 32, "test": 4}[split]
+    assert len(set(found.names)) == len(found.images) == size
+    for name, image, label in zip(found.names, found.images, found.labels):
+        with Image.open(name) as file:
+            np.testing.assert_array_equal(np.asarray(file) / 255, image[..., 0])
+        assert name.split("/")[-2] == found.class_names[label]
+
+
+def test_files_and_classes_are_shown_and_written(animals, tmp_path):
+    source = ImageSource(split="train", num_images=6)
+    written = score("own", source, tmp_path / "scores")
+    with (tmp_path / "scores" / "scores.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    document = json.loads((tmp_path / "scores" / "scores.json").read_text())
+    first, *lines, _ = written.report.splitlines()
+    assert first == "the 5 most unusual of 6 images"
+    assert len(lines) == 5 and len(rows) == len(document["images"]) == 6
+    for row, image in zip(rows, document["images"], strict=True):
+        assert row["image"] == image["image"]
+        assert row["class"] == image["class"] == row["image"].split("/")[-2]
+        assert ("cats", "dogs")[int(row["label"])] == row["class"]
+    for line, row in zip(lines, rows):
+        assert line.endswith(f"  {row['image']}  ({row['class']})")
+
+
+@pytest.mark.parametrize(
+    ("num", "text"),
+    [
+        (1, "1 image, the most unusual first"),
+        (5, "5 images, the most unusual first"),
+    ],
+)
+def test_all_images_are_listed_where_they_are_few(animals, tmp_path, num, text):
+    source = ImageSource(split="train", num_images=num)
+    report = score("own", source, tmp_path / "scores").report.splitlines()
+    assert report[0] == text
+    assert len(report) == num + 2
 
 
 if __name__ == "__main__":

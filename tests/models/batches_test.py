@@ -31,6 +31,7 @@ _BAD = {
     "infinity": (np.full([4, *IMAGE], np.inf, "float32"), r"\[0, 1\].*inf"),
     "uint8": (np.zeros([4, *IMAGE], "uint8"), "floating-point.*uint8 images"),
     "int64": (np.ones([4, *IMAGE], "int64"), r"int64 images .* in \[1, 1\]"),
+    "truth values": (grey_images(4) > 0.5, r"floating-point.*truth.*bool ima"),
     "text": (np.full([4, *IMAGE], "a"), "floating-point.*string images"),
     "complex": (np.zeros([4, *IMAGE], "complex64"), "complex64 images"),
     "no channel": (_images([4, 4, 4]), r"\[batch, 4, 4, 1\].*\(4, 4, 4\)"),
@@ -49,7 +50,14 @@ _STRICT = (
     "train_on_batch",
     "test_on_batch",
 )
-_STREAMED = ("levels", "centred", "uint8", "no channel", "smaller")
+_STREAMED = (
+    "levels",
+    "centred",
+    "uint8",
+    "truth values",
+    "no channel",
+    "smaller",
+)
 
 
 @pytest.fixture(scope="module")
@@ -174,7 +182,6 @@ def test_fit_after_one_that_was_refused(bad):
     [
         grey_images(4).astype("float64"),
         grey_images(4).astype("float16"),
-        grey_images(4) > 0.5,
         np.ones([4, *IMAGE], "float32") * (1.0 + 1e-6),  # Of rounding.
     ],
 )

@@ -344,7 +344,7 @@ def test_the_base_class_leaves_its_parts_open():
         model.reconstruct(images)
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int32"])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int32", "bool"])
 def test_levels_are_no_images(dtype):
     model = make_model()
     model.compile(optimizer="adam", jit_compile=False)
@@ -353,8 +353,6 @@ def test_levels_are_no_images(dtype):
     for call in (model.unpack, model.test_step):
         with pytest.raises(ValueError, match=message):
             call(tf.constant(levels))
-    image, _ = model.unpack(levels > 0)
-    assert image.dtype == tf.float32
 
 
 if __name__ == "__main__":

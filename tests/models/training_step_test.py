@@ -164,6 +164,50 @@ def test_a_skipped_update_leaves_out_no_batch_of_the_next_one():
     assert history["skipped_steps"] == [1]
 
 
+@pytest.mark.parametrize(
+    ("bad", "wrap"),
+    [
+        (0, lambda optimizer: optimizer),
+        (1, LossScale),
+        (3, LossScale),
+        (5, lambda optimizer: optimizer),
+    ],
+)
+def test_an_update_with_a_bad_batch_is_one_skipped_step(bad, wrap):
+    """Of the updates 0, 1, 2 | 3, 4, 5 the one with NaN is left out whole."""
+    images = binary_images(4 * 6)
+    images[4 * bad, 1, 1] = np.nan
+    optimizer = Adam(0.01, gradient_accumulation_steps=3)
+    model = compiled(wrap(optimizer))
+    history = fit(model, images)
+    good, twin, first = 3 * (bad < 3), make_model(), make_model()
+    other = Adam(0.01)
+    other.build(twin.trainable_variables)
+    variables = [v.value for v in twin.trainable_variables]
+    with tf.GradientTape() as tape:
+        means = [
+            -tf.reduce_mean(pass_of(twin, images[4 * i :][:4], i).elbo)
+            for i in range(good, good + 3)
+        ]
+        loss = tf.add_n(means) / 3.0
+    gradients = tape.gradient(loss, variables)
+    other.apply_gradients(zip(gradients, twin.trainable_variables))
+    for a, b in zip(model.get_weights(), twin.get_weights()):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+    assert history["skipped_steps"] == [1]
+    assert int(optimizer.skipped_steps.numpy()) == 1
+    # Shown are all batches but the bad one and the last of its update, as the
+    # model was at each.
+    last_bad = 2 if bad < 3 else 5
+    shown = []
+    for i in range(6):
+        if i not in (bad, last_bad):
+            before = first if i < 3 or bad < 3 else twin
+            shown.append(loss_of(before, images[4 * i :][:4], i).mean())
+    assert history["loss"][0] == pytest.approx(np.mean(shown), rel=1e-4)
+    assert np.isfinite([values[0] for values in history.values()]).all()
+
+
 # Weights.
 
 
@@ -380,6 +424,57 @@ def test_parts_of_a_batch_have_their_own_weights():
         fit(model, grey_images(4), sample_weight=np.array([0.0, 1.0, 2.0, 5.0]))
     for a, b in zip(whole.get_weights(), parted.get_weights()):
         np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("mode", "parts"),
+    [("eager", 4), ("graph", 2), ("graph", 4), ("xla", 4), ("mirrored", 3)],
+)
+def test_parts_need_not_be_equal(mode, parts):
+    """Also where the last batch has fewer images than there are parts."""
+    images, weights = grey_images(13), np.linspace(0.0, 3.0, 13)
+    whole, parted = autoencoder(), None
+    compiled(keras.optimizers.SGD(0.01), whole)
+    strategy = tf.distribute.get_strategy()
+    if mode == "mirrored":
+        strategy = make_strategy("mirrored")
+    with strategy.scope():
+        parted = autoencoder()
+        parted.batch_parts = parts
+        parted.compile(
+            keras.optimizers.SGD(0.01),
+            run_eagerly=mode == "eager",
+            jit_compile=mode == "xla",
+        )
+    logs = [
+        model.fit(
+            images,
+            sample_weight=weights,
+            batch_size=6,  # 6, 6, 1.
+            epochs=2,
+            shuffle=False,
+            verbose=0,
+        ).history
+        for model in (whole, parted)
+    ]
+    for name, values in logs[0].items():
+        np.testing.assert_allclose(logs[1][name], values, rtol=1e-5)
+    for a, b in zip(whole.get_weights(), parted.get_weights()):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_unequal_parts_have_noise_of_their_own():
+    model, images = make_model(), binary_images(5)
+    parted = compiled()
+    parted.batch_parts = 3  # Of 2, 2 and 1 images.
+    loss = parted.train_on_batch(images, return_dict=True)["loss"]
+    seed = seeds.fold_in(seeds.fold_in(seeds.from_int(model.seed), 0), 0)
+    losses = []
+    for index, part in enumerate((images[:2], images[2:4], images[4:])):
+        key = seeds.fold_in(seed, index)
+        losses += [*-model.infer(part, model.encode(part), key).elbo]
+    expected = np.mean(losses)
+    assert loss == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("make", [lambda: "sgd", lambda: Adam(0.1)])

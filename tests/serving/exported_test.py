@@ -1,7 +1,9 @@
 """Tests of loading an export, and of what cannot be loaded."""
 
+import itertools
 import json
 import shutil
+import types
 
 import numpy as np
 import pytest
@@ -40,6 +42,41 @@ def test_export_of_a_run_is_its_averaged_model(trained_run):
         model.decode(answer["mean"]),
         **close,
     )
+
+
+def _answering(function, names):
+    """Returns a signature's function whose answer has another order."""
+
+    def answer(**inputs):
+        outputs = function(**inputs)
+        return {name: outputs[name] for name in names}
+
+    answer.structured_input_signature = function.structured_input_signature
+    specs = function.structured_outputs
+    answer.structured_outputs = {name: specs[name] for name in names}
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("signature", "order"),
+    [
+        ("score", ("elbo", "log_likelihood", "kl_divergence")),
+        ("encode", ("mean", "stddev")),
+    ],
+)
+def test_outputs_have_one_order(signature, order, trained_run):
+    exported = ExportedModel(trained_run.export_dir)
+    function = exported._module.signatures[signature]
+    inputs = {"image": np.zeros([1, 28, 28, 1], np.float32)}
+    if signature == "score":
+        inputs["seed"] = np.zeros([1, 2], np.int32)
+    for names in itertools.permutations(order):
+        answering = _answering(function, names)
+        exported._module = types.SimpleNamespace(
+            signatures={signature: answering}
+        )
+        assert tuple(exported(signature, **inputs)) == order
+        assert tuple(exported.signatures[signature].outputs) == order
 
 
 def test_metadata_names_the_run(trained_run):

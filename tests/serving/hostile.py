@@ -12,11 +12,22 @@ import pytest
 from keras_vae.errors import UserError
 from keras_vae.serving import Client
 
-__all__ = ["GOOD", "IMAGE", "PIXELS", "TIMEOUT", "Z", "decode", "info"]
+__all__ = [
+    "GOOD",
+    "IMAGE",
+    "PIXELS",
+    "SCORES",
+    "TIMEOUT",
+    "Z",
+    "decode",
+    "info",
+    "order_of_scores",
+]
 
 TIMEOUT = 0.5  # Seconds.
 Z = np.zeros([2, 2], np.float32)
 IMAGE = np.zeros([2, 2, 3, 1]).tolist()
+SCORES = ("elbo", "log_likelihood", "kl_divergence")
 
 
 def info(dtype, *sizes):
@@ -43,6 +54,10 @@ GOOD = {
             "mean": info("DT_FLOAT", -1, 2),
             "stddev": info("DT_FLOAT", -1, 2),
         },
+    },
+    "score": {
+        "inputs": {"image": PIXELS, "seed": info("DT_INT32", -1, 2)},
+        "outputs": dict.fromkeys(SCORES, info("DT_FLOAT", -1)),
     },
     "reconstruct_bytes": {
         "inputs": {"image_bytes": info("DT_STRING", -1)},
@@ -71,3 +86,9 @@ def decode(target):
     ):
         client.decode(Z)
     return _said(caught, start)
+
+
+def order_of_scores(target):
+    """Scores an image; returns the names of the scores, in their order."""
+    with Client(target, timeout=TIMEOUT, retries=0) as client:
+        return tuple(client.score(np.zeros([1, 2, 3, 1], np.float32)))

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import contextlib
+import itertools
 import time
 
 import grpc
@@ -12,7 +13,15 @@ from google.protobuf import any_pb2
 from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2
 
 from keras_vae.serving import Client
-from tests.serving.hostile import GOOD, IMAGE, TIMEOUT, Z, decode
+from tests.serving.hostile import (
+    GOOD,
+    IMAGE,
+    SCORES,
+    TIMEOUT,
+    Z,
+    decode,
+    order_of_scores,
+)
 
 _SERVICE = "/tensorflow.serving.PredictionService/"
 
@@ -74,6 +83,13 @@ def _answer(change=None, **tensors):
     if change is not None:
         change(answer.outputs["image"])
     return answer.SerializeToString()
+
+
+@pytest.mark.parametrize("names", list(itertools.permutations(SCORES)))
+def test_scores_have_one_order(names):
+    answer = _answer(**dict.fromkeys(names, np.ones([1], np.float32)))
+    with _grpc(answer) as address:
+        assert order_of_scores(address) == SCORES
 
 
 def _cut(proto):

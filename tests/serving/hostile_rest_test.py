@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+import itertools
 import json
 
 import numpy as np
@@ -9,7 +10,14 @@ import pytest
 
 from keras_vae.errors import UserError
 from keras_vae.serving import Client
-from tests.serving.hostile import IMAGE, TIMEOUT, Z, decode
+from tests.serving.hostile import (
+    IMAGE,
+    SCORES,
+    TIMEOUT,
+    Z,
+    decode,
+    order_of_scores,
+)
 from tests.serving.hostile_http import drip, endless, http, rest, say_nothing
 
 _DEEP = b"[" * 100_000
@@ -69,6 +77,13 @@ _PIXEL = {
     "dict": ("{}", "does not fit"),
     "base64": ('{"b64": "AAAA"}', "does not fit"),
 }
+
+
+@pytest.mark.parametrize("names", list(itertools.permutations(SCORES)))
+def test_scores_have_one_order(names):
+    outputs = {name: [1.0] for name in names}
+    with rest(http({"outputs": outputs})) as address:
+        assert order_of_scores(address) == SCORES
 
 
 def test_good_answer_is_taken():

@@ -13,7 +13,7 @@ from keras_vae.model_configs import VAEConfig
 from keras_vae.serving import Client, export_model
 from keras_vae.serving.labels import labels_of_rows
 from keras_vae.training import ExperimentConfig
-from tests.models.cases import make_model
+from tests.models.cases import IMAGE, make_model
 from tests.serving.protocol.server import running_server
 
 _NAMES = ("1", "2", "drei")
@@ -55,10 +55,45 @@ def test_classes_are_known(client):
 
 @pytest.mark.parametrize(
     ("label", "expected"),
-    [("1", [0, 0]), ("drei,2", [2, 1]), (1, [1, 1]), ([2, 0], [2, 0])],
+    [
+        ("1", [0, 0]),
+        ("drei,2", [2, 1]),
+        (["drei", "1"], [2, 0]),
+        (np.array([2, 0]), [2, 0]),
+    ],
 )
 def test_labels_are_names_first(label, expected, client):
     assert labels_of_rows(client, label, 2).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("verb", "arguments"),
+    [
+        ("reconstruct", [np.zeros([2, *IMAGE])]),
+        ("encode", [np.zeros([2, *IMAGE])]),
+        ("decode", [np.zeros([2, 3])]),
+        ("sample", [2]),
+        ("score", [np.zeros([2, *IMAGE])]),
+    ],
+)
+def test_every_verb_takes_names(verb, arguments, client):
+    ask = getattr(client, verb)
+
+    def answer(label):
+        found = ask(*arguments, label=label)
+        return np.concatenate(
+            [np.ravel(part) for part in found.values()]
+            if isinstance(found, dict)
+            else [found.ravel()]
+        )
+
+    expected = answer(np.array([2, 0]))
+    for label in ("drei,1", ["drei", "1"]):
+        np.testing.assert_array_equal(answer(label), expected)
+    assert np.abs(answer("1") - expected).max() > 1e-4
+    for label, message in ((1, "as text"), ("dre", "Did you mean 'drei'")):
+        with pytest.raises(UserError, match=message):
+            answer(label)
 
 
 def test_folders_are_names(client):
@@ -73,6 +108,7 @@ def test_folders_are_names(client):
         ("0", None, "name of a class.*Received: label=0"),
         ("3", None, "name of a class.*Received: label=3"),
         (3, None, r"0 \.\.\. 2\. Received: label=3"),
+        (1, None, "name of a class, as text.*Received: label=1"),
         ("dre", None, "Did you mean 'drei'"),
         ("0.7", None, "Received: label=0.7"),
         ("folders", None, "where files are read"),

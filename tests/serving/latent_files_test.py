@@ -136,7 +136,7 @@ def test_latents_and_classes(tmp_path):
     path.write_bytes(_npz(z=_Z, label=np.arange(_NUM, dtype=np.uint8)))
     z, labels = read_latents(str(path), _DIM, True)
     np.testing.assert_array_equal(z, _Z)
-    assert labels == [0, 1, 2, 3, 4]
+    assert labels.tolist() == [0, 1, 2, 3, 4]
     assert read_latents(str(path), _DIM, False)[1] is None
 
 

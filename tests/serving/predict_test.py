@@ -80,8 +80,10 @@ def test_score_writes_a_row_for_each_file(model, digits, tmp_path):
     expected = model.ask("score", image=images, seed=seed)
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
+    scores = ["elbo", "log_likelihood", "kl_divergence"]
+    assert list(rows[0]) == ["file", *scores]
     assert [row["file"] for row in rows] == [str(f) for f in files]
-    for name in ("elbo", "log_likelihood", "kl_divergence"):
+    for name in scores:
         found = [float(row[name]) for row in rows]
         np.testing.assert_allclose(found, expected[name], rtol=1e-5)
 

@@ -156,7 +156,7 @@ def test_without_locks_leftovers_go_after_a_day(
     def unsupported(descriptor, operation):
         raise OSError(errno.EOPNOTSUPP, "Operation not supported")
 
-    monkeypatch.setattr(version_folders.fcntl, "flock", unsupported)
+    monkeypatch.setattr(fcntl, "flock", unsupported)
     (tmp_path / ".partial-x").mkdir()
     _age(tmp_path / ".partial-x", age * _LONG_AGO)
     add_version(tmp_path, _write)

@@ -9,7 +9,13 @@ import pytest
 import tensorflow as tf
 
 from keras_vae.errors import StorageError, UserError
-from keras_vae.training import RunFolder, load_trained, run_record, train
+from keras_vae.training import (
+    RunFolder,
+    load_trained,
+    load_trained_run,
+    run_record,
+    train,
+)
 from keras_vae.training import checkpoint_files as files
 from tests.training import experiments
 
@@ -216,6 +222,15 @@ def test_first_save_that_was_killed_is_no_checkpoint(tmp_path):
     assert files.newest(tmp_path) is None
     assert files.recover(tmp_path) is None
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_loaded_model_knows_its_step_and_the_last(run):
+    loaded = load_trained_run(run.path)
+    best = _saved_steps(run.best)
+    assert (loaded.step, loaded.last_step) == (best[1], best[1])
+    _flip(_data(run.best, best[1]))
+    loaded = load_trained_run(run.path)
+    assert (loaded.step, loaded.last_step) == (best[0], best[1])
 
 
 @pytest.mark.parametrize("kind", _KINDS)

@@ -8,7 +8,14 @@ import pytest
 import tensorflow as tf
 
 from keras_vae.data import ArraySplit, DataConfig
-from keras_vae.training import RunFolder, run, train, trainer
+from keras_vae.training import (
+    RunFolder,
+    run,
+    run_record,
+    train,
+    trained,
+    trainer,
+)
 from keras_vae.training.checkpoint_files import SavedCheckpoint
 from keras_vae.training.run import EVALUATION_BATCH_SIZE
 from tests.training import experiments
@@ -50,6 +57,7 @@ def recorded(monkeypatch):
     record(run, "Clock")
     record(run, "Progress")
     record(trainer, "make_state")
+    record(trained, "make_state")
     record(trainer, "Checkpoints")
     record(trainer, "resolve_jit")
     return calls
@@ -190,9 +198,9 @@ def test_a_loaded_model_has_the_settings_of_its_run(
     folder = RunFolder(tmp_path)
     folder.start(experiment, (6, 5, 1), ["dark", "bright"])
     saved = SavedCheckpoint(str(tmp_path / "none"), 0, None, {})
-    monkeypatch.setattr(trainer.run_record, "best_or_last", lambda *_: saved)
+    monkeypatch.setattr(run_record, "best_or_last", lambda *_: saved)
     with pytest.raises(tf.errors.NotFoundError, match="none"):
-        trainer.load_trained(tmp_path)
+        trained.load_trained(tmp_path)
     (config, shape), options = recorded["make_state"]
     assert (config, shape) == (experiment.model, (6, 5, 1))
     assert options == {

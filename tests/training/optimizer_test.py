@@ -483,16 +483,107 @@ def test_of_a_gradient_that_is_only_added_it_is_not_known():
     assert found == [False, False, False, True, False, False]
 
 
-def test_an_overflow_is_counted_where_gradients_are_accumulated():
-    variable = keras.Variable([1.0])
-    optimizer = LossScale(
-        keras.optimizers.SGD(0.1, gradient_accumulation_steps=2)
+@pytest.mark.parametrize("name", ["adam", "adamax", "muon"])
+@pytest.mark.parametrize("bad", range(4))
+def test_an_overflow_in_an_update_of_several_batches(name, bad):
+    """The update is skipped whole, and counted once, at whatever batch."""
+    make = {"adam": Adam, "adamax": Adamax, "muon": Muon}[name]
+    options = {"max_norm": 1.0, "use_ema": True}
+    variables, twins = _variables(), _variables()
+    inner = make(0.1, gradient_accumulation_steps=2, **options)
+    optimizer = _build(LossScale(inner, initial_scale=64.0), variables)
+    twin = _build(make(0.1, **options), twins)
+    numbers = range(6)
+    for number in numbers:
+        scale = float(optimizer.dynamic_scale.numpy())
+        gradients = [g * scale for g in _gradients(number)]
+        if number == bad:
+            gradients = _spoiled(number, np.inf)
+        optimizer.apply_gradients(zip(gradients, variables))
+    for first in numbers[::2]:
+        if bad not in (first, first + 1):
+            pairs = zip(_gradients(first), _gradients(first + 1))
+            mean = [(a + b) / 2.0 for a, b in pairs]
+            twin.apply_gradients(zip(mean, twins))
+    for a, b in zip(variables, twins):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-5, atol=1e-6)
+    for a, b in zip(
+        inner._model_variables_moving_average,
+        twin._model_variables_moving_average,
+    ):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-5, atol=1e-6)
+    assert int(inner.skipped_steps.numpy()) == 1
+    assert int(inner._iterations.numpy()) == 6
+    assert float(optimizer.dynamic_scale.numpy()) == 32.0
+
+
+def test_the_scale_grows_after_so_many_steps_without_an_overflow():
+    theirs_of, ours_of = _variables(), _variables()
+    options = {"initial_scale": 8.0, "dynamic_growth_steps": 3}
+    theirs = keras.optimizers.LossScaleOptimizer(
+        keras.optimizers.SGD(0.1), **options
     )
-    optimizer.build([variable])
-    for gradient in (float("inf"), 1.0):
-        optimizer.apply([tf.constant([gradient])], [variable])
-    assert int(optimizer.inner_optimizer._iterations.numpy()) == 2
-    assert np.isfinite(variable.numpy()).all()
+    ours = LossScale(Adam(0.1), **options)
+    _build(theirs, theirs_of), _build(ours, ours_of)
+    for number, bad in enumerate("..x....x........"):
+        scales = []
+        for optimizer, variables in ((theirs, theirs_of), (ours, ours_of)):
+            good = bad == "."
+            gradients = _gradients(number) if good else _spoiled(number, np.nan)
+            optimizer.apply_gradients(zip(gradients, variables))
+            scales.append(float(optimizer.dynamic_scale.numpy()))
+            scales.append(int(optimizer.step_counter.numpy()))
+        assert scales[:2] == scales[2:]
+
+
+@pytest.mark.parametrize("bad", [0, 1])
+def test_an_overflow_on_one_replica_lowers_the_scale_on_all(bad):
+    strategy = make_strategy("mirrored")
+    with strategy.scope():
+        variable = keras.Variable(np.ones(2), dtype="float32")
+        optimizer = LossScale(Adam(0.1), initial_scale=64.0)
+        optimizer.build([variable])
+    shares = tf.Variable([[3.0, 1.0], [2.0, 4.0]])
+
+    @tf.function
+    def step():
+        def replica():
+            index = tf.distribute.get_replica_context().replica_id_in_sync_group
+            optimizer.apply_gradients([(tf.gather(shares, index), variable)])
+
+        strategy.run(replica)
+
+    def copies(variable):
+        values = strategy.experimental_local_results(variable.value)
+        return np.stack([value.numpy() for value in values]).tolist()
+
+    step()
+    before = copies(variable)
+    assert before[0] == before[1] != [1.0, 1.0]
+    shares[bad].assign([np.inf, 1.0])
+    step()
+    step()
+    assert copies(variable) == before
+    assert copies(optimizer.dynamic_scale) == [16.0, 16.0]
+    assert copies(optimizer.step_counter) == [0, 0]
+    inner = optimizer.inner_optimizer
+    assert copies(inner.skipped_steps) == [2, 2]
+    assert copies(inner._iterations) == [3, 3]
+
+
+def test_an_optimizer_of_keras_is_scaled_as_by_keras():
+    found = []
+    for wrap in (keras.optimizers.LossScaleOptimizer, LossScale):
+        variables = _variables()
+        inner = keras.optimizers.SGD(0.1, gradient_accumulation_steps=2)
+        optimizer = _build(wrap(inner, initial_scale=8.0), variables)
+        for number in range(5):
+            bad = number == 1
+            gradients = _spoiled(number, np.inf) if bad else _gradients(number)
+            optimizer.apply_gradients(zip(gradients, variables))
+        found.append([v.numpy() for v in variables])
+    for a, b in zip(*found):
+        np.testing.assert_array_equal(a, b)
 
 
 if __name__ == "__main__":

@@ -189,6 +189,20 @@ def test_unchanged_folder_says_nothing(run, capfd):
         np.testing.assert_array_equal(kept.images, split.images)
 
 
+def test_what_is_passed_over_is_said_in_full_where_a_run_begins(run, capfd):
+    (run / "images" / "notes.txt").touch()
+    for start, text in (
+        (lambda: load(_experiment(run / "images").data), "image (notes.txt)"),
+        (lambda: _open(run), "image"),
+    ):
+        for _ in range(2):  # And once in a process.
+            start()
+        assert capfd.readouterr().err == (
+            f"note: passed over in {run / 'images'}: 1 file not named as an "
+            f"{text}\n"
+        )
+
+
 def test_run_of_an_older_version_is_said_to_be_unchecked(run, capfd):
     folder = RunFolder(run / "run")
     (folder.path / "data.json").unlink()

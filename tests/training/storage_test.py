@@ -1,6 +1,9 @@
 """Tests of runs whose folder cannot be written any longer."""
 
+import errno
 import json
+import os
+import pathlib
 import shutil
 import subprocess
 import sys
@@ -8,9 +11,12 @@ import sys
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from keras_vae.data.record_files import RecordFiles
+from keras_vae.data.record_split import RecordSplit
 from keras_vae.errors import OutOfMemoryError, StorageError, UserError
-from keras_vae.training import RunFolder, train
+from keras_vae.training import RunFolder, open_run_data, train
 from tests.full_disk import full_disk
 from tests.training import experiments
 
@@ -40,6 +46,81 @@ def test_full_disk_and_then_the_same_command(tmp_path, dataset, finished_run):
     names = {p.name for p in RunFolder(tmp_path / "run").checkpoints.iterdir()}
     kept = RunFolder(finished_run.path).checkpoints.iterdir()
     assert names == {path.name for path in kept}
+
+
+@pytest.mark.parametrize("name", ["data.json", "config.json"])
+def test_start_that_is_cut_off_is_no_run(
+    name, tmp_path, dataset, monkeypatch, capsys
+):
+    write = pathlib.Path.write_text
+
+    def fail(path, *arguments, **options):
+        if path.name.endswith(name):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(path, *arguments, **options)
+
+    path, experiment = tmp_path / "run", experiments.make_experiment()
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(StorageError, match="No space left") as error,
+    ):
+        patch.setattr(pathlib.Path, "write_text", fail)
+        train(experiment, path, dataset=dataset)
+    assert str(path) in str(error.value)
+    if name == "data.json":
+        assert str(error.value).endswith(f"Received: {path / name}")
+    # Another experiment, on other images: nothing was begun.
+    other = experiments.make_experiment({"epochs": 1}, hidden_units=(3,))
+    train(other, path, dataset=experiments.make_dataset(80))
+    said = capsys.readouterr()
+    assert "goes on" not in said.out and "starts at" not in said.out
+    assert "note:" not in said.err
+    data = open_run_data(
+        RunFolder(path), other.data, experiments.make_dataset(80)
+    )
+    assert data.is_recorded and data.changes == ()
+
+
+def test_run_without_a_checkpoint_begins_anew(tmp_path, dataset, capsys):
+    folder, experiment = RunFolder(tmp_path), experiments.make_experiment()
+    folder.start(experiment, (6, 6, 1))
+    folder.data.write_text("half of a record")
+    images = experiments.make_dataset(80)
+    stop = experiments.SignalAt(1)
+    train(experiment, tmp_path, dataset=images, callbacks=[stop])
+    said = capsys.readouterr()
+    assert "starts at step 0: it had no checkpoint yet" in said.out
+    assert "note:" not in said.err
+    assert open_run_data(folder, experiment.data, images).changes == ()
+
+
+def test_images_that_are_cut_under_way(tmp_path):
+    images = experiments.make_dataset()
+    path = tmp_path / "images.tfrecord"
+    levels = images.splits["train"].images
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for image in levels:
+            writer.write(image.tobytes())
+
+    def decode(record):
+        image = tf.reshape(tf.io.decode_raw(record, tf.uint8), (6, 6, 1))
+        return image, tf.constant(-1, tf.int64)
+
+    files = RecordFiles([str(path)], [len(levels)], levels.nbytes, decode)
+    images.splits["train"] = RecordSplit(
+        files, np.arange(len(levels)), (6, 6, 1), has_labels=False
+    )
+    cut = _At(9, lambda: os.truncate(path, path.stat().st_size - 5))
+    with pytest.raises(
+        StorageError, match="record file of the images"
+    ) as error:
+        train(
+            experiments.make_experiment(),
+            tmp_path / "run",
+            dataset=images,
+            callbacks=[cut],
+        )
+    assert len(str(error.value).splitlines()) == 2
 
 
 def test_folder_that_is_removed_under_way(tmp_path, dataset):

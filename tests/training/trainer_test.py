@@ -1,5 +1,6 @@
 """Tests of `train` and `load_trained`, and of what they refuse."""
 
+import dataclasses
 import json
 import shutil
 
@@ -19,6 +20,7 @@ from keras_vae.training import (
     load_trained,
     resolve_data,
     train,
+    trainer,
 )
 from keras_vae.training.state import make_state
 from keras_vae.units import DENSITY_NATS, NATS, SQUARED_ERROR
@@ -268,7 +270,8 @@ def test_patience_keeps_the_epoch_of_the_lowest_val_loss_that_is_shown(
     )
     train(experiment, tmp_path, dataset=dataset)
     lines = capsys.readouterr().out.splitlines()
-    losses = [float(line.split("val_loss ")[1].split()[0]) for line in lines]
+    shown = [line for line in lines if "val_loss " in line]
+    losses = [float(line.split("val_loss ")[1].split()[0]) for line in shown]
     assert losses[-1] > min(losses)
     model, _ = load_trained(tmp_path)
     model.compile()
@@ -278,6 +281,29 @@ def test_patience_keeps_the_epoch_of_the_lowest_val_loss_that_is_shown(
     found = model.evaluate(batches, return_dict=True, verbose=0)
     # As it was rounded.
     assert found["loss"] == pytest.approx(min(losses), abs=0.006)
+
+
+@pytest.mark.parametrize(
+    ("names", "text"),
+    [
+        (None, "219 images: 139 train, 40 validation, 40 test; shape 6x6x1"),
+        (
+            ["cats", "dogs"],
+            "219 images: 139 train, 40 validation, 40 test; 2 classes: cats, "
+            "dogs; shape 6x6x1",
+        ),
+        (list("abcd"), "4 classes: a, b, c, ...; shape"),
+        (["one"], "1 class: one; shape"),
+    ],
+)
+def test_images_are_described(dataset, names, text):
+    described = dataclasses.replace(dataset, class_names=names)
+    assert text in trainer._describe(described)
+
+
+def test_a_run_begins_with_its_images(finished_run):
+    first = finished_run.output.splitlines()[0]
+    assert first.startswith("219 images: 139 train, ")
 
 
 def test_no_checkpoint_yet(tmp_path):
