@@ -1,12 +1,19 @@
-"""Tests of a VAE whose posterior goes through a flow."""
+"""Tests of draws from posteriors, of those with a flow above all."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow_probability import distributions as tfd
 
 from keras_vae.flows import InverseAutoregressiveFlow
+from keras_vae.generation.observation import MaskedPixels
+from keras_vae.generation.posterior_sampling import (
+    ChainConfig,
+    sample_posterior,
+)
 from keras_vae.models import VAE
+from keras_vae.models.posterior_draws import base_from_noise
 from keras_vae.networks import DenseEncoder
 from keras_vae.objectives import BetaTCVAE, ImportanceWeighted, ObjectiveContext
 from keras_vae.priors import GaussianMixture, VampPrior
@@ -53,6 +60,26 @@ def test_given_noise_and_given_latents_are_one_pass():
     np.testing.assert_allclose(found.elbo, made.elbo, rtol=1e-4)
     base, q = found.groups[0].base, found.groups[0].posterior
     np.testing.assert_allclose((base - q.loc) / q.scale.diag, noise, atol=1e-4)
+
+
+def test_a_posterior_that_is_no_gaussian_has_no_noise():
+    logits = tfd.Independent(tfd.Bernoulli(tf.zeros([3, 3])), 1)
+    with pytest.raises(ValueError, match="Gaussian.* Received: Independent"):
+        base_from_noise(logits, tf.zeros([3, 3]))
+
+
+def test_chains_run_with_a_flow():
+    """Their Metropolis steps need q(z|x) of latents that it did not draw."""
+    model, truth = make(), binary_images(2)
+    missing = np.zeros([2, 4, 4], np.float32)
+    missing[:, :2] = 1.0
+    config = ChainConfig(num_chains=3, burn_in=4, num_sweeps=6)
+    found = sample_posterior(
+        model, MaskedPixels(truth, missing), truth, truth.mean(0), config
+    )
+    assert found.image.shape == (3, 2, 4, 4, 1)
+    assert np.all(found.trajectory_acceptance > 0.05)
+    assert np.all(found.encoder_acceptance > 0.05)
 
 
 def test_its_code_is_what_the_flow_makes_of_the_mean():
