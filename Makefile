@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := runs/demo
 
-.PHONY: demo test lint clean
+.PHONY: check demo test lint clean
 
 $(VENV)/installed: setup.py pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)
@@ -30,10 +30,16 @@ demo: $(VENV)/installed
 test: $(VENV)/installed
 	$(BIN)/python -m pytest -n logical --maxprocesses=4 --dist=loadfile
 
+# In a few minutes: the linters, the types, and a test of nearly every file.
+check: lint
+	$(BIN)/python -m pytest -n logical --maxprocesses=4 --dist=load \
+	  --smoke --quiet --durations=0 --durations-min=10
+
 lint: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo --no-cache
 
 clean:
 	rm -rf $(VENV)

@@ -7,86 +7,17 @@ The run folder holds everything that happens. The same command goes on with a
 run that was cut off.
 """
 
-import pathlib
 import sys
 from collections.abc import Sequence
 
 from absl import flags
 
 from keras_vae import cli
-from keras_vae.config import DISTRIBUTIONS, PRECISIONS, TrainingConfig
-
-_DATA = (
-    "dataset",
-    "data_dir",
-    "manual_dir",
-    "binarization",
-    "dequantization",
-    "pad",
-    "validation_size",
-    "num_bits",
-    "horizontal_flip",
-    "mutation_rate",
-    "seed",
-)
-_TRAINING = (
-    "epochs",
-    "max_minutes",
-    "seed",
-    "distribution",
-    "precision",
-    "jit_compile",
-    "batch_parts",
-    "patience",
-    "keep_checkpoints",
-    "checkpoint_seconds",
-)
+from keras_vae.config import TrainingConfig
+from keras_vae.config.data_config import DataConfig
 
 
-def _define_data_flags() -> None:
-    flags.DEFINE_string(
-        "dataset",
-        "mnist",
-        "An image dataset of tensorflow_datasets, mnist_5k (5,000 digits that "
-        "need no network), or image_folder.",
-    )
-    flags.DEFINE_string(
-        "data_dir", None, "Folder of prepared data, or of image_folder."
-    )
-    flags.DEFINE_string(
-        "manual_dir", None, "Folder of original archives, to prepare offline."
-    )
-    flags.DEFINE_string(
-        "binarization",
-        "auto",
-        "none, static (once), dynamic (anew each time), or auto: dynamic for "
-        "MNIST and its kin, else none.",
-    )
-    flags.DEFINE_string(
-        "dequantization",
-        "auto",
-        "none, uniform (noise below the 8 bits), or auto: uniform where the "
-        "likelihood is a density.",
-    )
-    flags.DEFINE_string("resize", None, "Resize images to HEIGHT,WIDTH.")
-    flags.DEFINE_integer("pad", 0, "Black pixels added on every side.")
-    flags.DEFINE_integer(
-        "validation_size", None, "Images cut from train for validation."
-    )
-    flags.DEFINE_integer("num_bits", 8, "Bits of each value that are kept.")
-    flags.DEFINE_boolean(
-        "horizontal_flip", False, "Mirror half of the training images."
-    )
-    flags.DEFINE_float(
-        "mutation_rate",
-        0.0,
-        "Share of the pixels that training sees replaced by random levels: "
-        "makes a background model for apps/generate.py score.",
-    )
-
-
-def _define_training_flags() -> None:
-    default = TrainingConfig()
+def _define_run_flags() -> None:
     flags.DEFINE_string(
         "workdir", None, "Run folder; runs/<dataset>_<model> unless given."
     )
@@ -97,45 +28,11 @@ def _define_training_flags() -> None:
         "Go on with a run whose images have changed. Those that were there "
         "keep their split, and the results say what changed.",
     )
-    flags.DEFINE_integer("epochs", default.epochs, "Passes through the data.")
-    flags.DEFINE_float(
-        "max_minutes", None, "Train so many minutes instead of --epochs."
-    )
-    flags.DEFINE_integer("seed", default.seed, "Base of all chance.")
-    flags.DEFINE_string(
-        "distribution", default.distribution, f"One of {DISTRIBUTIONS}."
-    )
     flags.DEFINE_integer(
         "num_cpu_devices",
         1,
         "Split the CPU into so many logical devices, to try "
         "--distribution=mirrored without accelerators.",
-    )
-    flags.DEFINE_string("precision", default.precision, f"One of {PRECISIONS}.")
-    flags.DEFINE_string(
-        "jit_compile",
-        default.jit_compile,
-        "Whether XLA compiles: auto, true, false.",
-    )
-    flags.DEFINE_integer(
-        "batch_parts",
-        default.batch_parts,
-        "Parts of a batch that the cores of a CPU work on side by side; 0: as "
-        "many as suit.",
-    )
-    flags.DEFINE_integer(
-        "patience",
-        default.patience,
-        "Epochs without a lower val_loss (what training minimises, with the "
-        "beta and the draws of the end of the run) before stopping; 0: never.",
-    )
-    flags.DEFINE_integer(
-        "keep_checkpoints", default.keep_checkpoints, "Checkpoints kept."
-    )
-    flags.DEFINE_float(
-        "checkpoint_seconds",
-        default.checkpoint_seconds,
-        "Seconds between checkpoints.",
     )
     flags.DEFINE_boolean("evaluate", True, "Evaluate at the end.")
     flags.DEFINE_integer(
@@ -171,11 +68,10 @@ def main(arguments: Sequence[str]) -> int:
     cli.no_arguments(arguments)
     # What can be checked is, before TensorFlow takes its seconds.
     model = cli.model_config()
-    training = TrainingConfig(**cli.given_flags(*_TRAINING))
-    resize = cli.parse_size(values.resize)
+    training = cli.settings(TrainingConfig)
+    data = cli.settings(DataConfig)
     cli.split_cpu(values.num_cpu_devices)
 
-    from keras_vae.data import DataConfig
     from keras_vae.evaluation import EvaluationConfig
     from keras_vae.pipeline import run
     from keras_vae.serving.succession import (
@@ -189,7 +85,6 @@ def main(arguments: Sequence[str]) -> int:
     )
 
     share_cores(model, training)
-    data = DataConfig(**cli.given_flags(*_DATA), resize=resize)
     evaluation = EvaluationConfig(
         num_importance_samples=values.num_importance_samples
     )
@@ -222,7 +117,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    _define_data_flags()
-    _define_training_flags()
-    cli.define_model_flags(pathlib.Path(__file__).parent / "configs")
-    cli.run(main)
+    cli.define_settings(DataConfig)
+    cli.define_settings(TrainingConfig, leave=["seed"])
+    _define_run_flags()
+    cli.run(main, define_flags=cli.define_model_flags)

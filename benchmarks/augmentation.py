@@ -115,9 +115,8 @@ def _write_rare(folder: pathlib.Path, dataset: Any, seed: int) -> list[int]:
 
 
 def _train_vae(folder: pathlib.Path, flags: argparse.Namespace, seed: int):
-    from keras_vae.config import TrainingConfig
+    from keras_vae.config import TrainingConfig, VAEConfig
     from keras_vae.data import DataConfig
-    from keras_vae.model_configs import VAEConfig
     from keras_vae.training import ExperimentConfig, train
 
     experiment = ExperimentConfig(

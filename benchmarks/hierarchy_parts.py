@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from keras_vae.model_configs import HierarchicalConfig
+from keras_vae.config import HierarchicalConfig
 from keras_vae.models.training_step import (
     apply_gradients,
     training_gradients,
@@ -33,7 +33,7 @@ __all__ = [
 
 _SHAPE = (28, 28, 1)
 # One draw all along: the default has more in the last steps of a run.
-_SETTINGS = {"importance_samples": 1}
+_SETTINGS = {"objective": "elbo"}
 _STAGES = ("forward", "backward", "update")
 _COPIES = 4
 

@@ -15,9 +15,12 @@ import keras
 import numpy as np
 
 from benchmarks import processes
-from keras_vae.config import TrainingConfig
+from keras_vae.config import (
+    DenseConfig,
+    TrainingConfig,
+    VAEConfig,
+)
 from keras_vae.data import ArraySplit, DataConfig, ImageDataset
-from keras_vae.model_configs import VAEConfig
 from keras_vae.training import ExperimentConfig, train
 
 _NUM_VALIDATION = 5000
@@ -41,10 +44,8 @@ class Timer(keras.callbacks.Callback):
 
 
 DENSE = VAEConfig(
-    architecture="dense",
-    hidden_units=(512,),
+    architecture=DenseConfig(hidden_units=(512,), activation="relu"),
     latent_dim=16,
-    activation="relu",
     learning_rate=1e-3,
 )
 

@@ -12,7 +12,6 @@ XLA. Nothing is saved.
 """
 
 import argparse
-import dataclasses
 import json
 import statistics
 import sys
@@ -23,8 +22,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import processes
-from keras_vae.model_configs import NVAEConfig
-from keras_vae.nvae_presets import PRESETS
+from keras_vae.config import PRESETS, NVAEConfig
 
 __all__ = ["main", "measure", "preset_table", "scaling_table"]
 
@@ -64,10 +62,11 @@ def measure(case: dict[str, Any]) -> dict[str, float]:
     """
     import tensorflow as tf
 
-    from keras_vae.models import resolve_likelihood
+    from keras_vae.config import resolve_likelihood
+    from keras_vae.config.registry import from_dict
     from keras_vae.training.state import make_state
 
-    config = NVAEConfig(**case["settings"])
+    config = from_dict("model", {"name": "nvae", **case["settings"]})
     shape = tuple(case["image_shape"])
     binarization = "dynamic" if shape[-1] == 1 else "none"
     start = time.perf_counter()
@@ -252,7 +251,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = {"batch_size": flags.batch_size, "recompute": flags.recompute}
     if flags.preset:
         config = NVAEConfig.from_preset(flags.preset)
-        settings = {**dataclasses.asdict(config), **options}
+        settings = {**config.to_dict(), **options}
         result = _run(settings, _SHAPES[flags.preset], flags.steps)
         print(preset_table(flags.preset, flags.batch_size, result))
         return

@@ -46,12 +46,15 @@ import PIL.Image
 
 from benchmarks import processes
 from keras_vae import outputs
-from keras_vae.config import TrainingConfig
+from keras_vae.config import (
+    DenseConfig,
+    TrainingConfig,
+    VAEConfig,
+)
 from keras_vae.data import DataConfig, ImageDataset, load
 from keras_vae.evaluation import Detection, detection, image_scores
 from keras_vae.generation.outliers import check_background
 from keras_vae.generation.source import ImageSource, load_model
-from keras_vae.model_configs import VAEConfig
 from keras_vae.training import ExperimentConfig, train
 
 __all__ = ["Row", "compare", "main", "photographs", "report", "spoilt"]
@@ -61,10 +64,8 @@ _SETTINGS = "settings.json"
 _BOX = 12
 _SCORES = ("nll", "nll_ratio", "reconstruction_error")
 _MODEL = VAEConfig(
-    architecture="dense",
-    hidden_units=(256,),
+    architecture=DenseConfig(hidden_units=(256,), activation="relu"),
     latent_dim=16,
-    activation="relu",
     learning_rate=1e-3,
 )
 

@@ -35,7 +35,9 @@ _PYPROJECT = "//:pyproject.toml"
 
 # Attributes that are worked out here; any other that a BUILD file has is kept.
 # Who loads modules by their path: the start of those modules' names.
-_BY_PATH = {"apps.train": "apps.configs.", "tests.apps.app": "apps."}
+_BY_PATH = {"tests.apps.app": "apps."}
+# Who imports what the registry names, as "module:function", when it is needed.
+_BUILDER, _REGISTERED = "keras_vae.models.factory", "keras_vae.config."
 
 _COMPUTED = {"name", "testonly", "srcs", "main", "visibility", "deps"}
 
@@ -104,6 +106,7 @@ def find_modules(root: pathlib.Path) -> dict[str, Module]:
     paths = [pathlib.PurePosixPath(file.relative_to(root)) for file in files]
     names = {_dotted(path) for path in paths}
     modules = {}
+    built: set[str] = set()
     for file, path in zip(files, paths, strict=True):
         tree = ast.parse(file.read_text(), str(path))
         own = _dotted(path)
@@ -111,7 +114,22 @@ def find_modules(root: pathlib.Path) -> dict[str, Module]:
         imports = _imports(tree, package, names) | _mentions(tree, path, names)
         imports |= {n for n in names if n.startswith(_BY_PATH.get(own, "-"))}
         modules[own] = Module(path, frozenset(imports - {own}), _has_main(tree))
+        if own.startswith(_REGISTERED):
+            built |= {text.partition(":")[0] for text in _texts(tree)} & names
+    if _BUILDER in modules:
+        old = modules[_BUILDER]
+        imports = frozenset(old.imports | built)
+        modules[_BUILDER] = dataclasses.replace(old, imports=imports)
     return modules
+
+
+def _texts(tree: ast.Module) -> set[str]:
+    """Returns the strings in a file."""
+    return {
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
 
 
 def _imports(tree: ast.Module, package: str, names: set[str]) -> set[str]:

@@ -90,6 +90,7 @@ def run_model_conformance(
     *,
     rtol: float = 1e-5,
     atol: float = 1e-5,
+    replicas: bool = True,
 ) -> None:
     """Runs every check on a model.
 
@@ -99,15 +100,19 @@ def run_model_conformance(
         forward: Returns tensors; see the module. The model's call by default.
         rtol: Relative tolerance of comparisons.
         atol: Absolute tolerance of comparisons.
+        replicas: Whether two replicas are compared with one.
     """
     check_config(make_model())
-    _run_checks(make_model, make_inputs, forward, rtol=rtol, atol=atol)
+    _run_checks(
+        make_model, make_inputs, forward, replicas, rtol=rtol, atol=atol
+    )
 
 
 def _run_checks(
     make_model: Callable[[], keras.Model],
     make_inputs: Callable[[], Any],
     forward: Forward,
+    replicas: bool = True,
     **tolerances: float,
 ) -> None:
     model, inputs = make_model(), make_inputs()
@@ -117,7 +122,8 @@ def _run_checks(
     check_keras_file(model, inputs, forward, **tolerances)
     check_saved_model(model, inputs, forward, **tolerances)
     check_mixed_precision(make_model, inputs, forward)
-    check_replicas(make_model, inputs, forward, **tolerances)
+    if replicas:
+        check_replicas(make_model, inputs, forward, **tolerances)
 
 
 def check_config(layer: keras.layers.Layer) -> None:

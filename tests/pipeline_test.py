@@ -8,11 +8,17 @@ import PIL.Image
 import pytest
 
 from keras_vae import pipeline
-from keras_vae.config import TrainingConfig
+from keras_vae.config import (
+    AutoencoderConfig,
+    DenseConfig,
+    HierarchicalConfig,
+    NVAEConfig,
+    TrainingConfig,
+    VAEConfig,
+)
 from keras_vae.data import ArraySplit, DataConfig, ImageDataset
 from keras_vae.errors import UserError
 from keras_vae.evaluation import EvaluationConfig
-from keras_vae.model_configs import HierarchicalConfig, NVAEConfig, VAEConfig
 from keras_vae.serving.metadata import METADATA
 from keras_vae.training import ExperimentConfig, TrainResult
 from tests.models.cases import IMAGE, make_hierarchical, make_nvae
@@ -31,17 +37,16 @@ def images(tmp_path_factory):
     return folder
 
 
-def _experiment(images, **config):
+def _experiment(images, kind=VAEConfig, **config):
     values = {
-        "architecture": "dense",
-        "hidden_units": (8,),
+        "architecture": DenseConfig((8,)),
         "latent_dim": 2,
         "batch_size": 8,
         **config,
     }
     return ExperimentConfig(
         DataConfig("image_folder", data_dir=str(images)),
-        VAEConfig(**values),
+        kind(**values),
         TrainingConfig(epochs=1),
     )
 
@@ -103,7 +108,7 @@ def test_test_images_are_those_of_the_folder(vae_run, images):
 
 
 def test_autoencoder_has_no_samples(images, tmp_path):
-    pipeline.run(_experiment(images, model="autoencoder"), tmp_path / "run")
+    pipeline.run(_experiment(images, AutoencoderConfig), tmp_path / "run")
     assert _names(tmp_path) == ["run"]
     assert _names(tmp_path / "run" / "pictures") == [
         "reconstructions.png",

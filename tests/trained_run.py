@@ -70,7 +70,7 @@ def _make(base: pathlib.Path, name: str, *more: str) -> TrainedRun:
         *more,
         "--checkpoint_seconds=0",
         "--config.architecture=dense",
-        "--config.hidden_units=32",
+        "--config.architecture.hidden_units=32",
         "--config.latent_dim=4",
         f"--num_importance_samples={NUM_IMPORTANCE_SAMPLES}",
     )

@@ -14,11 +14,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_vae.config import TrainingConfig
+from keras_vae.config import (
+    DenseConfig,
+    TrainingConfig,
+    VAEConfig,
+)
 from keras_vae.data import DataConfig
 from keras_vae.evaluation import EvaluationConfig, evaluate
 from keras_vae.generation import ImageSource, impute, score
-from keras_vae.model_configs import VAEConfig
 from keras_vae.serving import Client
 from keras_vae.serving.export import export
 from keras_vae.training import ExperimentConfig, train
@@ -78,12 +81,11 @@ def known_run(request, image_folder, tmp_path_factory):
             dequantization=dequantization,
         ),
         VAEConfig(
-            architecture="dense",
-            hidden_units=(4,),
+            architecture=DenseConfig((4,)),
             latent_dim=2,
             likelihood="continuous_bernoulli",
             batch_size=40,
-            beta_warmup=0.0,
+            objective={"beta_warmup": 0.0},
             ema_momentum=0.0,
         ),
         TrainingConfig(epochs=1, distribution="one_device"),

@@ -1,12 +1,12 @@
 """Images: where they come from and how they reach a model."""
 
-from keras_vae.data.binarization import to_unit_interval
-from keras_vae.data.config import (
+from keras_vae.config.data_config import (
     DATASET_DEFAULTS,
     MAX_BITS,
     DataConfig,
     default_binarization,
 )
+from keras_vae.data.binarization import to_unit_interval
 from keras_vae.data.image_dataset import ArraySplit, ImageDataset, Split
 from keras_vae.data.image_files import (
     ImageFile,

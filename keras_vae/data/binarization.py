@@ -14,7 +14,7 @@ floor(level / 2^(8 - b)), one of 2^b, and 255 and 256 are 2^b - 1 and 2^b.
 import numpy as np
 import tensorflow as tf
 
-from keras_vae.data.config import MAX_BITS
+from keras_vae.config.data_config import MAX_BITS
 from keras_vae.errors import UserError
 
 __all__ = [

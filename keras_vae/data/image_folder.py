@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_vae.data.config import DataConfig
+from keras_vae.config.data_config import DataConfig
 from keras_vae.data.contents import Contents, file_digests
 from keras_vae.data.file_split import FileSplit
 from keras_vae.data.image_dataset import ImageDataset, Split

@@ -1,6 +1,6 @@
 """`load`: from the settings to a dataset."""
 
-from keras_vae.data.config import IMAGE_FOLDER, DataConfig
+from keras_vae.config.data_config import IMAGE_FOLDER, DataConfig
 from keras_vae.data.contents import Contents
 from keras_vae.data.image_dataset import ImageDataset
 from keras_vae.data.image_folder import open_image_folder

@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
+from keras_vae.config.data_config import MAX_BITS, MAX_SEED
 from keras_vae.data.autotuning import without_autotuning
 from keras_vae.data.binarization import (
     dequantize,
@@ -10,7 +11,6 @@ from keras_vae.data.binarization import (
     sample_binary,
     to_unit_interval,
 )
-from keras_vae.data.config import MAX_BITS, MAX_SEED
 from keras_vae.data.image_dataset import Split
 from keras_vae.data.transforms import flip_half, mutate
 from keras_vae.errors import UserError

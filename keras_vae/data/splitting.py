@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from keras_vae.data.config import DataConfig
+from keras_vae.config.data_config import DataConfig
 from keras_vae.data.contents import Contents
 from keras_vae.errors import UserError
 from keras_vae.notes import counted, first_names

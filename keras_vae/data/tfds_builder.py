@@ -28,7 +28,7 @@ from tensorflow_datasets.core.download.extractor import (
 )
 from tensorflow_datasets.core.utils import tqdm_utils
 
-from keras_vae.data.config import IMAGE_FOLDER, DataConfig
+from keras_vae.config.data_config import IMAGE_FOLDER, DataConfig
 from keras_vae.data.mnist_5k import Mnist5k
 from keras_vae.data.provenance import proven
 from keras_vae.errors import UserError, did_you_mean

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from keras_vae.data.config import DataConfig
+from keras_vae.config.data_config import DataConfig
 from keras_vae.data.contents import Contents, describe_changes, file_digests
 from keras_vae.data.image_dataset import NO_LABEL, ImageDataset, Split
 from keras_vae.data.provenance import read_provenance

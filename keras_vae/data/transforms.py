@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from keras_vae.data.config import DataConfig
+from keras_vae.config.data_config import DataConfig
 
 __all__ = ["final_shape", "flip_half", "make_transform", "mutate"]
 

@@ -9,12 +9,13 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from keras_vae.config import BuildContext, DiscretizedLogisticMixtureConfig
 from keras_vae.distributions.distribution_layer import DistributionLayer
 from keras_vae.distributions.logistic_mixture import LogisticMixture
 from keras_vae.distributions.parameters import as_positive_int, as_shape
 from keras_vae.errors import UserError
 
-__all__ = ["DiscretizedLogisticMixture"]
+__all__ = ["DiscretizedLogisticMixture", "build"]
 
 _CHANNELS = (1, 3)
 _MAX_BITS = 8
@@ -189,3 +190,12 @@ def _params_per_pixel(shape: tuple[int, ...], num_components: int) -> int:
             f"width, channels) with 1 or 3 channels. Received: {shape}"
         )
     return (3 if shape[-1] == 1 else 10) * size
+
+
+def build(
+    config: DiscretizedLogisticMixtureConfig, context: BuildContext
+) -> DiscretizedLogisticMixture:
+    """Returns the likelihood of a configuration."""
+    return DiscretizedLogisticMixture(
+        context.image_shape, config.num_mixtures, context.num_bits
+    )

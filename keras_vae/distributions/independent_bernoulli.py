@@ -9,10 +9,11 @@ import scipy.special
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from keras_vae.config import BernoulliConfig, BuildContext
 from keras_vae.distributions.distribution_layer import DistributionLayer
 from keras_vae.distributions.parameters import as_shape
 
-__all__ = ["IndependentBernoulli"]
+__all__ = ["IndependentBernoulli", "build"]
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -81,3 +82,11 @@ class _Bernoulli(tfd.Bernoulli):
         logits = self.logits
         event = tf.cast(event, logits.dtype)
         return event * logits - tf.math.softplus(logits)
+
+
+def build(
+    config: BernoulliConfig, context: BuildContext
+) -> IndependentBernoulli:
+    """Returns the likelihood of a configuration."""
+    del config  # It has no settings.
+    return IndependentBernoulli(context.image_shape)

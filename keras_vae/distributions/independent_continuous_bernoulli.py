@@ -8,10 +8,11 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from keras_vae.config import BuildContext, ContinuousBernoulliConfig
 from keras_vae.distributions.distribution_layer import DistributionLayer
 from keras_vae.distributions.parameters import as_shape
 
-__all__ = ["IndependentContinuousBernoulli"]
+__all__ = ["IndependentContinuousBernoulli", "build"]
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -82,3 +83,11 @@ class IndependentContinuousBernoulli(DistributionLayer):
             tfd.ContinuousBernoulli(logits=params),
             reinterpreted_batch_ndims=len(self.event_shape),
         )
+
+
+def build(
+    config: ContinuousBernoulliConfig, context: BuildContext
+) -> IndependentContinuousBernoulli:
+    """Returns the likelihood of a configuration."""
+    del config  # It has no settings.
+    return IndependentContinuousBernoulli(context.image_shape)

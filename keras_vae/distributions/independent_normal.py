@@ -9,11 +9,17 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from keras_vae.config import (
+    BuildContext,
+    NormalFixedConfig,
+    NormalPerPixelConfig,
+    NormalSharedConfig,
+)
 from keras_vae.distributions.distribution_layer import DistributionLayer
 from keras_vae.distributions.parameters import as_shape, to_positive
 from keras_vae.errors import UserError
 
-__all__ = ["IndependentNormal"]
+__all__ = ["IndependentNormal", "build"]
 
 _SCALES = ("fixed", "shared", "per_pixel")
 
@@ -168,3 +174,12 @@ def _check_scale(scale: str) -> None:
         raise UserError(
             f"`scale` must be one of {_SCALES}. Received: {scale!r}"
         )
+
+
+def build(
+    config: NormalFixedConfig | NormalSharedConfig | NormalPerPixelConfig,
+    context: BuildContext,
+) -> IndependentNormal:
+    """Returns the likelihood of a configuration."""
+    scale = config.name.removeprefix("normal_")
+    return IndependentNormal(context.image_shape, scale, config.scale)

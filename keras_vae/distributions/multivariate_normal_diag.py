@@ -6,11 +6,12 @@ import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from keras_vae.config import BuildContext, DiagonalConfig
 from keras_vae.distributions.distribution_layer import DistributionLayer
 from keras_vae.distributions.parameters import as_positive_int, to_positive
 from keras_vae.errors import UserError
 
-__all__ = ["MultivariateNormalDiag"]
+__all__ = ["MultivariateNormalDiag", "build"]
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -100,3 +101,12 @@ class MultivariateNormalDiag(DistributionLayer):
             "event_size": self.event_size,
             "min_scale": self.min_scale,
         }
+
+
+def build(
+    config: DiagonalConfig, context: BuildContext
+) -> MultivariateNormalDiag:
+    """Returns the posterior of a configuration."""
+    del config  # It has no settings.
+    assert context.latent_dim is not None
+    return MultivariateNormalDiag(context.latent_dim)

@@ -7,11 +7,12 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from tensorflow_probability import distributions as tfd
 
+from keras_vae.config import BuildContext, FullConfig
 from keras_vae.distributions.distribution_layer import DistributionLayer
 from keras_vae.distributions.parameters import as_positive_int, to_positive
 from keras_vae.errors import UserError
 
-__all__ = ["MultivariateNormalTriL"]
+__all__ = ["MultivariateNormalTriL", "build"]
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -106,3 +107,10 @@ class MultivariateNormalTriL(DistributionLayer):
             "event_size": self.event_size,
             "min_scale": self.min_scale,
         }
+
+
+def build(config: FullConfig, context: BuildContext) -> MultivariateNormalTriL:
+    """Returns the posterior of a configuration."""
+    del config  # It has no settings.
+    assert context.latent_dim is not None
+    return MultivariateNormalTriL(context.latent_dim)

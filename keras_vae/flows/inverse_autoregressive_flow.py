@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from keras_vae.config import BuildContext, InverseAutoregressiveConfig
 from keras_vae.distributions import DistributionLayer
 from keras_vae.distributions.parameters import (
     as_positive_int,
@@ -18,7 +19,7 @@ from keras_vae.flows.inverse_autoregressive_step import (
     InverseAutoregressiveStep,
 )
 
-__all__ = ["InverseAutoregressiveFlow"]
+__all__ = ["InverseAutoregressiveFlow", "build"]
 
 _MIN_SCALE = 1e-5
 
@@ -137,3 +138,16 @@ class InverseAutoregressiveFlow(DistributionLayer):
             "hidden_units": self.hidden_units,
             "context_size": self.context_size,
         }
+
+
+def build(
+    config: InverseAutoregressiveConfig, context: BuildContext
+) -> InverseAutoregressiveFlow:
+    """Returns the posterior of a configuration."""
+    assert context.latent_dim is not None
+    return InverseAutoregressiveFlow(
+        context.latent_dim,
+        config.num_steps,
+        config.step_units,
+        config.context_size,
+    )

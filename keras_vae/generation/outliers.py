@@ -4,7 +4,7 @@ import dataclasses
 import os
 import pathlib
 
-from keras_vae.data.config import IMAGE_FOLDER, canonical_name
+from keras_vae.config.data_config import IMAGE_FOLDER, canonical_name
 from keras_vae.errors import UserError
 from keras_vae.generation.source import (
     ImageSource,

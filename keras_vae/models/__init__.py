@@ -1,11 +1,7 @@
 """Models: how encoder, decoder, prior and objective work together."""
 
 from keras_vae.models.autoencoder import Autoencoder
-from keras_vae.models.factory import (
-    build_model,
-    resolve_classes,
-    resolve_likelihood,
-)
+from keras_vae.models.factory import build_model
 from keras_vae.models.generative_model import GenerativeModel
 from keras_vae.models.hierarchical_vae import HierarchicalVAE
 from keras_vae.models.latent_statistics import (
@@ -29,7 +25,5 @@ __all__ = [
     "latent_statistics",
     "pixel_seed",
     "resampled",
-    "resolve_classes",
-    "resolve_likelihood",
     "traverse",
 ]

@@ -1,15 +1,19 @@
 """The plain autoencoder: no prior, no noise, squared error."""
 
+import dataclasses
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from keras_vae.config import AutoencoderConfig, BuildContext
+from keras_vae.config.registry import build as build_part
+from keras_vae.distributions import Deterministic
 from keras_vae.models.checks import draws_of
 from keras_vae.models.generative_model import GenerativeModel
 from keras_vae.objectives import Inference, SquaredError
 
-__all__ = ["Autoencoder"]
+__all__ = ["Autoencoder", "build"]
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -76,3 +80,21 @@ class Autoencoder(GenerativeModel):
     def decode(self, z: tf.Tensor) -> tf.Tensor:
         """Returns images `[batch, H, W, C]` for codes `z [batch, D]`."""
         return self.decoder(z, training=False).mean()
+
+
+def build(config: AutoencoderConfig, context: BuildContext) -> Autoencoder:
+    """Returns the model of a configuration."""
+    context = dataclasses.replace(context, latent_dim=config.latent_dim)
+    networks = dataclasses.replace(
+        context,
+        likelihood=build_part(config.likelihood, context),
+        posterior=Deterministic(config.latent_dim),
+    )
+    encoder, decoder = build_part(config.architecture, networks)
+    return Autoencoder(
+        encoder,
+        decoder,
+        build_part(config.objective, context),
+        context.seed,
+        dequantized_bits=context.dequantized_bits,
+    )

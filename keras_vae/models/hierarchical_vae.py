@@ -9,7 +9,8 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from keras_vae import seeds
-from keras_vae.config import check_number
+from keras_vae.config import BuildContext, HierarchicalConfig, check_number
+from keras_vae.config.registry import build as build_part
 from keras_vae.models.checks import (
     check_temperature,
     draws_of,
@@ -17,10 +18,11 @@ from keras_vae.models.checks import (
 )
 from keras_vae.models.generative_model import GenerativeModel
 from keras_vae.models.pixels import image_of, pixel_seed
+from keras_vae.networks import ResidualBottomUp, ResidualTopDown
 from keras_vae.networks.hierarchy import LocScale, TopDownDecoder
 from keras_vae.objectives import ELBO, Inference, LatentGroup
 
-__all__ = ["HierarchicalVAE"]
+__all__ = ["HierarchicalVAE", "build"]
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -348,3 +350,36 @@ def _per_group(
     return [
         tf.reshape(temperature, [-1] + [1] * len(shape)) for shape in shapes
     ]
+
+
+def build(config: HierarchicalConfig, context: BuildContext) -> HierarchicalVAE:
+    """Returns the model of a configuration."""
+    sizes: dict[str, Any] = {
+        "filters": config.filters,
+        "bottlenecks": config.bottlenecks,
+        "num_groups": config.num_groups,
+        "dense_units": config.dense_units,
+        "dense_groups": config.dense_groups,
+        "dense_bottleneck": config.dense_bottleneck,
+        "activation": config.activation,
+    }
+    likelihood = build_part(config.likelihood, context)
+    encoder = ResidualBottomUp(
+        context.image_shape, num_blocks=config.encoder_blocks, **sizes
+    )
+    decoder = ResidualTopDown(
+        likelihood,
+        num_blocks=config.decoder_blocks,
+        latent_channels=config.latent_channels,
+        top_latent_dim=config.top_latent_dim,
+        dense_latent_dim=config.dense_latent_dim,
+        upsampling=config.upsampling,
+        **sizes,
+    )
+    return HierarchicalVAE(
+        encoder,
+        decoder,
+        build_part(config.objective, context),
+        context.seed,
+        dequantized_bits=context.dequantized_bits,
+    )

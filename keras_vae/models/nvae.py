@@ -8,11 +8,15 @@ import keras
 import tensorflow as tf
 
 from keras_vae import seeds
-from keras_vae.config import check_number
+from keras_vae.config import BuildContext, NVAEConfig, check_number
+from keras_vae.config.registry import build as build_part
 from keras_vae.models.hierarchical_vae import HierarchicalVAE
 from keras_vae.networks.hierarchy import BottomUpEncoder, TopDownDecoder
 from keras_vae.networks.nvae import (
     BatchNormalization,
+    NVAEArchitecture,
+    NVAEDecoder,
+    NVAEEncoder,
     SpectralNorms,
     WeightNormConv2D,
     batch_norm_scale_penalty,
@@ -20,7 +24,7 @@ from keras_vae.networks.nvae import (
 )
 from keras_vae.objectives import LAST_STEP
 
-__all__ = ["NVAE"]
+__all__ = ["NVAE", "build"]
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -217,3 +221,18 @@ def _check_weights(weight: float, initial: float | None) -> None:
             f"initial_regularization_weight={initial}, "
             f"regularization_weight={weight}"
         )
+
+
+def build(config: NVAEConfig, context: BuildContext) -> NVAE:
+    """Returns the model of a configuration."""
+    architecture = NVAEArchitecture(context.image_shape, config)
+    likelihood = build_part(config.likelihood, context)
+    return NVAE(
+        NVAEEncoder(**architecture.encoder_arguments()),
+        NVAEDecoder(likelihood, **architecture.decoder_arguments()),
+        build_part(config.objective, context),
+        context.seed,
+        config.regularization_weight,
+        config.regularization_initial or None,
+        dequantized_bits=context.dequantized_bits,
+    )

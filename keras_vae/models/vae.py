@@ -1,5 +1,6 @@
 """The variational autoencoder of Kingma and Welling."""
 
+import dataclasses
 import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -9,6 +10,8 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from keras_vae import seeds
+from keras_vae.config import BuildContext, VAEConfig
+from keras_vae.config.registry import build as build_part
 from keras_vae.models.checks import (
     check_temperature,
     draws_of,
@@ -26,7 +29,7 @@ from keras_vae.models.posterior_draws import (
 from keras_vae.objectives import ELBO, Inference
 from keras_vae.priors import Prior, StandardNormal
 
-__all__ = ["VAE"]
+__all__ = ["VAE", "build"]
 
 
 class _Conditional(NamedTuple):
@@ -298,3 +301,24 @@ class VAE(GenerativeModel):
         # A file from before there was a choice has none: it was N(0, I).
         prior = keras.saving.deserialize_keras_object(config.get("prior"))
         return super().from_config({**config, "prior": prior})
+
+
+def build(config: VAEConfig, context: BuildContext) -> VAE:
+    """Returns the model of a configuration."""
+    context = dataclasses.replace(context, latent_dim=config.latent_dim)
+    networks = dataclasses.replace(
+        context,
+        likelihood=build_part(config.likelihood, context),
+        posterior=build_part(config.posterior, context),
+    )
+    encoder, decoder = build_part(config.architecture, networks)
+    return VAE(
+        encoder,
+        decoder,
+        build_part(config.objective, context),
+        context.seed,
+        class_names=context.class_names,
+        prior=build_part(config.prior, context),
+        num_examples=context.num_examples,
+        dequantized_bits=context.dequantized_bits,
+    )

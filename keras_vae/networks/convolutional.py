@@ -6,11 +6,17 @@ from typing import Any
 
 import keras
 
+from keras_vae.config import BuildContext, ConvolutionalConfig
 from keras_vae.distributions import DistributionLayer
 from keras_vae.errors import UserError
 from keras_vae.networks.network import Decoder, Encoder
 
-__all__ = ["ConvolutionalDecoder", "ConvolutionalEncoder", "check_divisible"]
+__all__ = [
+    "ConvolutionalDecoder",
+    "ConvolutionalEncoder",
+    "build",
+    "check_divisible",
+]
 
 
 def check_divisible(image_shape: Sequence[int], num_halvings: int) -> None:
@@ -141,3 +147,23 @@ class ConvolutionalDecoder(Decoder):
             "dense_units": self.dense_units,
             "activation": self.activation,
         }
+
+
+def build(
+    config: ConvolutionalConfig, context: BuildContext
+) -> tuple[ConvolutionalEncoder, ConvolutionalDecoder]:
+    """Returns the networks of a configuration."""
+    assert context.latent_dim is not None
+    sizes = (config.filters, config.dense_units)
+    common: dict[str, Any] = {
+        "activation": config.activation,
+        "num_classes": context.num_classes,
+    }
+    return (
+        ConvolutionalEncoder(
+            context.posterior, context.image_shape, *sizes, **common
+        ),
+        ConvolutionalDecoder(
+            context.likelihood, context.latent_dim, *sizes, **common
+        ),
+    )

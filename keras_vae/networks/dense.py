@@ -6,10 +6,11 @@ from typing import Any
 
 import keras
 
+from keras_vae.config import BuildContext, DenseConfig
 from keras_vae.distributions import DistributionLayer
 from keras_vae.networks.network import Decoder, Encoder
 
-__all__ = ["DenseDecoder", "DenseEncoder"]
+__all__ = ["DenseDecoder", "DenseEncoder", "build"]
 
 
 def _hidden(
@@ -97,3 +98,22 @@ class DenseDecoder(Decoder):
             "hidden_units": self.hidden_units,
             "activation": self.activation,
         }
+
+
+def build(
+    config: DenseConfig, context: BuildContext
+) -> tuple[DenseEncoder, DenseDecoder]:
+    """Returns the networks of a configuration."""
+    assert context.latent_dim is not None
+    common: dict[str, Any] = {
+        "activation": config.activation,
+        "num_classes": context.num_classes,
+    }
+    encoder = DenseEncoder(
+        context.posterior, context.image_shape, config.hidden_units, **common
+    )
+    units = tuple(reversed(config.hidden_units))
+    decoder = DenseDecoder(
+        context.likelihood, context.latent_dim, units, **common
+    )
+    return encoder, decoder

@@ -12,13 +12,14 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_vae.config import BuildContext, ResidualConfig
 from keras_vae.distributions import DistributionLayer
 from keras_vae.errors import UserError
 from keras_vae.networks.convolutional import check_divisible
 from keras_vae.networks.network import Decoder, Encoder
 from keras_vae.networks.pointwise import Convolution
 
-__all__ = ["ResidualBlock", "ResidualDecoder", "ResidualEncoder"]
+__all__ = ["ResidualBlock", "ResidualDecoder", "ResidualEncoder", "build"]
 
 TO_DENSE_CHANNELS = 16  # of the maps where they become a vector
 
@@ -266,3 +267,23 @@ class ResidualDecoder(Decoder):
             "dense_units": self.dense_units,
             "activation": self.activation,
         }
+
+
+def build(
+    config: ResidualConfig, context: BuildContext
+) -> tuple[ResidualEncoder, ResidualDecoder]:
+    """Returns the networks of a configuration."""
+    assert context.latent_dim is not None
+    sizes = (config.filters, config.num_blocks, config.dense_units)
+    common: dict[str, Any] = {
+        "activation": config.activation,
+        "num_classes": context.num_classes,
+    }
+    return (
+        ResidualEncoder(
+            context.posterior, context.image_shape, *sizes, **common
+        ),
+        ResidualDecoder(
+            context.likelihood, context.latent_dim, *sizes, **common
+        ),
+    )

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from keras_vae.config import BetaTCVAEConfig, BuildContext
 from keras_vae.objectives.context import ObjectiveContext
 from keras_vae.objectives.inference import Inference, LatentGroup
 from keras_vae.objectives.values import (
@@ -15,7 +16,7 @@ from keras_vae.objectives.values import (
     value_at,
 )
 
-__all__ = ["BetaTCVAE", "total_correlation"]
+__all__ = ["BetaTCVAE", "build", "total_correlation"]
 
 
 def total_correlation(group: LatentGroup, num_examples: int) -> tf.Tensor:
@@ -138,3 +139,9 @@ class BetaTCVAE:
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "BetaTCVAE":
         return cls(**deserialized(config))
+
+
+def build(config: BetaTCVAEConfig, context: BuildContext) -> BetaTCVAE:
+    """Returns the objective of a configuration."""
+    del context
+    return BetaTCVAE(config.beta)

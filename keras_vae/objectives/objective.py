@@ -6,11 +6,22 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_vae.config import is_whole
+from keras_vae.config import (
+    BuildContext,
+    ELBOConfig,
+    ImportanceWeightedConfig,
+    SquaredErrorConfig,
+    is_whole,
+)
 from keras_vae.objectives.balancing import balancing_weights, group_scales
 from keras_vae.objectives.context import ObjectiveContext
 from keras_vae.objectives.inference import Inference
-from keras_vae.objectives.schedules import LAST_STEP
+from keras_vae.objectives.schedules import (
+    LAST_STEP,
+    KLWarmup,
+    LinearWarmup,
+    OneStep,
+)
 from keras_vae.objectives.values import (
     SCHEDULE,
     check_weight,
@@ -19,7 +30,14 @@ from keras_vae.objectives.values import (
     value_at,
 )
 
-__all__ = ["ELBO", "ImportanceWeighted", "SquaredError"]
+__all__ = [
+    "ELBO",
+    "ImportanceWeighted",
+    "SquaredError",
+    "build_elbo",
+    "build_importance_weighted",
+    "build_squared_error",
+]
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -228,3 +246,42 @@ class SquaredError:
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "SquaredError":
         return cls(**config)
+
+
+def build_elbo(
+    config: ELBOConfig | ImportanceWeightedConfig, context: BuildContext
+) -> ELBO:
+    """Returns the objective of a configuration."""
+    beta = _beta(config, context.total_steps)
+    return ELBO(beta, config.free_bits, config.kl_balancing)
+
+
+def _beta(
+    config: ELBOConfig | ImportanceWeightedConfig, total_steps: Any
+) -> Any:
+    share = config.beta_warmup
+    if share == 0:
+        return config.beta
+    if config.beta_schedule == "clipped":
+        floor = config.beta_initial
+        return KLWarmup(config.beta, share, total_steps, floor=floor)
+    initial = config.beta * config.beta_initial
+    return LinearWarmup(initial, config.beta, share, total_steps)
+
+
+def build_importance_weighted(
+    config: ImportanceWeightedConfig, context: BuildContext
+) -> ImportanceWeighted:
+    """Returns the objective of a configuration."""
+    count: Any = config.num_samples
+    if config.draws_change:
+        count = OneStep(1, count, config.start, context.total_steps)
+    return ImportanceWeighted(count, build_elbo(config, context))
+
+
+def build_squared_error(
+    config: SquaredErrorConfig, context: BuildContext
+) -> SquaredError:
+    """Returns the objective of a configuration."""
+    del config, context  # It has no settings.
+    return SquaredError()

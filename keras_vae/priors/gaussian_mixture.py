@@ -6,11 +6,12 @@ import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from keras_vae.config import BuildContext, MixturePriorConfig
 from keras_vae.distributions.parameters import as_positive_int, to_positive
 from keras_vae.priors.components import choose_component
 from keras_vae.priors.prior import Prior
 
-__all__ = ["GaussianMixture"]
+__all__ = ["GaussianMixture", "build"]
 
 _MIN_SCALE = 1e-3  # No component may shrink onto one point.
 
@@ -91,3 +92,9 @@ class GaussianMixture(Prior):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "num_components": self.num_components}
+
+
+def build(config: MixturePriorConfig, context: BuildContext) -> GaussianMixture:
+    """Returns the prior of a configuration."""
+    assert context.latent_dim is not None
+    return GaussianMixture(context.latent_dim, config.num_components)

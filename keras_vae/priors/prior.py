@@ -70,6 +70,11 @@ class Prior(keras.layers.Layer):
     def connect(self, encode: Callable[[tf.Tensor], tfd.Distribution]) -> None:
         """Takes the model's encoder, images to q(z|x); most need none."""
 
+    @property
+    def num_initial_examples(self) -> int:
+        """How many training images `initialize` wants; 0 for none."""
+        return 0
+
     def initialize(self, examples: Any, seed: int = 0) -> None:
         """Starts from training images; most priors do not look at them.
 

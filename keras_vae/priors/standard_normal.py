@@ -4,9 +4,10 @@ import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from keras_vae.config import BuildContext, StandardNormalConfig
 from keras_vae.priors.prior import Prior
 
-__all__ = ["StandardNormal"]
+__all__ = ["StandardNormal", "build"]
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -32,3 +33,12 @@ class StandardNormal(Prior):
 
     def from_noise(self, noise: tf.Tensor, temperature: tf.Tensor) -> tf.Tensor:
         return temperature[:, tf.newaxis] * noise
+
+
+def build(
+    config: StandardNormalConfig, context: BuildContext
+) -> StandardNormal:
+    """Returns the prior of a configuration."""
+    del config  # It has no settings.
+    assert context.latent_dim is not None
+    return StandardNormal(context.latent_dim)

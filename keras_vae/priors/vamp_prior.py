@@ -8,11 +8,13 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from keras_vae.config import BuildContext, VampPriorConfig
 from keras_vae.distributions.parameters import as_positive_int, as_shape
+from keras_vae.errors import UserError
 from keras_vae.priors.components import choose_component
 from keras_vae.priors.prior import Prior
 
-__all__ = ["VampPrior"]
+__all__ = ["VampPrior", "build"]
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -33,6 +35,8 @@ class VampPrior(Prior):
         latent_dim: Length D of z.
         image_shape: (height, width, channels) of the images.
         num_components: Number K of pseudo-inputs.
+        from_examples: Whether the trainer of the package calls `initialize`
+            when a run begins.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Raises:
@@ -55,11 +59,13 @@ class VampPrior(Prior):
         latent_dim: int,
         image_shape: Sequence[int],
         num_components: int = 500,
+        from_examples: bool = False,
         **kwargs: Any,
     ):
         super().__init__(latent_dim, **kwargs)
         self.image_shape = as_shape(image_shape, "image_shape")
         self.num_components = as_positive_int(num_components, "num_components")
+        self.from_examples = from_examples
         self._encode: Callable[[tf.Tensor], tfd.Distribution] | None = None
 
     def build(self, input_shape: object = None) -> None:
@@ -77,8 +83,8 @@ class VampPrior(Prior):
         """Makes the pseudo-inputs training images, chosen without repeats.
 
         Raises:
-            ValueError: If there are fewer images than pseudo-inputs, or they
-                are of another shape.
+            UserError: If there are fewer images than pseudo-inputs.
+            ValueError: If they are of another shape.
         """
         examples = np.asarray(examples)
         if examples.shape[1:] != self.image_shape:
@@ -88,7 +94,7 @@ class VampPrior(Prior):
                 f"Received: shape {examples.shape}"
             )
         if len(examples) < self.num_components:
-            raise ValueError(
+            raise UserError(
                 "`num_components` must not be above the number of examples, "
                 f"{len(examples)}: pseudo-inputs start as different ones. "
                 f"Received: num_components={self.num_components}"
@@ -98,6 +104,10 @@ class VampPrior(Prior):
             len(examples), self.num_components, replace=False
         )
         self.pseudo_inputs.assign(examples[np.sort(chosen)])
+
+    @property
+    def num_initial_examples(self) -> int:
+        return self.num_components if self.from_examples else 0
 
     @property
     def noise_size(self) -> int:
@@ -137,4 +147,16 @@ class VampPrior(Prior):
             **super().get_config(),
             "image_shape": self.image_shape,
             "num_components": self.num_components,
+            "from_examples": self.from_examples,
         }
+
+
+def build(config: VampPriorConfig, context: BuildContext) -> VampPrior:
+    """Returns the prior of a configuration."""
+    assert context.latent_dim is not None
+    return VampPrior(
+        context.latent_dim,
+        context.image_shape,
+        config.num_components,
+        config.from_examples,
+    )

@@ -48,7 +48,7 @@ def describe(
         "package": f"keras_vae {keras_vae.__version__}",
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
-        "model": experiment.model.model,
+        "model": experiment.model.name,
         "image_shape": list(model.image_shape),
         "image_range": [0.0, 1.0],
         "num_bits": experiment.data.num_bits,

@@ -82,11 +82,17 @@ def _given(label: tf.Tensor | None) -> dict[str, tf.Tensor]:
     return {} if label is None else {"label": label}
 
 
+def _images(image: tf.Tensor, model: GenerativeModel) -> tf.Tensor:
+    """Returns images of a shape that callers can read, whatever made them."""
+    return tf.ensure_shape(image, [None, *model.image_shape])
+
+
 def _reconstruct(model: GenerativeModel) -> Callable[..., dict[str, tf.Tensor]]:
     def reconstruct(
         image: tf.Tensor, label: tf.Tensor | None = None
     ) -> dict[str, tf.Tensor]:
-        return {"reconstruction": model.reconstruct(image, **_given(label))}
+        found = model.reconstruct(image, **_given(label))
+        return {"reconstruction": _images(found, model)}
 
     return reconstruct
 
@@ -107,7 +113,7 @@ def _decode(model: GenerativeModel) -> Callable[..., dict[str, tf.Tensor]]:
     ) -> dict[str, tf.Tensor]:
         # A server does not check it; the error names both shapes.
         z = tf.ensure_shape(z, [None, model.latent_dim])
-        return {"image": model.decode(z, **_given(label))}
+        return {"image": _images(model.decode(z, **_given(label)), model)}
 
     return decode
 
@@ -127,7 +133,7 @@ def _sample(
             pixel_seed=pixel_seed(pixels, seed),
             **_given(label),
         )
-        return {"image": image}
+        return {"image": _images(image, model)}
 
     return sample
 

@@ -1,16 +1,14 @@
-"""Values from JSON: of the types that a configuration has, or refused."""
+"""Values from JSON, or why they are none of a configuration."""
 
+import dataclasses
 import reprlib
-import types
-import typing
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from keras_vae.errors import UserError, did_you_mean
 
-__all__ = ["build", "class_names", "image_shape", "section"]
+__all__ = ["build", "class_names", "image_shape", "imports", "section"]
 
-_Config = TypeVar("_Config")
 _MAX_SIZE = 2**16
 _MAX_VALUES = 2**31
 
@@ -31,7 +29,7 @@ def section(config: Any, name: str) -> dict[str, Any]:
     return found
 
 
-def build(cls: type[_Config], name: str, values: Mapping[str, Any]) -> _Config:
+def build(cls: type[Any], name: str, values: Mapping[str, Any]) -> Any:
     """Returns a dataclass of the values.
 
     Args:
@@ -42,17 +40,15 @@ def build(cls: type[_Config], name: str, values: Mapping[str, Any]) -> _Config:
     Raises:
         UserError: If one is unknown, or of another type, or not possible.
     """
-    hints = typing.get_type_hints(cls)
-    converted = {}
+    known = [field.name for field in dataclasses.fields(cls)]
     for key, value in values.items():
-        if key not in hints:
+        if key not in known:
             raise UserError(
                 f"{name}.{_short(key)} is unknown: another version of the "
-                f"package may have written it. {did_you_mean(key, hints)} "
+                f"package may have written it. {did_you_mean(key, known)} "
                 f"Received: {_short(value)}"
             )
-        converted[key] = _typed(f"{name}.{key}", value, hints[key])
-    return cls(**converted)
+    return cls(**values)
 
 
 def image_shape(config: Any) -> tuple[int, int, int]:
@@ -84,49 +80,27 @@ def class_names(config: Any) -> tuple[str, ...]:
     Raises:
         UserError: If they are no names.
     """
-    value = config.get("class_names", []) if isinstance(config, dict) else None
+    return _names(config, "class_names")
+
+
+def imports(config: Any) -> tuple[str, ...]:
+    """Returns the modules of the user's own parts.
+
+    Raises:
+        UserError: If they are no names.
+    """
+    return _names(config, "imports")
+
+
+def _names(config: Any, key: str) -> tuple[str, ...]:
+    value = config.get(key, []) if isinstance(config, dict) else None
     if not isinstance(value, list) or not all(
         isinstance(name, str) for name in value
     ):
         raise UserError(
-            "class_names must be a list of names. "
-            f"Received: class_names={_short(value)}"
+            f"{key} must be a list of names. Received: {key}={_short(value)}"
         )
     return tuple(value)
-
-
-def _typed(name: str, value: Any, hint: Any) -> Any:
-    """Returns the value, tuples for lists, if it is of the type."""
-    options = (hint,)
-    if isinstance(hint, types.UnionType):
-        options = typing.get_args(hint)
-    for option in options:
-        if option is type(None):
-            fits = value is None
-        elif typing.get_origin(option) is tuple:
-            fits = isinstance(value, list) and all(
-                type(entry) is int for entry in value
-            )
-        elif option is float:
-            fits = type(value) in (int, float)
-        else:
-            fits = type(value) is option
-        if fits:
-            return tuple(value) if isinstance(value, list) else value
-    words = " or ".join(
-        "whole numbers" if typing.get_origin(o) is tuple else _WORDS[o]
-        for o in options
-    )
-    raise UserError(f"{name} must be {words}. Received: {name}={_short(value)}")
-
-
-_WORDS = {
-    bool: "true or false",
-    float: "a number",
-    int: "a whole number",
-    str: "a text",
-    type(None): "null",
-}
 
 
 def _short(value: Any) -> str:

@@ -10,11 +10,13 @@ from typing import Any
 
 from keras_vae import local_files, locks
 from keras_vae.config import ModelConfig, TrainingConfig, differences
+from keras_vae.config.data_config import canonical_name
+from keras_vae.config.migration import SCHEMA, migrate
+from keras_vae.config.plugins import import_parts, imports_of
+from keras_vae.config.registry import from_dict
 from keras_vae.data import DataConfig
-from keras_vae.data.config import canonical_name
 from keras_vae.errors import UserError
 from keras_vae.failures import not_writable, writing
-from keras_vae.model_configs import model_config_class
 from keras_vae.training import config_values
 
 __all__ = ["ExperimentConfig", "RunFolder"]
@@ -42,15 +44,23 @@ class ExperimentConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Returns nested dicts that JSON can hold."""
-        return json.loads(json.dumps(dataclasses.asdict(self)))
+        content = {
+            "schema": SCHEMA,
+            "imports": imports_of(self.model),
+            "data": dataclasses.asdict(self.data),
+            "model": self.model.to_dict(),
+            "training": dataclasses.asdict(self.training),
+        }
+        return json.loads(json.dumps(content))
 
     def identity(self) -> dict[str, Any]:
         """Returns what a run cannot change and still be the same run.
 
         It is `to_dict` without what is kept of a run, and without where its
-        data lie, unless they have no other name.
+        parts and its data lie, unless these have no other name.
         """
         config = self.to_dict()
+        del config["imports"]
         if self.data.dataset != "image_folder":
             for name in _LOCATIONS:
                 del config["data"][name]
@@ -63,16 +73,18 @@ class ExperimentConfig:
         """Returns the experiment that `to_dict` described.
 
         Settings that are missing, as in one of an older version, stand at
-        their defaults.
+        their defaults. The modules that its `imports` names are imported.
 
         Raises:
             UserError: If it describes none.
         """
+        if isinstance(config, dict):
+            import_parts(config_values.imports(config))
+            config = migrate(config)
         data, model, training = (
             config_values.section(config, name)
             for name in ("data", "model", "training")
         )
-        model_class = model_config_class(model.get("model", "vae"))
         name = data.get("dataset")
         respelled = isinstance(name, str) and name != canonical_name(name)
         if respelled and data.get("binarization") == "auto":
@@ -80,7 +92,7 @@ class ExperimentConfig:
             data = {**data, "binarization": "none"}
         return cls(
             config_values.build(DataConfig, "data", data),
-            config_values.build(model_class, "model", model),
+            from_dict("model", model),
             config_values.build(TrainingConfig, "training", training),
         )
 

@@ -1,9 +1,8 @@
 """What `auto` stands for in the preparation of the images."""
 
-from keras_vae.config import ModelConfig
+from keras_vae.config import ModelConfig, resolve_likelihood
 from keras_vae.data import MAX_BITS, DataConfig, default_binarization
 from keras_vae.errors import UserError
-from keras_vae.models import resolve_likelihood
 from keras_vae.units import DENSITY_NATS, NATS, SQUARED_ERROR
 
 __all__ = ["resolve_data"]
@@ -26,17 +25,17 @@ def resolve_data(config: DataConfig, model: ModelConfig) -> dict[str, str]:
     if binarization == "auto":
         binarization = default_binarization(config.dataset)
         coarser = config.num_bits < MAX_BITS
-        grey = model.likelihood not in ("auto", "bernoulli")
-        if model.model == "autoencoder" or grey or coarser:
+        grey = model.likelihood.support not in ("", "binary")
+        if not model.has_likelihood or grey or coarser:
             binarization = "none"
     likelihood = resolve_likelihood(model, binarization)
-    levels = likelihood == "discretized_logistic_mixture"
+    levels = model.resolved_likelihood(likelihood).support == "levels"
     dequantization = config.dequantization
     if dequantization == "auto":
-        density = binarization == "none" and model.model != "autoencoder"
+        density = binarization == "none" and model.has_likelihood
         dequantization = "uniform" if density and not levels else "none"
     if levels and (binarization, dequantization) != ("none", "none"):
-        raise _not_levels(binarization, dequantization)
+        raise _not_levels(likelihood, binarization, dequantization)
     return {
         "binarization": binarization,
         "dequantization": dequantization,
@@ -48,16 +47,18 @@ def resolve_data(config: DataConfig, model: ModelConfig) -> dict[str, str]:
 def _unit(
     model: ModelConfig, binarization: str, dequantization: str, levels: bool
 ) -> str:
-    if model.model == "autoencoder":
+    if not model.has_likelihood:
         return SQUARED_ERROR
     if binarization != "none" or dequantization != "none" or levels:
         return NATS
     return DENSITY_NATS
 
 
-def _not_levels(binarization: str, dequantization: str) -> UserError:
+def _not_levels(
+    likelihood: str, binarization: str, dequantization: str
+) -> UserError:
     return UserError(
-        "A discretized logistic mixture is for images as their levels are: "
-        "use --binarization=none --dequantization=none. Received: "
+        f"The likelihood {likelihood} is of images as their levels are: use "
+        "--binarization=none --dequantization=none. Received: "
         f"--binarization={binarization} --dequantization={dequantization}"
     )

@@ -176,6 +176,7 @@ class Run:
         interruption: Interruption,
     ) -> list[Any]:
         state, length = self.state, self.experiment.training
+        objective = self.experiment.model.objective
         progress = Progress(
             state,
             self.epoch,
@@ -189,7 +190,8 @@ class Run:
             validation,
             progress,
             {
-                **dataclasses.asdict(self.experiment.model),
+                "model": self.experiment.model.name,
+                **self.experiment.model.flat(),
                 "dataset": self.experiment.data.dataset,
                 **self.resolved,
             },
@@ -202,7 +204,7 @@ class Run:
             StopOnNonFinite(state, self._batch_at, last_checkpoint),
             StopOnDivergence(state, last_checkpoint),
             Clock(state, length.max_minutes),
-            *([ConstantDraws()] if self.experiment.model.draws_change else []),
+            *([ConstantDraws()] if objective.draws_change else []),
             progress,
             board,
             Averages(state, self._statistics_batches),

@@ -103,6 +103,7 @@ def make_state(
     total_steps: int | None,
     seed: int,
     precision: str,
+    num_examples: int | None = None,
     num_bits: int = 8,
     dequantization: str = "none",
     class_names: Sequence[str] = (),
@@ -116,6 +117,7 @@ def make_state(
         total_steps: Length of the run, or None where only the clock knows.
         seed: Base of initial weights and noise.
         precision: Keras dtype policy of the networks.
+        num_examples: As in `build_model`.
         num_bits: As in `build_model`.
         dequantization: As in `build_model`.
         class_names: As in `build_model`.
@@ -128,6 +130,7 @@ def make_state(
         total_steps=total,
         seed=seed,
         precision=precision,
+        num_examples=num_examples,
         num_bits=num_bits,
         dequantization=dequantization,
         class_names=class_names,

@@ -144,7 +144,7 @@ def resolve_batch_parts(
         raise UserError(
             "The loss looks at a batch as a whole (batch normalisation, "
             "free_bits or kl_balancing): leave out --batch_parts. "
-            f"Received: --model={model.model} --batch_parts={parts}"
+            f"Received: --model={model.name} --batch_parts={parts}"
         )
     if model.batch_size % (parts * num_replicas):
         raise UserError(

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_vae.config import resolve_classes
 from keras_vae.data import (
     ImageDataset,
     Split,
@@ -18,7 +19,7 @@ from keras_vae.data import (
     steps_per_epoch,
 )
 from keras_vae.failures import translated, writing
-from keras_vae.models import GenerativeModel, resolve_classes
+from keras_vae.models import GenerativeModel
 from keras_vae.notes import counted, first_names
 from keras_vae.training import checkpoint_files, run_record
 from keras_vae.training.callbacks import Checkpoints
@@ -144,9 +145,8 @@ def _train(
         length.keep_checkpoints,
         length.checkpoint_seconds,
     )
-    if not checkpoints.restore() and config.output_mean_bias:
-        mean = _mean_image(dataset.splits["train"], experiment.data.num_bits)
-        state.model.decoder.set_output_mean(mean)
+    if not checkpoints.restore():
+        _begin(state.model, dataset.splits["train"], experiment, resolved)
     run = Run(experiment, resolved, dataset, state, folder, epoch)
     if goes_on:
         print(run.describe_start(), flush=True)
@@ -208,6 +208,7 @@ def _compiled_state(
         total_steps=None if timed else epoch * length.epochs,
         seed=length.seed,
         precision=precision,
+        num_examples=dataset.splits["train"].num_images,
         num_bits=experiment.data.num_bits,
         dequantization=resolved["dequantization"],
         class_names=resolve_classes(experiment.model, dataset.class_names),
@@ -232,6 +233,30 @@ def _steps_per_execution(epoch: int, num_replicas: int) -> int:
     if num_replicas > 1:
         return 1
     return math.ceil(epoch / math.ceil(epoch / _STEPS_PER_EXECUTION))
+
+
+def _begin(
+    model: GenerativeModel,
+    split: Split,
+    experiment: ExperimentConfig,
+    resolved: dict[str, str],
+) -> None:
+    """Gives a new model what it takes from the training images."""
+    num_bits = experiment.data.num_bits
+    if experiment.model.output_mean_bias:
+        model.decoder.set_output_mean(_mean_image(split, num_bits))
+    prior = getattr(model, "prior", None)
+    if prior is not None and prior.num_initial_examples:
+        batches = evaluation_batches(
+            split,
+            batch_size=EVALUATION_BATCH_SIZE,
+            binarization=resolved["binarization"],
+            dequantization=resolved["dequantization"],
+            num_images=min(prior.num_initial_examples, split.num_images),
+            num_bits=num_bits,
+            seed=experiment.training.seed,
+        )
+        prior.initialize(np.concatenate([batch.numpy() for batch in batches]))
 
 
 def _mean_image(split: Split, num_bits: int) -> np.ndarray:

@@ -122,7 +122,7 @@ def test_bernoulli_on_grey_levels(assert_refused, tmp_path):
         "--binarization=none",
         "--config.likelihood=bernoulli",
         cwd=tmp_path,
-        parts=["Bernoulli", "not binarized", "--binarization=dynamic"],
+        parts=["bernoulli", "not binarized", "--binarization=dynamic"],
     )
 
 

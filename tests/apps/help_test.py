@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from keras_vae.config.flat_settings import flat_settings
 from tests.apps import app
 
 _LIMIT = 1.5
@@ -50,15 +51,10 @@ def test_help_imports_no_tensorflow(name, tmp_path):
 
 
 def test_help_of_train_tells_every_setting_of_the_model(tmp_path):
-    from keras_vae.model_configs import VAEConfig
-
     text = app.run("train", "--help", cwd=tmp_path).stdout
-    for name in VAEConfig.__dataclass_fields__:
-        if name != "model":
-            # That of a switch begins with --[no].
-            assert f"config.{name}:" in text
-            # The help is what the docstring says of it.
-            assert f"config.{name}: (" not in text
+    for found in flat_settings("vae", {}):
+        # That of a switch begins with --[no].
+        assert f"config.{found.name}: {found.help.split()[0]}" in text
     assert "runs/<dataset>_<model>" in text
 
 

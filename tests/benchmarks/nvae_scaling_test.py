@@ -3,9 +3,8 @@
 import pytest
 
 from benchmarks import nvae_scaling
-from keras_vae.model_configs import NVAEConfig
+from keras_vae.config import PRESETS, NVAEConfig
 from keras_vae.networks.nvae import NVAEArchitecture
-from keras_vae.nvae_presets import PRESETS
 
 _RESULT = {
     "num_parameters": 1_234_567,

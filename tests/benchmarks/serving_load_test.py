@@ -4,18 +4,23 @@ import pytest
 
 from benchmarks import serving_load, serving_requests
 from benchmarks.serving_load import Load, Soak
-from keras_vae.config import TrainingConfig
+from keras_vae.config import (
+    DenseConfig,
+    TrainingConfig,
+    VAEConfig,
+)
 from keras_vae.data import DataConfig
-from keras_vae.model_configs import VAEConfig
 from keras_vae.models import build_model
 from keras_vae.serving import ExportedModel, export_model
 from keras_vae.training import ExperimentConfig
 from tests.serving.protocol import server as protocol_server
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def base_path(tmp_path_factory):
-    config = VAEConfig(architecture="dense", hidden_units=(8,), latent_dim=3)
+    config = VAEConfig(architecture=DenseConfig((8,)), latent_dim=3)
     experiment = ExperimentConfig(
         DataConfig("mnist_5k"), config, TrainingConfig()
     )

@@ -5,13 +5,13 @@ import time
 import pytest
 import tensorflow as tf
 
+from keras_vae.config.data_config import DataConfig
 from keras_vae.data import (
     evaluation_batches,
     load,
     training_batches,
 )
 from keras_vae.data.autotuning import without_autotuning
-from keras_vae.data.config import DataConfig
 
 
 def test_no_iterator_waits_for_its_end():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_vae.data.config import DataConfig
+from keras_vae.config.data_config import DataConfig
 from keras_vae.data.load import load
 from keras_vae.data.pipeline import training_batches
 from keras_vae.errors import UserError

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from keras_vae.data.config import DataConfig
+from keras_vae.config.data_config import DataConfig
 from keras_vae.data.load import load
 from keras_vae.data.mnist_5k import Mnist5k
 from keras_vae.errors import UserError

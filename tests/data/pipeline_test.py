@@ -5,7 +5,7 @@ import pytest
 import scipy.stats
 import tensorflow as tf
 
-from keras_vae.data.config import DataConfig
+from keras_vae.config.data_config import DataConfig
 from keras_vae.data.file_split import FileSplit
 from keras_vae.data.image_dataset import ArraySplit
 from keras_vae.data.load import load

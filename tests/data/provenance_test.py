@@ -7,7 +7,7 @@ import shutil
 import pytest
 from tensorflow_datasets.core.download.resource import get_dl_fname
 
-from keras_vae.data.config import DataConfig
+from keras_vae.config.data_config import DataConfig
 from keras_vae.data.load import load
 from keras_vae.data.provenance import read_provenance
 from keras_vae.errors import UserError

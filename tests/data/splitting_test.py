@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from keras_vae.data.config import DataConfig
+from keras_vae.config.data_config import DataConfig
 from keras_vae.data.contents import Contents
 from keras_vae.data.splitting import keep_splits, plan_splits
 from keras_vae.errors import UserError

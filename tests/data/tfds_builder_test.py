@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from keras_vae.data.config import DataConfig
+from keras_vae.config.data_config import DataConfig
 from keras_vae.data.tfds_builder import (
     find_builder,
     prepare,
@@ -123,7 +123,7 @@ def test_data_that_another_has_prepared_meanwhile(tmp_path):
 
 _TWICE = """
 import sys
-from keras_vae.data.config import DataConfig
+from keras_vae.config.data_config import DataConfig
 from keras_vae.data.tfds_builder import find_builder, prepare
 config = DataConfig("mnist_5k", data_dir=sys.argv[1])
 builder = find_builder(config)

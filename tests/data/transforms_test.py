@@ -5,8 +5,8 @@ import pytest
 import scipy.stats
 from PIL import Image
 
+from keras_vae.config.data_config import DataConfig
 from keras_vae.data.binarization import noise_seed
-from keras_vae.data.config import DataConfig
 from keras_vae.data.transforms import final_shape, flip_half, make_transform
 
 

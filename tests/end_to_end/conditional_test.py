@@ -15,6 +15,8 @@ from tests.apps import app
 from tests.serving.protocol import asking
 from tests.serving.protocol.server import running_server
 
+pytestmark = pytest.mark.slow
+
 _DIGITS = [str(digit) for digit in range(10)]
 
 

@@ -12,6 +12,8 @@ import tensorflow as tf
 
 from tests.apps import app
 
+pytestmark = pytest.mark.slow
+
 _TIMEOUT = 240
 
 

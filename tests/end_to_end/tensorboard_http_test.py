@@ -8,6 +8,8 @@ import pytest
 
 from tests.end_to_end import tensorboard_http
 
+pytestmark = pytest.mark.slow
+
 # In a process of its own: writing events imports TensorFlow, asking does not.
 _WRITE_EVENTS = """
 import sys

@@ -11,6 +11,8 @@ from tests import trained_run as shared
 from tests.apps import app
 from tests.end_to_end import tensorboard_http
 
+pytestmark = pytest.mark.slow
+
 _PROTOCOL = {
     "dataset": "mnist_5k",
     "split": "test",

@@ -9,6 +9,8 @@ import pytest
 from tests import testdata
 from tests.apps import app
 
+pytestmark = pytest.mark.slow
+
 _NUM_IMAGES = 200
 
 
@@ -45,9 +47,9 @@ def test_folder_of_colour_images(succeeds, tmp_path):
         "--dataset=image_folder",
         "--data_dir=images",
         "--epochs=1",
-        "--config.filters=8,8",
-        "--config.num_blocks=1,1",
-        "--config.dense_units=16",
+        "--config.architecture.filters=8,8",
+        "--config.architecture.num_blocks=1,1",
+        "--config.architecture.dense_units=16",
         "--config.latent_dim=4",
         "--config.batch_size=32",
         "--num_importance_samples=3",
@@ -81,8 +83,8 @@ def test_autoencoder(trained_run, succeeds, warm_process, tmp_path):
         "--dataset=mnist_5k",
         f"--data_dir={trained_run.data_dir}",
         "--epochs=1",
-        "--config.filters=4,8",
-        "--config.dense_units=16",
+        "--config.architecture.filters=4,8",
+        "--config.architecture.dense_units=16",
         "--config.latent_dim=4",
         "--workdir=run",
         "--export_dir=model",

@@ -2,9 +2,13 @@
 
 import pytest
 
-from keras_vae.config import TrainingConfig
+from keras_vae.config import (
+    AutoencoderConfig,
+    DenseConfig,
+    TrainingConfig,
+    VAEConfig,
+)
 from keras_vae.data import DataConfig
-from keras_vae.model_configs import VAEConfig
 from keras_vae.training import ExperimentConfig, train
 
 
@@ -18,11 +22,11 @@ def data_dir(tmp_path_factory):
 def make_run(data_dir, tmp_path_factory):
     """Returns a function that trains a tiny model and returns its folder."""
 
-    def make(**config):
-        sizes = {"architecture": "dense", "hidden_units": (16,)}
+    def make(kind=VAEConfig, **config):
+        dense = DenseConfig((16,))
         experiment = ExperimentConfig(
             DataConfig("mnist_5k", data_dir=str(data_dir)),
-            VAEConfig(**sizes, latent_dim=3, **config),
+            kind(architecture=dense, latent_dim=3, **config),
             TrainingConfig(
                 epochs=1, distribution="one_device", precision="float32"
             ),
@@ -43,4 +47,4 @@ def vae_run(make_run):
 @pytest.fixture(scope="session")
 def autoencoder_run(make_run):
     """Returns the folder of a trained autoencoder."""
-    return make_run(model="autoencoder")
+    return make_run(AutoencoderConfig)

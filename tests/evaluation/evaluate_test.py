@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_vae.config import TrainingConfig
+from keras_vae.config import TrainingConfig, VAEConfig
 from keras_vae.data import (
     ArraySplit,
     DataConfig,
@@ -26,7 +26,6 @@ from keras_vae.evaluation import (
     likelihood_bounds,
 )
 from keras_vae.evaluation import evaluate as evaluate_function
-from keras_vae.model_configs import VAEConfig
 from keras_vae.training import (
     ExperimentConfig,
     TrainedRun,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_vae.config import TrainingConfig
+from keras_vae.config import HierarchicalConfig, NVAEConfig, TrainingConfig
 from keras_vae.data import (
     ArraySplit,
     DataConfig,
@@ -20,7 +20,6 @@ from keras_vae.evaluation import (
     likelihood_bounds,
 )
 from keras_vae.evaluation import evaluate as evaluate_function
-from keras_vae.model_configs import HierarchicalConfig, NVAEConfig
 from keras_vae.models import build_model, latent_statistics
 from keras_vae.training import ExperimentConfig, TrainedRun
 from tests.models.cases import IMAGE, make_hierarchical, make_nvae
@@ -106,7 +105,7 @@ def test_bits_of_levels_are_nats_over_log_2(num_bits, figures_of):
         encoder_blocks=(0,),
         decoder_blocks=(0,),
         num_groups=(1,),
-        num_mixtures=2,
+        likelihood={"name": _LEVELS, "num_mixtures": 2},
     )
     model = build_model(config, IMAGE, likelihood=_LEVELS, num_bits=num_bits)
     results = figures_of(model, DataConfig("grey", num_bits=num_bits), config)

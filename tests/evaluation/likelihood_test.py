@@ -206,7 +206,7 @@ def test_progress_counts_the_images():
 
 
 def test_impossible_images_give_minus_infinity():
-    model = make_model("normal_fixed", likelihood_scale=1e-25)
+    model = make_model({"name": "normal_fixed", "scale": 1e-25})
     bounds = likelihood_bounds(model, batches(binary_images(4), 4), 9, rows=4)
     assert np.all(np.isneginf(bounds.importance_weighted))
 

@@ -8,14 +8,13 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from keras_vae.config import TrainingConfig
+from keras_vae.config import TrainingConfig, VAEConfig
 from keras_vae.data import DataConfig
 from keras_vae.errors import UserError
 from keras_vae.generation import ImageSource, impute, upscale
 from keras_vae.generation.block_means import block_means
 from keras_vae.generation.independent_pixels import IndependentPixels
 from keras_vae.generation.source import SourceImages, TrainedModel
-from keras_vae.model_configs import VAEConfig
 from keras_vae.training import ExperimentConfig, resolve_data
 from tests import trained_run
 from tests.models.cases import grey_images, make_model

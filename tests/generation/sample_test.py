@@ -9,13 +9,12 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_vae import seeds
-from keras_vae.config import TrainingConfig
+from keras_vae.config import HierarchicalConfig, TrainingConfig
 from keras_vae.data import DataConfig
 from keras_vae.errors import UserError
 from keras_vae.generation import sample
 from keras_vae.generation.sample import sample_batches
 from keras_vae.generation.source import TrainedModel
-from keras_vae.model_configs import HierarchicalConfig
 from keras_vae.networks.nvae import collect
 from keras_vae.serving import ExportedModel, make_endpoints
 from keras_vae.training import ExperimentConfig

@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_vae.config import TrainingConfig
+from keras_vae.config import TrainingConfig, VAEConfig
 from keras_vae.data import DataConfig
 from keras_vae.evaluation import image_scores
 from keras_vae.generation import ImageSource, score
 from keras_vae.generation.source import TrainedModel
-from keras_vae.model_configs import VAEConfig
 from keras_vae.training import ExperimentConfig
 from tests.models.cases import IMAGE, make_model
 

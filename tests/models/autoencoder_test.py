@@ -26,7 +26,7 @@ def test_loss_is_the_squared_error_of_each_image(architecture):
 
 
 def test_linear_autoencoder_equals_numpy():
-    model = make_autoencoder(hidden_units=(8,), activation="linear")
+    model = make_autoencoder(networks={"activation": "linear"})
     x = grey_images()
     k1, b1, k2, b2 = model.encoder.get_weights()
     code = ((2 * x.reshape(8, -1) - 1) @ k1 + b1) @ k2 + b2

@@ -5,8 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from keras_vae.config import ModelConfig
-from keras_vae.model_configs import HierarchicalConfig, NVAEConfig, VAEConfig
+from keras_vae.config import (
+    AutoencoderConfig,
+    HierarchicalConfig,
+    ModelConfig,
+    NVAEConfig,
+    VAEConfig,
+)
 from keras_vae.models import GenerativeModel, build_model
 
 __all__ = [
@@ -19,31 +24,55 @@ __all__ = [
 ]
 
 IMAGE = (4, 4, 1)
-
-
-def make_model(
-    likelihood: str = "bernoulli",
-    *,
-    seed: int = 0,
-    precision: str = "float32",
-    total_steps: Any = 100,
-    class_names: Sequence[str] = (),
-    **config: Any,
-) -> GenerativeModel:
-    """Returns a model of `IMAGE`s, with the same weights each time."""
-    sizes: dict[str, Any] = {
-        "architecture": "dense",
-        "latent_dim": 3,
-        "hidden_units": (8,),
+_NETWORKS: dict[str, dict[str, Any]] = {
+    "dense": {"hidden_units": (8,), "activation": "tanh"},
+    "convolutional": {
+        "filters": (4,),
+        "dense_units": 8,
+        "activation": "tanh",
+    },
+    "residual": {
         "filters": (4,),
         "num_blocks": (1,),
         "dense_units": 8,
         "activation": "tanh",
-        "beta_warmup": 0,
-    }
+    },
+}
+
+
+def make_model(
+    likelihood: str | dict[str, Any] = "bernoulli",
+    *,
+    model: str = "vae",
+    seed: int = 0,
+    precision: str = "float32",
+    total_steps: Any = 100,
+    class_names: Sequence[str] = (),
+    architecture: str = "dense",
+    **config: Any,
+) -> GenerativeModel:
+    """Returns a model of `IMAGE`s, with the same weights each time.
+
+    Args:
+        likelihood: Its name, or a dict of that and its settings.
+        model: `vae` or `autoencoder`.
+        seed: Base of weights and noise.
+        precision: Of the networks.
+        total_steps: Length of the run.
+        class_names: Of a conditional model.
+        architecture: Name of the networks, which are small.
+        **config: Other settings of the model; of a part, as a dict.
+    """
+    networks = {"name": architecture, **_NETWORKS[architecture]}
+    networks |= config.pop("networks", {})
+    if model == "vae":
+        config["objective"] = _without_warmup(config)
+    kinds = {"vae": VAEConfig, "autoencoder": AutoencoderConfig}
     return _build(
-        VAEConfig(**{**sizes, **config}),
-        likelihood,
+        kinds[model](
+            likelihood=likelihood,
+            **{"architecture": networks, "latent_dim": 3, **config},
+        ),
         seed=seed,
         precision=precision,
         total_steps=total_steps,
@@ -66,12 +95,10 @@ def make_hierarchical(
         "dense_units": 8,
         "dense_groups": 0,
         "activation": "tanh",
-        "beta_warmup": 0,
-        "importance_samples": 1,
+        "objective": _without_warmup(config),
     }
-    return _build(
-        HierarchicalConfig(**{**sizes, **config}), likelihood, seed=seed
-    )
+    config = {"likelihood": likelihood, **sizes, **config}
+    return _build(HierarchicalConfig(**config), seed=seed)
 
 
 def make_nvae(
@@ -83,15 +110,20 @@ def make_nvae(
         "num_groups": 1,
         "latent_channels": 2,
         "num_blocks": 0,
-        "beta_warmup": 0,
+        "objective": _without_warmup(config),
     }
-    return _build(NVAEConfig(**{**sizes, **config}), likelihood, seed=seed)
+    config = {"likelihood": likelihood, **sizes, **config}
+    return _build(NVAEConfig(**config), seed=seed)
 
 
-def _build(
-    config: ModelConfig, likelihood: str, **arguments: Any
-) -> GenerativeModel:
-    return build_model(config, IMAGE, likelihood=likelihood, **arguments)
+def _without_warmup(config: dict[str, Any]) -> dict[str, Any]:
+    """Takes the objective out of a configuration: the ELBO unless named."""
+    return {"name": "elbo", "beta_warmup": 0, **config.pop("objective", {})}
+
+
+def _build(config: ModelConfig, **arguments: Any) -> GenerativeModel:
+    name = config.likelihood.name
+    return build_model(config, IMAGE, likelihood=name, **arguments)
 
 
 def grey_images(num_images: int = 8, seed: int = 0) -> np.ndarray:

@@ -11,13 +11,12 @@ import pytest
 import tensorflow as tf
 
 from keras_vae import seeds
+from keras_vae.config import VAEConfig, resolve_classes
 from keras_vae.errors import UserError
 from keras_vae.evaluation import image_scores, likelihood_bounds
-from keras_vae.model_configs import VAEConfig
 from keras_vae.models import (
     VAE,
     latent_statistics,
-    resolve_classes,
     traverse,
 )
 from tests.models.cases import IMAGE, binary_images, make_hierarchical
@@ -245,8 +244,6 @@ def test_classes_come_from_the_dataset():
 def test_bad_settings_are_refused():
     with pytest.raises(UserError, match="auto or a whole number.*=many"):
         VAEConfig(num_classes="many")
-    with pytest.raises(UserError, match="use --model=vae"):
-        VAEConfig(model="autoencoder", num_classes="auto")
     assert not VAEConfig(num_classes=0).conditional
 
 

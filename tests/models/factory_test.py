@@ -5,22 +5,23 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_vae import distributions, networks
-from keras_vae.errors import UserError
-from keras_vae.model_configs import (
+from keras_vae import distributions, flows, networks, priors
+from keras_vae.config import (
     HierarchicalConfig,
     NVAEConfig,
     VAEConfig,
-    model_config_from_dict,
+    resolve_likelihood,
 )
+from keras_vae.config.registry import from_dict
+from keras_vae.errors import UserError
 from keras_vae.models import (
     VAE,
     Autoencoder,
     GenerativeModel,
     build_model,
-    resolve_likelihood,
 )
 from keras_vae.objectives import (
+    BetaTCVAE,
     ImportanceWeighted,
     LinearWarmup,
     SquaredError,
@@ -42,7 +43,9 @@ from tests.models.cases import make_model
     ],
 )
 def test_auto_likelihood(likelihood, model, binarization, expected):
-    config = VAEConfig(model=model, likelihood=likelihood)
+    config = from_dict(
+        "model", {"name": model, "likelihood": {"name": likelihood}}
+    )
     assert resolve_likelihood(config, binarization) == expected
 
 
@@ -85,7 +88,8 @@ def test_architectures(architecture, encoder, decoder):
     ],
 )
 def test_likelihoods(likelihood, layer, scale):
-    model = make_model(likelihood, likelihood_scale=0.3)
+    settings = {"scale": 0.3} if scale else {}
+    model = make_model({"name": likelihood, **settings})
     built = model.decoder.distribution
     assert type(built) is layer
     if scale:
@@ -107,30 +111,59 @@ def test_posteriors_and_models():
     assert type(model.objective) is SquaredError
 
 
+def test_parts_that_are_learned():
+    model = make_model(prior={"name": "mixture", "num_components": 4})
+    assert type(model.prior) is priors.GaussianMixture
+    assert model.prior.num_components == 4
+    model = make_model(
+        prior={"name": "vamp", "num_components": 6, "from_examples": False}
+    )
+    assert model.prior.pseudo_inputs.shape == (6, 4, 4, 1)
+    assert model.prior.num_initial_examples == 0
+    model = make_model(posterior={"name": "iaf", "step_units": (7,)})
+    assert type(model.encoder.distribution) is flows.InverseAutoregressiveFlow
+    assert model.encoder.distribution.hidden_units == (7,)
+
+
+def test_an_objective_that_counts_the_examples_is_told_them():
+    objective = {"name": "beta_tcvae", "beta": 3.0}
+    model = build_model(
+        VAEConfig(architecture="dense", objective=objective),
+        (4, 4, 1),
+        likelihood="bernoulli",
+        num_examples=70,
+    )
+    assert type(model.objective) is BetaTCVAE
+    assert (model.objective.beta, model.num_examples) == (3.0, 70)
+
+
 def test_objective_of_a_configuration():
-    model = make_model(beta=2.0, beta_warmup=0.5, beta_initial=0.25)
+    model = make_model(
+        objective={"beta": 2.0, "beta_warmup": 0.5, "beta_initial": 0.25}
+    )
     beta = model.objective.beta
     assert isinstance(beta, LinearWarmup)
     assert (beta.initial, beta.final, beta.fraction) == (0.5, 2.0, 0.5)
-    model = make_model(beta=2.0, beta_warmup=0, free_bits=0.5)
+    model = make_model(objective={"beta": 2.0, "free_bits": 0.5})
     assert (model.objective.beta, model.objective.free_bits) == (2.0, 0.5)
 
 
 def test_importance_weighted_objective_of_a_configuration():
-    model = make_model(beta=2.0, beta_warmup=0, importance_samples=5)
+    draws = {"name": "importance_weighted", "num_samples": 5}
+    model = make_model(objective={**draws, "beta": 2.0})
     objective = model.objective
     assert type(objective) is ImportanceWeighted
     assert (objective.num_samples, objective.elbo.beta) == (5, 2.0)
-    model = make_model(
-        importance_samples=5, importance_start=0.75, total_steps=100
-    )
+    model = make_model(objective={**draws, "start": 0.75}, total_steps=100)
     draws = [int(model.objective.draws(step)) for step in (0, 74, 75, 100)]
     assert draws == [1, 1, 5, 5]
 
 
 def test_length_of_the_run_may_be_a_shared_variable():
     total = tf.Variable(10, dtype=tf.int64)
-    model = make_model(beta_warmup=1.0, beta_initial=0.0, total_steps=total)
+    model = make_model(
+        objective={"beta_warmup": 1.0, "beta_initial": 0.0}, total_steps=total
+    )
     assert float(model.objective.kl_weight(5)) == 0.5
     total.assign(20)
     assert float(model.objective.kl_weight(5)) == 0.25
@@ -165,7 +198,11 @@ _UNFIT = {
         (28, 28, 2),
         "1 or 3 channels",
     ),
-    "activation": (VAEConfig(activation="rely"), (28, 28, 1), "activation"),
+    "activation": (
+        VAEConfig(architecture={"activation": "rely"}),
+        (28, 28, 1),
+        "activation",
+    ),
     "activations": (
         HierarchicalConfig(activation="rely"),
         (28, 28, 1),
@@ -177,14 +214,14 @@ _UNFIT = {
 @pytest.mark.parametrize("case", _UNFIT)
 def test_settings_that_cannot_be_built_are_user_errors(case):
     config, shape, message = _UNFIT[case]
-    likelihood = config.likelihood.replace("auto", "bernoulli")
+    likelihood = config.likelihood.name.replace("auto", "bernoulli")
     with pytest.raises(UserError, match=rf"{message}.*Received: "):
         build_model(config, shape, likelihood=likelihood)
 
 
 @pytest.mark.parametrize("model", ["vae", "hierarchical", "nvae"])
 def test_a_fault_of_the_package_stays_what_it_is(model, monkeypatch):
-    config = model_config_from_dict({"model": model})
+    config = from_dict("model", {"name": model})
 
     def faulty(*args, **kwargs):
         raise ValueError("shapes (3,) and (4,) do not match")

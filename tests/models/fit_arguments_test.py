@@ -135,7 +135,14 @@ def test_a_sequence_is_told_of_its_epochs():
         (Batches(IMAGES),),
         (Batches(IMAGES, IMAGES),),
     ],
-    ids=str,
+    ids=[
+        "array",
+        "images_twice",
+        "dataset",
+        "dataset_of_images_twice",
+        "sequence",
+        "sequence_of_images_twice",
+    ],
 )
 def test_class_weights_need_classes(data):
     model = compiled()

@@ -61,9 +61,11 @@ def test_fit_lowers_the_loss_and_logs_every_metric(kind):
 def test_fit_maximises_the_importance_weighted_bound(start):
     model = compiled(
         optimizer=keras.optimizers.Adam(0.02),
-        importance_samples=4,
-        importance_start=start,
-        beta_warmup=0,
+        objective={
+            "name": "importance_weighted",
+            "num_samples": 4,
+            "start": start,
+        },
         total_steps=60,
     )
     images = binary_images()
@@ -90,8 +92,11 @@ def test_constant_draws_are_those_of_the_schedule(draws, step):
     images, results = binary_images(4), []
     for constant in (None, draws):
         model = compiled(
-            importance_samples=4,
-            importance_start=0.5,
+            objective={
+                "name": "importance_weighted",
+                "num_samples": 4,
+                "start": 0.5,
+            },
             total_steps=60,
             optimizer=keras.optimizers.SGD(0.1),
         )
@@ -211,8 +216,10 @@ def test_evaluate_repeats_itself_and_weighs_each_image_alike(kind):
 @pytest.mark.parametrize("total_steps", [100, 2**40])
 def test_warmup_does_not_change_the_validation_loss(total_steps):
     images = binary_images()
-    warm = compiled(beta_warmup=0.5, beta=2.0, total_steps=total_steps)
-    plain = compiled(beta_warmup=0.0, beta=2.0)
+    warm = compiled(
+        objective={"beta_warmup": 0.5, "beta": 2.0}, total_steps=total_steps
+    )
+    plain = compiled(objective={"beta": 2.0})
     expected = plain.evaluate(images, verbose=0)[0]
     assert warm.evaluate(images, verbose=0)[0] == pytest.approx(expected)
     # While the training loss does see it: beta is 0.2 at the first step.

@@ -93,19 +93,24 @@ def test_free_bits_are_those_of_each_replica():
     ]
     floor = float(np.mean(kl))  # At first only one replica is above it.
     assert min(kl) < floor < max(kl)
-    model = make_model(free_bits=floor)
+    model = make_model(objective={"free_bits": floor})
     by_hand(model, keras.optimizers.SGD(0.05))
     assert_same_weights(
-        model, mirrored(lambda: keras.optimizers.SGD(0.05), free_bits=floor)
+        model,
+        mirrored(
+            lambda: keras.optimizers.SGD(0.05), objective={"free_bits": floor}
+        ),
     )
 
 
 def test_each_replica_weighs_its_own_draws():
     settings = {
-        "importance_samples": 3,
-        "importance_start": 0.5,  # Draws change within the run.
+        "objective": {
+            "name": "importance_weighted",
+            "num_samples": 3,
+            "start": 0.5,  # Draws change within the run.
+        },
         "total_steps": NUM_STEPS,
-        "beta_warmup": 0,
     }
     model = make_model(**settings)
     optimizer, variables = keras.optimizers.SGD(0.05), model.trainable_variables

@@ -17,7 +17,7 @@ SEED = (3, 4)
 
 @pytest.mark.parametrize("scale", [0.1, 1.0])
 def test_fixed_scale_gives_the_squared_error(scale):
-    model = make_model("normal_fixed", likelihood_scale=scale)
+    model = make_model({"name": "normal_fixed", "scale": scale})
     x = grey_images()
     inference = model.infer(x, model.encode(x), SEED)
     loss = model.objective(inference, ObjectiveContext(0))

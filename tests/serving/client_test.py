@@ -8,10 +8,13 @@ import PIL.Image
 import pytest
 import trustme
 
-from keras_vae.config import TrainingConfig
+from keras_vae.config import (
+    DenseConfig,
+    TrainingConfig,
+    VAEConfig,
+)
 from keras_vae.data import DataConfig
 from keras_vae.errors import UserError
-from keras_vae.model_configs import VAEConfig
 from keras_vae.models import build_model
 from keras_vae.serving import Client, export_model
 from keras_vae.training import ExperimentConfig
@@ -27,7 +30,7 @@ _KINDS = ("folder", "grpc", "rest")
 def export_dir(tmp_path_factory):
     """An export of a small model with its first weights."""
     config = VAEConfig(
-        architecture="dense", hidden_units=(8,), latent_dim=2, batch_size=10
+        architecture=DenseConfig((8,)), latent_dim=2, batch_size=10
     )
     model = build_model(config, _SHAPE, likelihood="bernoulli")
     model(np.zeros([1, *_SHAPE], np.float32))
@@ -235,7 +238,7 @@ def test_row_that_cannot_be_used_is_named(client, images):
 @pytest.fixture(scope="module")
 def conditional(tmp_path_factory):
     """A client of an export that knows three classes."""
-    config = VAEConfig(architecture="dense", hidden_units=(8,), latent_dim=2)
+    config = VAEConfig(architecture=DenseConfig((8,)), latent_dim=2)
     names = ("a", "b", "c")
     model = build_model(
         config, _SHAPE, likelihood="bernoulli", class_names=names

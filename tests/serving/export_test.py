@@ -10,10 +10,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_vae.config import TrainingConfig
+from keras_vae.config import (
+    DenseConfig,
+    TrainingConfig,
+    VAEConfig,
+)
 from keras_vae.data import DataConfig
 from keras_vae.errors import UserError
-from keras_vae.model_configs import VAEConfig
 from keras_vae.models import build_model
 from keras_vae.serving import export, export_model, versions
 from keras_vae.serving.metadata import describe
@@ -22,9 +25,7 @@ from keras_vae.training import ExperimentConfig, resolve_data
 # The package's function of the same name hides the module.
 exporting = importlib.import_module("keras_vae.serving.export")
 
-_CONFIG = VAEConfig(
-    architecture="dense", hidden_units=(8,), latent_dim=2, batch_size=10
-)
+_CONFIG = VAEConfig(architecture=DenseConfig((8,)), latent_dim=2, batch_size=10)
 _EXPERIMENT = ExperimentConfig(
     DataConfig("mnist_5k"), _CONFIG, TrainingConfig(epochs=3)
 )

@@ -82,7 +82,8 @@ def test_outputs_have_one_order(signature, order, trained_run):
 def test_metadata_names_the_run(trained_run):
     metadata = ExportedModel(trained_run.export_dir).metadata
     assert metadata["experiment"]["data"]["dataset"] == "mnist_5k"
-    assert metadata["experiment"]["model"]["hidden_units"] == [32]
+    networks = metadata["experiment"]["model"]["architecture"]
+    assert networks["hidden_units"] == [32]
     assert metadata["tensorflow"] == tf.__version__
 
 

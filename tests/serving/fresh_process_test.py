@@ -10,18 +10,20 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from keras_vae.config import TrainingConfig
-from keras_vae.data import DataConfig
-from keras_vae.model_configs import (
+from keras_vae.config import (
     HierarchicalConfig,
     NVAEConfig,
+    TrainingConfig,
     VAEConfig,
 )
+from keras_vae.data import DataConfig
 from keras_vae.serving import ExportedModel, export_model
 from keras_vae.training import ExperimentConfig
 from tests.apps import app
 from tests.models.cases import make_hierarchical, make_model, make_nvae
 from tests.serving import tf_c_api
+
+pytestmark = pytest.mark.slow
 
 _SIGNATURES = (
     "decode",

@@ -6,10 +6,13 @@ import grpc
 import numpy as np
 import pytest
 
-from keras_vae.config import TrainingConfig
+from keras_vae.config import (
+    DenseConfig,
+    TrainingConfig,
+    VAEConfig,
+)
 from keras_vae.data import DataConfig
 from keras_vae.errors import UserError
-from keras_vae.model_configs import VAEConfig
 from keras_vae.models import build_model
 from keras_vae.serving import ExportedModel, export_model
 from keras_vae.training import ExperimentConfig
@@ -24,7 +27,7 @@ _ROWS = 3
 @pytest.fixture(scope="module")
 def export_dir(tmp_path_factory):
     """An export of a small conditional VAE of two classes, version 1."""
-    config = VAEConfig(architecture="dense", hidden_units=(8,), latent_dim=2)
+    config = VAEConfig(architecture=DenseConfig((8,)), latent_dim=2)
     model = build_model(
         config, _SHAPE, likelihood="bernoulli", class_names=("a", "b"), seed=7
     )

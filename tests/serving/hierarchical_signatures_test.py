@@ -5,11 +5,10 @@ import pytest
 import tensorflow as tf
 
 from keras_vae import seeds
-from keras_vae.config import TrainingConfig
+from keras_vae.config import HierarchicalConfig, TrainingConfig
 from keras_vae.data import DataConfig, to_unit_interval
 from keras_vae.errors import UserError
 from keras_vae.evaluation import likelihood_bounds
-from keras_vae.model_configs import HierarchicalConfig
 from keras_vae.models import build_model
 from keras_vae.serving import ExportedModel, export_model, make_endpoints
 from keras_vae.training import ExperimentConfig
@@ -164,7 +163,7 @@ def test_score_of_levels_is_what_evaluation_gives(num_bits, monkeypatch):
         encoder_blocks=(0,),
         decoder_blocks=(0,),
         num_groups=(1,),
-        num_mixtures=2,
+        likelihood={"name": _LEVELS["likelihood"], "num_mixtures": 2},
     )
     model = build_model(
         config, IMAGE, likelihood=_LEVELS["likelihood"], num_bits=num_bits

@@ -13,15 +13,20 @@ import time
 
 import pytest
 
-from keras_vae.config import TrainingConfig
+from keras_vae.config import (
+    AutoencoderConfig,
+    DenseConfig,
+    TrainingConfig,
+)
 from keras_vae.data import DataConfig
-from keras_vae.model_configs import VAEConfig
 from keras_vae.models import build_model
 from keras_vae.serving import export_model, versions
 from keras_vae.training import ExperimentConfig
 from tests.apps import app
 from tests.serving import killed_exporter
 from tests.serving.protocol.server import running_server
+
+pytestmark = pytest.mark.slow
 
 _KEEP = 2
 _TIMEOUT = 60.0
@@ -30,10 +35,8 @@ _TIMEOUT = 60.0
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory) -> pathlib.Path:
     """Returns a version folder of a tiny model, which is soon loaded."""
-    config = VAEConfig(
-        model="autoencoder",
-        architecture="dense",
-        hidden_units=(4,),
+    config = AutoencoderConfig(
+        architecture=DenseConfig((4,)),
         latent_dim=2,
     )
     experiment = ExperimentConfig(

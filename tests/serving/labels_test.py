@@ -6,10 +6,9 @@ import pathlib
 import numpy as np
 import pytest
 
-from keras_vae.config import TrainingConfig
+from keras_vae.config import TrainingConfig, VAEConfig
 from keras_vae.data import DataConfig
 from keras_vae.errors import UserError
-from keras_vae.model_configs import VAEConfig
 from keras_vae.serving import Client, export_model
 from keras_vae.serving.labels import labels_of_rows
 from keras_vae.training import ExperimentConfig

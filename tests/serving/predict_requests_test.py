@@ -9,9 +9,12 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from keras_vae.config import TrainingConfig
+from keras_vae.config import (
+    DenseConfig,
+    TrainingConfig,
+    VAEConfig,
+)
 from keras_vae.data import DataConfig
-from keras_vae.model_configs import VAEConfig
 from keras_vae.models import build_model
 from keras_vae.serving import Client, ExportedModel, export_model, predict
 from keras_vae.training import ExperimentConfig
@@ -25,7 +28,7 @@ _CLOSE = {"rtol": 1e-4, "atol": 1e-5}
 
 @pytest.fixture(scope="module")
 def export_dir(tmp_path_factory):
-    config = VAEConfig(architecture="dense", hidden_units=(16,), latent_dim=2)
+    config = VAEConfig(architecture=DenseConfig((16,)), latent_dim=2)
     model = build_model(
         config, _SHAPE, likelihood="bernoulli", class_names=_CLASSES, seed=3
     )

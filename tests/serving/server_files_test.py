@@ -19,10 +19,13 @@ import yaml
 from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
-from keras_vae.config import TrainingConfig
+from keras_vae.config import (
+    AutoencoderConfig,
+    DenseConfig,
+    TrainingConfig,
+)
 from keras_vae.data import DataConfig
 from keras_vae.errors import UserError
-from keras_vae.model_configs import VAEConfig
 from keras_vae.models import build_model
 from keras_vae.serving import ServerOptions, export_model, write_server_files
 from keras_vae.serving.metadata import METADATA
@@ -211,10 +214,8 @@ def test_kubernetes_container(written):
 
 
 def test_the_protocol_check_starts_from_the_files(tmp_path):
-    config = VAEConfig(
-        model="autoencoder",
-        architecture="dense",
-        hidden_units=(4,),
+    config = AutoencoderConfig(
+        architecture=DenseConfig((4,)),
         latent_dim=2,
     )
     experiment = ExperimentConfig(

@@ -10,11 +10,15 @@ import scipy.stats
 import tensorflow as tf
 
 from keras_vae import seeds
-from keras_vae.config import TrainingConfig
+from keras_vae.config import (
+    AutoencoderConfig,
+    DenseConfig,
+    TrainingConfig,
+    VAEConfig,
+)
 from keras_vae.data import DataConfig
 from keras_vae.errors import UserError
 from keras_vae.evaluation import likelihood_bounds
-from keras_vae.model_configs import VAEConfig
 from keras_vae.models import build_model
 from keras_vae.serving import ExportedModel, export_model, make_endpoints
 from keras_vae.training import ExperimentConfig, resolve_data
@@ -28,12 +32,16 @@ _CLOSE = {"rtol": 1e-5, "atol": 1e-6}
 _F, _I, _S = tf.float32, tf.int32, tf.string
 
 
-def _exported(folder, shape=_SHAPE, data="mnist_5k", num_bits=8, **config):
+def _exported(
+    folder, shape=_SHAPE, data="mnist_5k", num_bits=8, kind=VAEConfig, **config
+):
     """Returns a model with some weights, and its export, loaded."""
     experiment = ExperimentConfig(
         DataConfig(data, num_bits=num_bits),
-        VAEConfig(
-            architecture="dense", hidden_units=(16,), latent_dim=_D, **config
+        kind(
+            architecture=DenseConfig((16,)),
+            latent_dim=_D,
+            **config,
         ),
         TrainingConfig(),
     )
@@ -70,7 +78,7 @@ def colour(tmp_path_factory):
 @pytest.fixture(scope="module")
 def autoencoder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("autoencoder")
-    return _exported(folder, model="autoencoder")
+    return _exported(folder, kind=AutoencoderConfig)
 
 
 def _images(count, shape=_SHAPE, seed=1):

@@ -8,10 +8,13 @@ import threading
 
 import pytest
 
-from keras_vae.config import TrainingConfig
+from keras_vae.config import (
+    DenseConfig,
+    TrainingConfig,
+    VAEConfig,
+)
 from keras_vae.data import DataConfig
 from keras_vae.errors import UserError
-from keras_vae.model_configs import VAEConfig
 from keras_vae.models import build_model
 from keras_vae.serving import export_model, versions
 from keras_vae.serving.metadata import METADATA
@@ -24,9 +27,7 @@ from keras_vae.serving.succession import (
 from keras_vae.serving.version_folders import add_version
 from keras_vae.training import ExperimentConfig
 
-_CONFIG = VAEConfig(
-    architecture="dense", hidden_units=(8,), latent_dim=2, batch_size=10
-)
+_CONFIG = VAEConfig(architecture=DenseConfig((8,)), latent_dim=2, batch_size=10)
 _EXPERIMENT = ExperimentConfig(
     DataConfig("mnist_5k"), _CONFIG, TrainingConfig(epochs=3)
 )
@@ -129,7 +130,9 @@ def test_classes_of_other_names_or_in_another_order_are_refused(tmp_path):
 def test_another_model_that_answers_alike_may_follow(served, tmp_path):
     # Other layers and other training: the same questions and answers.
     first = _export(tmp_path)
-    second = _export(tmp_path, hidden_units=(16, 8), learning_rate=1e-4)
+    second = _export(
+        tmp_path, architecture=DenseConfig((16, 8)), learning_rate=1e-4
+    )
     found = [json.loads((p / METADATA).read_text()) for p in (first, second)]
     assert found[0]["signatures"] == found[1]["signatures"]
     assert versions(tmp_path) == [1, 2]

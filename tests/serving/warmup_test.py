@@ -7,9 +7,13 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
-from keras_vae.config import TrainingConfig
+from keras_vae.config import (
+    AutoencoderConfig,
+    DenseConfig,
+    TrainingConfig,
+    VAEConfig,
+)
 from keras_vae.data import DataConfig
-from keras_vae.model_configs import VAEConfig
 from keras_vae.models import build_model
 from keras_vae.serving import ExportedModel, export_model
 from keras_vae.serving.metadata import METADATA
@@ -30,12 +34,10 @@ def _read(folder):
     return found
 
 
-def _export(folder, channels, **config):
+def _export(folder, channels, kind=VAEConfig):
     experiment = ExperimentConfig(
         DataConfig("mnist_5k"),
-        VAEConfig(
-            architecture="dense", hidden_units=(4,), latent_dim=2, **config
-        ),
+        kind(architecture=DenseConfig((4,)), latent_dim=2),
         TrainingConfig(epochs=1),
     )
     model = build_model(
@@ -51,7 +53,8 @@ def version(request, tmp_path_factory):
     """Returns a version folder: grey, in colour, without a prior."""
     name, channels = request.param
     folder = tmp_path_factory.mktemp("export")
-    return _export(folder, channels, model=name)
+    kinds = {"vae": VAEConfig, "autoencoder": AutoencoderConfig}
+    return _export(folder, channels, kinds[name])
 
 
 def test_there_is_a_request_for_each_signature(version):

@@ -6,23 +6,26 @@ import json
 import keras
 import pytest
 
-from keras_vae.config import ModelConfig
-from keras_vae.model_configs import HierarchicalConfig, NVAEConfig, VAEConfig
+from keras_vae.config import ConvolutionalConfig, ResidualConfig
+from keras_vae.config.flat_settings import from_flat
+from keras_vae.config.registry import KINDS
 from keras_vae.training.state import make_state
 from tests.training import experiments
 
 _NOT_SAID = ("module", "registered_name", "name", "build_config", "dtype")
-_DRAWS = {"importance_samples": 2, "importance_start": 0.5}
+_DRAWS = {
+    "objective": {"name": "importance_weighted", "num_samples": 2, "start": 0.5}
+}
 
 BASES = {
     "dense": experiments.make_experiment().model,
     "draws": experiments.make_experiment(**_DRAWS).model,
     "adamax": experiments.make_experiment(optimizer="adamax").model,
     "convolutional": experiments.make_experiment(
-        architecture="convolutional", filters=(2, 3), num_blocks=(1, 1)
+        architecture=ConvolutionalConfig((2, 3))
     ).model,
     "residual": experiments.make_experiment(
-        architecture="residual", filters=(2, 3), num_blocks=(1, 1)
+        architecture=ResidualConfig((2, 3), (1, 1))
     ).model,
     "hierarchical": experiments.make_hierarchical_experiment(
         dense_groups=1, dense_bottleneck=5, dense_latent_dim=2, **_DRAWS
@@ -34,12 +37,12 @@ BASES = {
 
 # A value for each setting, and what of the state it changes.
 COMMON = {
-    "likelihood_scale": (0.7, {"decoder.distribution.scale_value": 0.7}),
-    "beta": (2.0, {"objective.beta.final": 2.0}),
-    "beta_initial": (0.25, {"objective.beta.initial": 0.5}),
-    "beta_warmup": (0.4, {"objective.beta.fraction": 0.4}),
-    "free_bits": (0.6, {"objective.free_bits": 0.6}),
-    "kl_balancing": (True, {"objective.balance": True}),
+    "likelihood.scale": (0.7, {"decoder.distribution.scale_value": 0.7}),
+    "objective.beta": (2.0, {"objective.beta.final": 2.0}),
+    "objective.beta_initial": (0.25, {"objective.beta.initial": 0.5}),
+    "objective.beta_warmup": (0.4, {"objective.beta.fraction": 0.4}),
+    "objective.free_bits": (0.6, {"objective.free_bits": 0.6}),
+    "objective.kl_balancing": (True, {"objective.balance": True}),
     "learning_rate": (0.3, {"optimizer.learning_rate.peak": 0.3}),
     "learning_rate_warmup": (
         0.2,
@@ -67,11 +70,11 @@ ADAMAX = {
     )
 } | {"weight_decay": (0.15, {"optimizer.weight_decay": 0.15})}
 DRAWS = {
-    "importance_samples": (3, {"objective.num_samples.final": 3}),
-    "importance_start": (0.75, {"objective.num_samples.fraction": 0.75}),
-    "beta_warmup": (0.5, {"objective.elbo.beta.fraction": 0.5}),
-    "free_bits": (0.25, {"objective.elbo.free_bits": 0.25}),
-    "kl_balancing": (True, {"objective.elbo.balance": True}),
+    "objective.num_samples": (3, {"objective.num_samples.final": 3}),
+    "objective.start": (0.75, {"objective.num_samples.fraction": 0.75}),
+    "objective.beta_warmup": (0.5, {"objective.elbo.beta.fraction": 0.5}),
+    "objective.free_bits": (0.25, {"objective.elbo.free_bits": 0.25}),
+    "objective.kl_balancing": (True, {"objective.elbo.balance": True}),
 }
 
 
@@ -89,19 +92,22 @@ DENSE = {
         5,
         {"encoder.distribution.event_size": 5, "decoder.latent_dim": 5},
     ),
-    "hidden_units": _both("hidden_units", (7, 9), (9, 7)),
-    "activation": _both("activation", "tanh"),
+    "architecture.hidden_units": _both("hidden_units", (7, 9), (9, 7)),
+    "architecture.activation": _both("activation", "tanh"),
     "posterior": (
         "full",
         {"encoder.distribution.class_name": "MultivariateNormalTriL"},
     ),
 }
 CONVOLUTIONAL = {
-    "filters": _both("filters", (4, 5)),
-    "dense_units": _both("dense_units", 7),
-    "activation": _both("activation", "tanh"),
+    "architecture.filters": _both("filters", (4, 5)),
+    "architecture.dense_units": _both("dense_units", 7),
+    "architecture.activation": _both("activation", "tanh"),
 }
-RESIDUAL = {**CONVOLUTIONAL, "num_blocks": _both("num_blocks", (2, 1))}
+RESIDUAL = {
+    **CONVOLUTIONAL,
+    "architecture.num_blocks": _both("num_blocks", (2, 1)),
+}
 HIERARCHICAL = {
     **DRAWS,
     "filters": _both("filters", (6,)),
@@ -119,9 +125,9 @@ HIERARCHICAL = {
     "upsampling": ("nearest", {"decoder.upsampling": "nearest"}),
 }
 NVAE = {
-    "beta": (2.0, {"objective.beta.final": 2.0}),
-    "beta_initial": (0.3, {"objective.beta.floor": 0.3}),
-    "beta_warmup": (0.5, {"objective.beta.fraction": 0.5}),
+    "objective.beta": (2.0, {"objective.beta.final": 2.0}),
+    "objective.beta_initial": (0.3, {"objective.beta.floor": 0.3}),
+    "objective.beta_warmup": (0.5, {"objective.beta.fraction": 0.5}),
     "channels": _both("channels", 8),
     "pad": _both("pad", 4),
     "num_groups": (
@@ -159,14 +165,13 @@ CHANGES = {
 }
 # What does not end in the state, or changes the class of a part of it.
 ELSEWHERE = {
-    "model",
-    "likelihood",
-    "num_mixtures",  # Below.
+    *KINDS,
+    "likelihood.num_mixtures",  # Below.
+    "objective.beta_schedule",  # Below.
     "num_classes",
     "output_mean_bias",
     "batch_size",
     "optimizer",  # Below.
-    "architecture",
     "preset",
     "num_scales",
     "adaptive",
@@ -203,6 +208,11 @@ def _describe(config, **arguments):
     return _flat(json.loads(json.dumps(parts)))
 
 
+def _replaced(config, values):
+    """Returns a configuration with other values, by the names of flags."""
+    return from_flat(config.name, {**config.flat(), **values})
+
+
 def _changed(before, after):
     return {
         path: after.get(path)
@@ -219,7 +229,7 @@ def test_settings_change_what_they_configure_and_nothing_else(kind):
     for _, changes in CHANGES[kind].values():
         expected |= changes
     before = _describe(BASES[kind])
-    found = _describe(dataclasses.replace(BASES[kind], **values))
+    found = _describe(_replaced(BASES[kind], values))
     assert _changed(before, found) == json.loads(json.dumps(expected))
 
 
@@ -254,7 +264,7 @@ def test_an_argument_of_the_state_reaches_the_model(name, value, expected):
 def test_levels_reach_the_likelihood():
     levels = {"likelihood": "discretized_logistic_mixture"}
     before = _describe(BASES["dense"], **levels)
-    config = dataclasses.replace(BASES["dense"], num_mixtures=3)
+    config = _replaced(BASES["dense"], {"likelihood.num_mixtures": 3})
     name = "decoder.distribution.num_components"
     assert _changed(before, _describe(config, **levels)) == {name: 3}
     found = _describe(BASES["dense"], **levels, num_bits=5)
@@ -281,18 +291,20 @@ def test_optimizer_is_the_one_that_is_named(optimizer, kind, momentum):
     assert found["optimizer.epsilon"] == 0.25
 
 
-@pytest.mark.parametrize("config", [VAEConfig, HierarchicalConfig, NVAEConfig])
-def test_every_setting_is_in_a_table(config):
-    tables = {
-        VAEConfig: ["dense", "draws", "adamax", "convolutional", "residual"],
-        HierarchicalConfig: ["hierarchical"],
-        NVAEConfig: ["nvae"],
-    }
-    known = {name for kind in tables[config] for name in CHANGES[kind]}
-    if config is not VAEConfig:
-        known |= {field.name for field in dataclasses.fields(ModelConfig)}
-    names = {field.name for field in dataclasses.fields(config)}
-    assert names - known - ELSEWHERE == set()
+@pytest.mark.parametrize(
+    ("schedule", "kind"), [("linear", "LinearWarmup"), ("clipped", "KLWarmup")]
+)
+def test_schedule_of_beta_is_the_one_that_is_named(schedule, kind):
+    values = {"objective.beta_schedule": schedule, "objective.beta_warmup": 0.4}
+    found = _describe(_replaced(BASES["dense"], values))
+    assert found["objective.beta.class_name"] == kind
+    assert found["objective.beta.fraction"] == 0.4
+
+
+@pytest.mark.parametrize("kind", BASES)
+def test_every_setting_is_in_a_table(kind):
+    known = {*CHANGES["dense"], *CHANGES["adamax"], *CHANGES[kind]}
+    assert BASES[kind].flat().keys() - known - ELSEWHERE == set()
 
 
 if __name__ == "__main__":

@@ -9,10 +9,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_vae.config import ModelConfig, TrainingConfig
+from keras_vae.config import (
+    DenseConfig,
+    HierarchicalConfig,
+    ModelConfig,
+    NVAEConfig,
+    TrainingConfig,
+    VAEConfig,
+)
 from keras_vae.data import DataConfig, ImageDataset
 from keras_vae.data.image_dataset import ArraySplit
-from keras_vae.model_configs import HierarchicalConfig, NVAEConfig, VAEConfig
 from keras_vae.training import ExperimentConfig
 from keras_vae.training.state import TrainingState, make_state
 
@@ -52,6 +58,7 @@ def make_dataset(
 def make_experiment(
     training: dict[str, Any] | None = None,
     data: dict[str, Any] | None = None,
+    kind: type[ModelConfig] = VAEConfig,
     **model: Any,
 ) -> ExperimentConfig:
     """Returns a dense VAE of two latent dimensions, 4 epochs of 17 steps.
@@ -59,12 +66,12 @@ def make_experiment(
     Args:
         training: Other values for `TrainingConfig`.
         data: Other values for `DataConfig`.
-        **model: Other values for `VAEConfig`.
+        kind: Another model of one latent vector.
+        **model: Other values for `kind`.
     """
-    config = VAEConfig(
+    config = kind(
         **{
-            "architecture": "dense",
-            "hidden_units": (12,),
+            "architecture": DenseConfig((12,)),
             "latent_dim": 2,
             "batch_size": BATCH_SIZE,
             "clip_norm": 5.0,

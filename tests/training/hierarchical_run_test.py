@@ -21,6 +21,8 @@ from keras_vae.training.average_statistics import AverageStatistics
 from keras_vae.training.state import make_state
 from tests.training import experiments
 
+pytestmark = pytest.mark.slow
+
 _TRAINING = {"epochs": 2, "checkpoint_seconds": 0}
 
 

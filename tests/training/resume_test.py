@@ -13,8 +13,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_vae.config import ImportanceWeightedConfig, NormalFixedConfig
 from keras_vae.training import RunFolder, train, trainer
 from tests.training import experiments, worker
+
+pytestmark = pytest.mark.slow
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -97,8 +100,7 @@ class _Draws(keras.callbacks.Callback):
 def _train_with_more_draws_later(folder, dataset, jit):
     experiment = experiments.make_experiment(
         {"epochs": 2, "jit_compile": jit},
-        importance_samples=3,
-        importance_start=0.4,
+        objective=ImportanceWeightedConfig(num_samples=3, start=0.4),
     )
     draws = _Draws()
     train(experiment, folder, dataset=dataset, callbacks=[draws])
@@ -162,8 +164,7 @@ def test_mixed_precision(tmp_path, dataset, precision):
     experiment = experiments.make_experiment(
         {"epochs": 3, "precision": precision},
         {"binarization": "none"},
-        likelihood="normal_fixed",
-        likelihood_scale=0.02,
+        likelihood=NormalFixedConfig(scale=0.02),
         learning_rate=1e-3,
     )
     whole, cut = tmp_path / "whole", tmp_path / "cut"

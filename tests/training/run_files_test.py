@@ -55,10 +55,11 @@ def test_configuration_of_any_kind(run, finished_run):
 def test_model_of_a_changed_configuration_is_never_loaded(run):
     whole = run.config.read_bytes()
     content = json.loads(whole)
+    dense = content["model"]["architecture"]
     for part, name, value in (
         ("model", "latent_dim", 10**9),
-        ("model", "hidden_units", [2**30, 2**30]),
-        ("model", "activation", "no such"),
+        ("model", "architecture", {**dense, "hidden_units": [2**30, 2**30]}),
+        ("model", "architecture", {**dense, "activation": "no such"}),
         ("data", "pad", 9_999),
         ("data", "num_bits", 3),
         ("training", "seed", 1),

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from keras_vae.model_configs import NVAEConfig
+from keras_vae.config import NVAEConfig
 from keras_vae.training import Adamax
 from keras_vae.training.state import make_state
 from tests.training import experiments

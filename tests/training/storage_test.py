@@ -70,7 +70,7 @@ def test_start_that_is_cut_off_is_no_run(
     if name == "data.json":
         assert str(error.value).endswith(f"Received: {path / name}")
     # Another experiment, on other images: nothing was begun.
-    other = experiments.make_experiment({"epochs": 1}, hidden_units=(3,))
+    other = experiments.make_experiment({"epochs": 1}, latent_dim=3)
     train(other, path, dataset=experiments.make_dataset(80))
     said = capsys.readouterr()
     assert "goes on" not in said.out and "starts at" not in said.out

@@ -6,9 +6,13 @@ import pathlib
 import pytest
 import tensorflow as tf
 
-from keras_vae.config import TrainingConfig
+from keras_vae.config import (
+    HierarchicalConfig,
+    NVAEConfig,
+    TrainingConfig,
+    VAEConfig,
+)
 from keras_vae.errors import UserError
-from keras_vae.model_configs import HierarchicalConfig, NVAEConfig, VAEConfig
 from keras_vae.training import make_strategy, share_cores, strategy, train
 from tests.training import experiments
 
@@ -147,8 +151,8 @@ def threads(monkeypatch):
         (2, HierarchicalConfig(), {}, 1, 2),
         (2, HierarchicalConfig(batch_size=127), {}, 0, 1),
         (2, HierarchicalConfig(batch_size=126), {}, 0, 1),
-        (2, HierarchicalConfig(free_bits=0.1), {}, 0, 1),
-        (2, HierarchicalConfig(kl_balancing=True), {}, 0, 1),
+        (2, HierarchicalConfig(objective={"free_bits": 0.1}), {}, 0, 1),
+        (2, HierarchicalConfig(objective={"kl_balancing": True}), {}, 0, 1),
         (2, NVAEConfig(batch_size=128), {}, 0, 1),
         (2, VAEConfig(), {"distribution": "mirrored"}, 0, 1),
         (2, VAEConfig(), {"batch_parts": 1}, 0, 1),
@@ -186,7 +190,11 @@ def test_cores_are_left_alone_where_there_is_a_gpu(monkeypatch, threads):
         (VAEConfig(batch_size=63), 1, r"batch_parts\. .*size=63, .*parts=2"),
         (VAEConfig(batch_size=66), 2, r"by 2 \(replicas\) times"),
         (NVAEConfig(), 1, r"as a whole .*model=nvae --batch_parts=2"),
-        (VAEConfig(free_bits=1.0), 1, r"leave out --batch_parts"),
+        (
+            VAEConfig(objective={"free_bits": 1.0}),
+            1,
+            r"leave out --batch_parts",
+        ),
     ],
 )
 def test_batch_that_cannot_be_parted(model, replicas, message):

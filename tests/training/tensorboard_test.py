@@ -9,6 +9,9 @@ from tensorboard.backend.event_processing.event_accumulator import (
     EventAccumulator,
 )
 
+from keras_vae.config import (
+    AutoencoderConfig,
+)
 from keras_vae.data import evaluation_batches
 from keras_vae.models import latent_statistics
 from keras_vae.training import RunFolder, load_trained, train
@@ -212,7 +215,9 @@ def test_hparams_show_the_run_beside_its_validation(finished_run):
 
 
 def test_autoencoder_shows_its_error(tmp_path, dataset):
-    experiment = experiments.make_experiment({"epochs": 1}, model="autoencoder")
+    experiment = experiments.make_experiment(
+        {"epochs": 1}, kind=AutoencoderConfig
+    )
     train(experiment, tmp_path, dataset=dataset)
     assert _tags(_events(tmp_path, "validation")) == {
         "loss",

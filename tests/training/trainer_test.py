@@ -10,9 +10,15 @@ import pytest
 import scipy.special
 import tensorflow as tf
 
+from keras_vae.config import (
+    AutoencoderConfig,
+    DenseConfig,
+    HierarchicalConfig,
+    NVAEConfig,
+    VAEConfig,
+)
 from keras_vae.data import DataConfig, evaluation_batches
 from keras_vae.errors import UserError
-from keras_vae.model_configs import HierarchicalConfig, NVAEConfig, VAEConfig
 from keras_vae.training import (
     DivergedError,
     RunFolder,
@@ -131,9 +137,9 @@ def test_levels_exclude_noise(data):
             {"batch_size": 7},
             "number of replicas, 2.*batch_size=7",
         ),
-        ({}, {"resize": (6, 6)}, {"architecture": "residual",
-         "filters": (4, 4, 4), "num_blocks": (0, 0, 0)}, "Received"),
-        ({}, {}, {"activation": "elo"}, "activation.*elo"),
+        ({}, {"resize": (6, 6)}, {"architecture": {"name": "residual",
+         "filters": (4, 4, 4), "num_blocks": (0, 0, 0)}}, "Received"),
+        ({}, {}, {"architecture": {"activation": "elo"}}, "activation.*elo"),
     ],
 )  # fmt: skip
 def test_nothing_is_left_of_what_cannot_run(
@@ -266,7 +272,10 @@ def test_patience_keeps_the_epoch_of_the_lowest_val_loss_that_is_shown(
     tmp_path, dataset, capsys
 ):
     experiment = experiments.make_experiment(
-        {"patience": 1}, beta=8.0, learning_rate=0.1, learning_rate_final=1.0
+        {"patience": 1},
+        objective={"beta": 8.0},
+        learning_rate=0.1,
+        learning_rate_final=1.0,
     )
     train(experiment, tmp_path, dataset=dataset)
     lines = capsys.readouterr().out.splitlines()
@@ -318,7 +327,12 @@ def test_a_checkpoint_of_another_model_is_refused(
 ):
     """Its variables have other shapes, or some are missing."""
     folder = RunFolder(tmp_path)
-    folder.start(experiments.make_experiment(hidden_units=units), (6, 6, 1))
+    folder.start(
+        experiments.make_experiment(
+            architecture=DenseConfig(hidden_units=units)
+        ),
+        (6, 6, 1),
+    )
     old = RunFolder(finished_run.path).checkpoints
     shutil.copytree(old, folder.checkpoints, dirs_exist_ok=True)
     with pytest.raises(UserError, match=r"does not fit.*Received: .*ckpt-"):
@@ -351,6 +365,37 @@ def test_run_begins_at_the_mean_image_where_it_is_asked_to(
     np.testing.assert_allclose(begun.bias, expected, rtol=1e-3, atol=1e-5)
 
 
+class _Pseudo(keras.callbacks.Callback):
+    """Keeps the pseudo-inputs as the run begins, and ends it there."""
+
+    def on_train_begin(self, logs=None):
+        self.found = self.model.prior.pseudo_inputs.numpy()
+        raise KeyboardInterrupt
+
+
+def test_pseudo_inputs_begin_as_binarized_training_images(tmp_path, dataset):
+    experiment = experiments.make_experiment(
+        prior={"name": "vamp", "num_components": 9}
+    )
+    pseudo = _Pseudo()
+    with pytest.raises(KeyboardInterrupt):
+        train(experiment, tmp_path, dataset=dataset, callbacks=[pseudo])
+    assert set(np.unique(pseudo.found)) == {0.0, 1.0}
+    images = dataset.splits["train"].images / 255.0
+    # Each is like one of the images, and not like their mean.
+    mean = np.abs(pseudo.found - images.mean(0)).mean((1, 2, 3))
+    each = np.abs(pseudo.found[:, None] - images).mean((2, 3, 4)).min(1)
+    assert np.all(each < 0.8 * mean)
+
+
+def test_more_pseudo_inputs_than_images_are_refused(tmp_path, dataset):
+    experiment = experiments.make_experiment(
+        prior={"name": "vamp", "num_components": 1000}
+    )
+    with pytest.raises(UserError, match=r"not be above .* 139: .*=1000"):
+        train(experiment, tmp_path, dataset=dataset)
+
+
 class _Poison(keras.callbacks.Callback):
     """Makes a weight NaN before the execution at a step."""
 
@@ -379,7 +424,7 @@ def test_divergence_leaves_the_last_good_checkpoint(tmp_path, dataset):
 
 def test_no_averaging_no_clipping(tmp_path, dataset):
     experiment = experiments.make_experiment(
-        {"epochs": 1}, ema_momentum=0.0, clip_norm=0.0, model="autoencoder"
+        {"epochs": 1}, ema_momentum=0.0, clip_norm=0.0, kind=AutoencoderConfig
     )
     train(experiment, tmp_path, dataset=dataset)
     model, _ = load_trained(tmp_path)

@@ -5,9 +5,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from keras_vae.config import check_number
+from keras_vae.config import NVAEConfig, check_number
 from keras_vae.errors import UserError
-from keras_vae.model_configs import NVAEConfig
 
 __all__ = [
     "NVAEArchitecture",

@@ -2,18 +2,17 @@
 
 import pytest
 
+from keras_vae.config import PRESETS, NVAEConfig
 from keras_vae.distributions import (
     DiscretizedLogisticMixture,
     IndependentBernoulli,
 )
 from keras_vae.errors import UserError
-from keras_vae.model_configs import NVAEConfig
 from keras_vae.networks.nvae import NVAEDecoder, NVAEEncoder
 from keras_vae.networks.nvae.architecture import (
     groups_per_scale,
     scale_shapes,
 )
-from keras_vae.nvae_presets import PRESETS
 from tests.networks.nvae.cases import (
     UNIT,
     make_architecture,

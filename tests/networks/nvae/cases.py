@@ -5,8 +5,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_vae.config import NVAEConfig
 from keras_vae.distributions import IndependentBernoulli
-from keras_vae.model_configs import NVAEConfig
 from keras_vae.networks.nvae import (
     NVAEArchitecture,
     NVAEDecoder,

@@ -4,9 +4,12 @@ import pathlib
 
 import pytest
 
-from keras_vae.config import TrainingConfig
+from keras_vae.config import (
+    DenseConfig,
+    TrainingConfig,
+    VAEConfig,
+)
 from keras_vae.data import DataConfig
-from keras_vae.model_configs import VAEConfig
 from keras_vae.models import build_model
 from keras_vae.serving import export_model
 from keras_vae.training import ExperimentConfig
@@ -21,7 +24,7 @@ def model_base_path(tmp_path_factory) -> pathlib.Path:
     Images are 4x6 grey, z has 3 numbers.
     """
     folder = tmp_path_factory.mktemp("protocol") / "vae"
-    config = VAEConfig(architecture="dense", hidden_units=(8,), latent_dim=3)
+    config = VAEConfig(architecture=DenseConfig((8,)), latent_dim=3)
     experiment = ExperimentConfig(
         DataConfig("mnist_5k"), config, TrainingConfig()
     )

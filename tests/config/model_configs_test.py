@@ -1,88 +1,76 @@
 """Tests of the configurations of the models, and of NVAE's presets."""
 
-import dataclasses
 import math
 import pathlib
 import re
 
 import pytest
 
-from keras_vae.config import TrainingConfig
+from keras_vae.config import (
+    PRESETS,
+    AutoencoderConfig,
+    DenseConfig,
+    ELBOConfig,
+    HierarchicalConfig,
+    NVAEConfig,
+    SquaredErrorConfig,
+    TrainingConfig,
+    VAEConfig,
+    resolve_likelihood,
+)
+from keras_vae.config.registry import parts
 from keras_vae.data import DataConfig
 from keras_vae.data.splitting import plan_splits
 from keras_vae.errors import UserError
-from keras_vae.model_configs import (
-    MODEL_CONFIGS,
-    HierarchicalConfig,
-    NVAEConfig,
-    VAEConfig,
-    model_config_from_dict,
-)
 from keras_vae.networks.nvae import NVAEArchitecture
-from keras_vae.nvae_presets import PRESETS
 from keras_vae.training import ExperimentConfig
 
-_ROOT = pathlib.Path(__file__).resolve().parents[1]
+_ROOT = pathlib.Path(__file__).resolve().parents[2]
 _DOCUMENT = (_ROOT / "docs" / "hierarchical.md").read_text()
 
 
-def test_defaults_are_those_of_their_model():
-    assert {name: kind().model for name, kind in MODEL_CONFIGS.items()} == {
-        "autoencoder": "vae",
-        "hierarchical": "hierarchical",
-        "nvae": "nvae",
-        "vae": "vae",
-    }
-
-
 _SHARED = [
-    ("num_mixtures", 0),
-    ("num_mixtures", 1.5),
-    ("likelihood", "poisson"),
     ("optimizer", "sgd"),
     ("optimizer_epsilon", 0),
     ("skip_factor", 1),
     ("skip_factor", 0.5),
     ("skip_factor", -2),
     ("weight_decay", -1e-4),
-    ("beta_initial", 2),
     ("beta_2", 1),
     ("ema_momentum", 1),
     ("ema_momentum", math.nan),
     ("batch_size", 0),
-    ("importance_samples", 0),
-    ("importance_samples", 2.5),
-    ("importance_start", -0.1),
-    ("importance_start", 1),
+    ("batch_size", 1.5),
+    ("learning_rate", 0.0),
+    ("learning_rate", math.inf),
+    ("learning_rate_warmup", 1),
+    ("learning_rate_final", 1.1),
+    ("clip_norm", -1),
+    ("likelihood", "poisson"),
+    ("objective", 3),
 ]
 
 
-@pytest.mark.parametrize("others", [{"free_bits": 0.5}, {"kl_balancing": True}])
-def test_what_is_of_the_elbo_needs_a_part_of_the_run(others):
-    with pytest.raises(UserError, match=r"config\.importance_start above 0"):
-        VAEConfig(importance_samples=5, **others)
-    VAEConfig(importance_samples=5, importance_start=0.5, **others)
-
-
-def test_autoencoder_has_no_importance_weights():
-    with pytest.raises(UserError, match="--model=vae, or leave it at 1"):
-        VAEConfig(model="autoencoder", importance_samples=5)
+@pytest.mark.parametrize("kind", parts("model").values())
+@pytest.mark.parametrize(("name", "value"), _SHARED)
+def test_bad_shared_settings_are_named(kind, name, value):
+    with pytest.raises(UserError, match=rf"{name}.*Received: .*{name}"):
+        kind(**{name: value})
 
 
 @pytest.mark.parametrize(
-    ("samples", "start", "expected"),
-    [(1, 0.0, False), (1, 0.5, False), (5, 0.0, False), (5, 0.5, True)],
+    ("name", "value"),
+    [
+        ("latent_dim", 0),
+        ("latent_dim", True),
+        ("latent_dim", "3"),
+        ("latent_dim", 2.5),
+        ("num_classes", "many"),
+    ],
 )
-def test_draws_change_only_within_a_run(samples, start, expected):
-    config = VAEConfig(importance_samples=samples, importance_start=start)
-    assert config.draws_change is expected
-
-
-@pytest.mark.parametrize("kind", [VAEConfig, HierarchicalConfig, NVAEConfig])
-@pytest.mark.parametrize(("name", "value"), _SHARED)
-def test_bad_shared_settings_are_named(kind, name, value):
-    with pytest.raises(UserError, match=rf"config\.{name}.*Received: .*{name}"):
-        kind(**{name: value})
+def test_bad_settings_of_a_vae_are_named(name, value):
+    with pytest.raises(UserError, match=rf"config\.{name}.*Received: "):
+        VAEConfig(**{name: value})
 
 
 @pytest.mark.parametrize(
@@ -152,12 +140,6 @@ def test_settings_that_exclude_each_other():
     VAEConfig(weight_decay=1e-4, optimizer="adamax")
     with pytest.raises(UserError, match=r"regularization_weight must be above"):
         NVAEConfig(regularization_weight=0, regularization_initial=1.0)
-    with pytest.raises(UserError, match="model=vae"):
-        NVAEConfig(model="vae")
-    with pytest.raises(UserError, match="model=nvae"):
-        VAEConfig(model="nvae")
-    with pytest.raises(UserError, match="model=vae"):
-        HierarchicalConfig(model="vae")
 
 
 @pytest.mark.parametrize(
@@ -196,7 +178,7 @@ def test_published_presets_have_the_published_training():
         assert config.optimizer == "adamax"
         # What came after the paper is off.
         assert config.ema_momentum == config.clip_norm == 0
-        assert config.skip_factor == config.free_bits == 0
+        assert config.skip_factor == config.objective.free_bits == 0
         assert not (config.smooth_scale or config.residual_prior)
         assert not (config.depth_scaled_init or config.recompute)
     assert NVAEConfig.from_preset("ffhq256").regularization_initial == 1.0
@@ -248,16 +230,6 @@ def test_only_what_is_not_published_starts_at_the_mean_image(preset):
     assert config.output_mean_bias is (preset not in published)
 
 
-@pytest.mark.parametrize("name", MODEL_CONFIGS)
-def test_a_configuration_without_the_setting_started_at_the_mean_image(name):
-    """As all models did before there was a choice, whatever the preset."""
-    values = dataclasses.asdict(MODEL_CONFIGS[name](model=name))
-    if name == "nvae":
-        values = dataclasses.asdict(NVAEConfig.from_preset("mnist"))
-    del values["output_mean_bias"]
-    assert model_config_from_dict(values).output_mean_bias is True
-
-
 def test_default_preset_is_the_default():
     assert NVAEConfig.from_preset("cpu_mnist") == NVAEConfig()
 
@@ -270,11 +242,13 @@ def test_unknown_preset_says_what_is_near():
 @pytest.mark.parametrize(
     "config",
     [
-        VAEConfig(hidden_units=(3, 4), filters=(5,), num_blocks=(1,)),
-        VAEConfig(model="autoencoder"),
-        HierarchicalConfig(num_groups=(1, 2), beta=0.5),
+        VAEConfig(architecture=DenseConfig((3, 4)), posterior="full"),
+        VAEConfig(likelihood={"name": "normal_shared", "scale": 0.5}),
+        AutoencoderConfig(),
+        HierarchicalConfig(num_groups=(1, 2), objective={"beta": 0.5}),
+        HierarchicalConfig(objective="elbo"),
         *map(NVAEConfig.from_preset, PRESETS),
-        NVAEConfig(smooth_scale=True, kl_balancing=False, skip_factor=2.0),
+        NVAEConfig(smooth_scale=True, objective={"kl_balancing": False}),
     ],
 )
 def test_experiment_survives_its_dict(config):
@@ -290,9 +264,128 @@ def test_experiment_survives_its_dict(config):
     assert type(again.model) is type(config)
 
 
-def test_unknown_model_in_a_dict_says_what_is_near():
-    with pytest.raises(UserError, match=r"Did you mean 'nvae'.*model=nave"):
-        model_config_from_dict({"model": "nave"})
+def test_what_a_model_prefers_is_for_every_part_that_has_it():
+    nvae = NVAEConfig(objective={"name": "importance_weighted", "start": 0.5})
+    assert nvae.objective.kl_balancing
+    assert nvae.objective.beta_schedule == "clipped"
+    assert VAEConfig(objective="importance_weighted").objective.num_samples == 5
+    draws = HierarchicalConfig().objective
+    assert (draws.num_samples, draws.start) == (4, 0.85)
+    assert HierarchicalConfig(objective="elbo").objective == ELBOConfig()
+    # Settings that are given as they are stay so.
+    assert not NVAEConfig(objective=ELBOConfig()).objective.kl_balancing
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "words"),
+    [
+        (VAEConfig, {"objective": "squared_error"}, "--model=autoencoder"),
+        (
+            AutoencoderConfig,
+            {"objective": "elbo"},
+            "--model=vae or hierarchical or nvae",
+        ),
+        (NVAEConfig, {"objective": SquaredErrorConfig()}, "a code without"),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused_with_both_names(
+    kind, settings, words
+):
+    with pytest.raises(UserError) as caught:
+        kind(**settings)
+    message = str(caught.value)
+    assert words in message
+    (part,) = settings.values()
+    name = getattr(part, "name", part)
+    assert f"Received: --model={kind.name} --config.objective={name}" in message
+
+
+@pytest.mark.parametrize(
+    ("settings", "part", "need"),
+    [
+        ({"prior": "vamp", "posterior": "iaf"}, "prior=vamp", "a Gaussian"),
+        ({"prior": "vamp", "num_classes": 3}, "prior=vamp", "without classes"),
+        (
+            {"objective": "beta_tcvae", "posterior": "full"},
+            "objective=beta_tcvae",
+            "a diagonal Gaussian",
+        ),
+    ],
+)
+def test_parts_that_do_not_go_together_are_refused(settings, part, need):
+    with pytest.raises(UserError) as caught:
+        VAEConfig(**settings)
+    message = str(caught.value)
+    assert f"config.{part} needs " in message
+    assert need in message
+    assert "Received: --config." in message
+
+
+def test_a_mixture_of_no_components_is_refused():
+    for name in ("mixture", "vamp"):
+        with pytest.raises(
+            UserError, match=r"config\.prior\.num_components.*Received: .*=0"
+        ):
+            VAEConfig(prior={"name": name, "num_components": 0})
+
+
+def test_a_part_of_another_kind_is_refused():
+    with pytest.raises(UserError, match=r"config\.prior must be the name"):
+        VAEConfig(prior=DenseConfig())
+
+
+@pytest.mark.parametrize(
+    ("config", "coupled"),
+    [
+        (VAEConfig(), False),
+        (VAEConfig(objective={"free_bits": 0.1}), True),
+        (VAEConfig(objective={"kl_balancing": True}), True),
+        (AutoencoderConfig(), False),
+        (NVAEConfig(objective={"kl_balancing": False}), True),
+    ],
+)
+def test_which_losses_are_means_over_the_images(config, coupled):
+    assert config.rows_are_independent is not coupled
+
+
+@pytest.mark.parametrize(
+    ("config", "binarization", "expected"),
+    [
+        (VAEConfig(), "dynamic", "bernoulli"),
+        (VAEConfig(), "static", "bernoulli"),
+        (VAEConfig(), "none", "normal_shared"),
+        (HierarchicalConfig(), "none", "discretized_logistic_mixture"),
+        (NVAEConfig(), "none", "discretized_logistic_mixture"),
+        (NVAEConfig(), "dynamic", "bernoulli"),
+        (AutoencoderConfig(), "none", "normal_fixed"),
+        (AutoencoderConfig(), "dynamic", "normal_fixed"),
+        (VAEConfig(likelihood="bernoulli"), "dynamic", "bernoulli"),
+        (VAEConfig(likelihood="normal_fixed"), "none", "normal_fixed"),
+        (
+            VAEConfig(likelihood="continuous_bernoulli"),
+            "none",
+            "continuous_bernoulli",
+        ),
+    ],
+)
+def test_auto_likelihood(config, binarization, expected):
+    assert resolve_likelihood(config, binarization) == expected
+
+
+def test_a_likelihood_of_binary_images_refuses_others():
+    config = VAEConfig(likelihood="bernoulli")
+    with pytest.raises(UserError, match=r"Received: --binarization=none"):
+        resolve_likelihood(config, "none")
+
+
+def test_settings_of_auto_are_those_of_what_it_comes_to():
+    config = VAEConfig(likelihood={"scale": 0.5, "num_mixtures": 3})
+    found = config.resolved_likelihood("normal_shared")
+    assert (found.name, found.scale) == ("normal_shared", 0.5)
+    found = config.resolved_likelihood("discretized_logistic_mixture")
+    assert found.num_mixtures == 3
+    named = VAEConfig(likelihood={"name": "normal_fixed", "scale": 0.2})
+    assert named.resolved_likelihood("normal_fixed") is named.likelihood
 
 
 if __name__ == "__main__":

@@ -1,12 +1,7 @@
-"""What the apps share: flags, configuration files, errors for people."""
+"""What the apps share: how they run, end, and tell of errors."""
 
 import contextlib
-import dataclasses
-import importlib.util
-import inspect
 import os
-import pathlib
-import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
@@ -14,24 +9,15 @@ from typing import Any, NoReturn
 from absl import app, flags, logging
 
 from keras_vae import environment
-from keras_vae.config import ModelConfig
-from keras_vae.errors import UserError, did_you_mean
+from keras_vae.cli.setting_flags import explain_flag, import_flagged_parts
+from keras_vae.errors import UserError
 from keras_vae.failures import failure_of_machine
-from keras_vae.model_configs import (
-    MODEL_CONFIGS,
-    NVAEConfig,
-    model_config_from_dict,
-)
 
 __all__ = [
-    "UserError",
-    "define_model_flags",
     "given_flags",
     "interruption_code",
     "load_tensorflow",
-    "model_config",
     "no_arguments",
-    "parse_size",
     "refuse_flags",
     "run",
     "split_cpu",
@@ -41,7 +27,10 @@ USAGE_ERROR = UserError.exit_code
 _INTERRUPTED = {"SIGINT": 130, "SIGTERM": 143}
 
 
-def run(main: Callable[[Sequence[str]], int | None]) -> None:
+def run(
+    main: Callable[[Sequence[str]], int | None],
+    define_flags: Callable[[], None] = import_flagged_parts,
+) -> None:
     """Runs an app: parses flags, calls `main`, and exits.
 
     A `UserError`, or a flag that is wrong, is printed as one short message
@@ -51,8 +40,13 @@ def run(main: Callable[[Sequence[str]], int | None]) -> None:
 
     Args:
         main: Takes the arguments that are no flags; returns an exit code.
+        define_flags: Defines those that depend on what `--import` names.
     """
     environment.prepare()
+    try:
+        define_flags()
+    except UserError as error:
+        _fail_with(error)
     logging.set_verbosity(logging.WARNING)
 
     def guarded(arguments: Sequence[str]) -> None:
@@ -86,6 +80,8 @@ def _parse(arguments: Sequence[str]) -> list[str]:
             sys.exit(0)
     except BrokenPipeError:
         _end_unread()
+    except flags.UnrecognizedFlagError as error:
+        _fail(explain_flag(error) or str(error))
     except (flags.Error, UserError) as error:
         _fail(str(error))
 
@@ -141,110 +137,6 @@ def interruption_code(signal_name: str) -> int:
     return _INTERRUPTED[signal_name]
 
 
-def define_model_flags(configs: pathlib.Path) -> None:
-    """Defines `--model` and `--config.NAME` for each of its settings.
-
-    Args:
-        configs: Folder with a file `<model>.py` for each model, whose
-            `get_config()` returns a `ModelConfig`.
-    """
-    names = sorted(p.stem for p in configs.glob("*.py") if p.stem != "__init__")
-    flags.DEFINE_string("model", "vae", f"The model: {', '.join(names)}.")
-    name = _early_value("model", "vae")
-    if name not in names:
-        near = did_you_mean(name, names)
-        _fail(f"Unknown model. {near} Received: --model={name}")
-    config = _load_config(configs / f"{name}.py")
-    preset = _early_value("config.preset", "")
-    if preset and isinstance(config, NVAEConfig):
-        try:
-            config = NVAEConfig.from_preset(preset)
-        except UserError as error:
-            _fail(str(error))
-    _define_settings(config)
-
-
-def _define_settings(config: ModelConfig) -> None:
-    descriptions = _descriptions(ModelConfig) | _descriptions(type(config))
-    for field in dataclasses.fields(config):
-        if field.name == "model":
-            continue
-        value = getattr(config, field.name)
-        name, help_text = f"config.{field.name}", descriptions[field.name]
-        if isinstance(value, tuple):
-            text = ",".join(map(str, value))
-            flags.DEFINE_string(name, text, help_text)
-        else:
-            define: Any = {
-                bool: flags.DEFINE_boolean,
-                int: flags.DEFINE_integer,
-                float: flags.DEFINE_float,
-                str: flags.DEFINE_string,
-            }[type(value)]
-            define(name, value, help_text)
-        # Shown by --help, as the flags that the app itself defines.
-        flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
-
-
-def _descriptions(config: type) -> dict[str, str]:
-    """Returns what a dataclass's docstring says of each attribute."""
-    _, _, text = inspect.cleandoc(config.__doc__ or "").partition("Attributes:")
-    found = re.findall(r"^    (\w+): (.*?)(?=^    \w+: |\Z)", text, re.M | re.S)
-    return {name: " ".join(words.split()) for name, words in found}
-
-
-def _early_value(name: str, default: str) -> str:
-    """Returns a flag's value before the flags are parsed.
-
-    The settings that `--config.` offers depend on `--model`.
-    """
-    value = default
-    arguments = sys.argv[1:]
-    for index, argument in enumerate(arguments):
-        flag, equals, text = argument.partition("=")
-        if flag in (f"--{name}", f"-{name}"):
-            if equals:
-                value = text
-            elif index + 1 < len(arguments):
-                value = arguments[index + 1]
-    return value
-
-
-def _load_config(path: pathlib.Path) -> ModelConfig:
-    spec = importlib.util.spec_from_file_location(f"config_{path.stem}", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.get_config()
-
-
-def model_config() -> ModelConfig:
-    """Returns the model's configuration, as the flags give it.
-
-    Raises:
-        UserError: If a value is not possible.
-    """
-    values: dict[str, Any] = {"model": flags.FLAGS.model}
-    for field in dataclasses.fields(MODEL_CONFIGS[flags.FLAGS.model]):
-        if field.name == "model":
-            continue
-        value = flags.FLAGS[f"config.{field.name}"].value
-        if isinstance(field.default, tuple):
-            value = _sizes(field.name, str(value))
-        values[field.name] = value
-    return model_config_from_dict(values)
-
-
-def _sizes(name: str, text: str) -> tuple[int, ...]:
-    parts = text.strip("()[] ").split(",")
-    if not all(part.strip().isdecimal() for part in parts):
-        raise UserError(
-            f"config.{name} must be whole numbers with commas between them, "
-            f"such as --config.{name}=32,64. Received: {text}"
-        )
-    return tuple(int(part) for part in parts)
-
-
 def no_arguments(arguments: Sequence[str]) -> None:
     """Raises UserError where an app that takes only flags got more."""
     if arguments:
@@ -290,20 +182,3 @@ def given_flags(*names: str) -> dict[str, Any]:
     """Returns the values of the named flags, those that are not None."""
     values = {name: flags.FLAGS[name].value for name in names}
     return {name: value for name, value in values.items() if value is not None}
-
-
-def parse_size(text: str | None) -> tuple[int, int] | None:
-    """Returns `"H,W"` as (H, W), and None as None.
-
-    Raises:
-        UserError: If it is anything else.
-    """
-    if text is None:
-        return None
-    parts = text.split(",")
-    if len(parts) != 2 or not all(p.strip().isdecimal() for p in parts):
-        raise UserError(
-            "resize must be two whole numbers, height and width, such as "
-            f"--resize=32,32. Received: --resize={text}"
-        )
-    return int(parts[0]), int(parts[1])

@@ -1,43 +1,59 @@
 """Tests of the settings."""
 
 import dataclasses
-import subprocess
-import sys
 
 import pytest
 
-from keras_vae.data.config import DataConfig, default_binarization
+from keras_vae.config.data_config import DataConfig, default_binarization
 from keras_vae.errors import UserError
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"dataset": ""}, "dataset must be a non-empty string"),
+        ({"dataset": ""}, "dataset must be a text"),
         ({"data_dir": 3}, "data_dir must be"),
         ({"manual_dir": ""}, "manual_dir must be"),
         ({"binarization": "dynamc"}, "Did you mean 'dynamic'"),
-        ({"dequantization": True}, "dequantization must be one of"),
-        ({"resize": (28,)}, "resize must be two numbers"),
-        ({"resize": (28, 0)}, "resize must be two positive"),
-        ({"resize": "28"}, "resize must be two numbers"),
-        ({"pad": -1}, "pad must be an integer"),
-        ({"pad": 1.5}, "pad must be an integer"),
+        ({"dequantization": True}, "Unknown dequantization"),
+        ({"resize": (28,)}, "resize must be a list of 2 numbers"),
+        ({"resize": (28, 0)}, "resize must be a whole number at least 1"),
+        ({"resize": "28"}, "resize must be a list of 2 numbers"),
+        ({"pad": -1}, "pad must be a whole number at least 0"),
+        ({"pad": 1.5}, "pad must be a whole number at least 0"),
         ({"validation_size": 0}, "validation_size must be"),
         ({"seed": -1}, "seed must be"),
         ({"seed": 2**32}, "seed must be"),
-        ({"num_bits": 0}, "num_bits must be an integer, 1 ... 8"),
-        ({"num_bits": 9}, "num_bits must be an integer, 1 ... 8"),
-        ({"num_bits": 16}, "num_bits must be an integer, 1 ... 8"),
-        ({"num_bits": 5.0}, "num_bits must be an integer"),
+        (
+            {"num_bits": 0},
+            "num_bits must be .* at least 1 and at most 8",
+        ),
+        (
+            {"num_bits": 9},
+            "num_bits must be .* at least 1 and at most 8",
+        ),
+        (
+            {"num_bits": 16},
+            "num_bits must be .* at least 1 and at most 8",
+        ),
+        ({"num_bits": 5.0}, "num_bits must be a whole number"),
         ({"num_bits": 5, "binarization": "static"}, "num_bits below 8"),
         ({"num_bits": 5, "binarization": "dynamic"}, "num_bits below 8"),
-        ({"horizontal_flip": 1}, "horizontal_flip must be True or False"),
-        ({"mutation_rate": -0.1}, "mutation_rate must be a number, 0 ... 1"),
-        ({"mutation_rate": 1.1}, "mutation_rate must be a number, 0 ... 1"),
-        ({"mutation_rate": float("nan")}, "mutation_rate must be a number"),
-        ({"mutation_rate": True}, "mutation_rate must be a number"),
-        ({"mutation_rate": "0.1"}, "mutation_rate must be a number"),
+        ({"horizontal_flip": 1}, "horizontal_flip must be true or false"),
+        (
+            {"mutation_rate": -0.1},
+            "mutation_rate must .* 0 and at most 1",
+        ),
+        (
+            {"mutation_rate": 1.1},
+            "mutation_rate must .* 0 and at most 1",
+        ),
+        (
+            {"mutation_rate": float("nan")},
+            "mutation_rate must be a finite",
+        ),
+        ({"mutation_rate": True}, "mutation_rate must be a finite"),
+        ({"mutation_rate": "0.1"}, "mutation_rate must be a finite"),
         ({"dataset": "image_folder"}, "data_dir must name the folder"),
         (
             {"binarization": "static", "dequantization": "uniform"},
@@ -90,20 +106,6 @@ def test_config_cannot_be_changed():
 )
 def test_default_binarization(dataset, binarization):
     assert default_binarization(dataset) == binarization
-
-
-def test_config_module_itself_imports_no_tensorflow():
-    code = (
-        "import runpy, sys, keras_vae.errors;"
-        "import importlib.util as u;"
-        "import pathlib, keras_vae.errors as e;"
-        "p = pathlib.Path(e.__file__).parent / 'data' / 'config.py';"
-        "s = u.spec_from_file_location('config', p);"
-        "m = u.module_from_spec(s); sys.modules['config'] = m;"
-        "s.loader.exec_module(m); m.DataConfig();"
-        "assert not {'tensorflow', 'numpy'} & set(sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
-"""Tests of what the apps share."""
+"""Tests of how the apps run and end."""
 
-import dataclasses
 import os
 import pathlib
 import signal
@@ -8,141 +7,10 @@ import subprocess
 import sys
 
 import pytest
-from absl import flags
 
 from keras_vae import cli
 from keras_vae.errors import UserError
-from keras_vae.model_configs import HierarchicalConfig, NVAEConfig, VAEConfig
 from tests.apps import app
-
-_CONFIGS = app.ROOT / "apps" / "configs"
-
-
-@pytest.fixture
-def parsed(monkeypatch):
-    """Returns a function that parses a command line into new flags."""
-
-    def parse(*arguments: str) -> flags.FlagValues:
-        values = flags.FlagValues()
-        monkeypatch.setattr(flags, "FLAGS", values)
-        monkeypatch.setattr(sys, "argv", ["app.py", *arguments])
-        for name in (
-            "DEFINE_string",
-            "DEFINE_integer",
-            "DEFINE_float",
-            "DEFINE_boolean",
-        ):
-            define = getattr(flags, name)
-            monkeypatch.setattr(
-                flags,
-                name,
-                lambda n, default, text, define=define: define(
-                    n, default, text, flag_values=values
-                ),
-            )
-        cli.define_model_flags(_CONFIGS)
-        values(sys.argv)
-        return values
-
-    return parse
-
-
-def test_model_config_without_flags_is_the_default(parsed):
-    parsed()
-    assert cli.model_config() == VAEConfig()
-
-
-def test_flags_override_the_configuration_of_the_model(parsed):
-    parsed(
-        "--model=autoencoder",
-        "--config.latent_dim=5",
-        "--config.filters=8,16,32",
-        "--config.num_blocks=(1, 1, 1)",
-        "--config.learning_rate=2e-3",
-        "--config.posterior=full",
-    )
-    config = cli.model_config()
-    assert config.model == "autoencoder"
-    assert config.architecture == "convolutional"  # Of autoencoder.py.
-    assert config.latent_dim == 5
-    assert config.filters == (8, 16, 32)
-    assert config.num_blocks == (1, 1, 1)
-    assert config.learning_rate == 2e-3
-    assert config.posterior == "full"
-
-
-@pytest.mark.parametrize(
-    "arguments", [["--model", "autoencoder"], ["-model=autoencoder"]]
-)
-def test_model_is_found_however_it_is_written(arguments, parsed):
-    parsed("--config.latent_dim=3", *arguments)
-    assert cli.model_config().architecture == "convolutional"
-
-
-def test_hierarchy_has_its_own_settings(parsed):
-    parsed("--model=hierarchical", "--config.num_groups=1,2")
-    config = cli.model_config()
-    assert config == HierarchicalConfig(num_groups=(1, 2))
-
-
-def test_preset_is_where_the_other_flags_start(parsed):
-    parsed("--model=nvae", "--config.preset=smoke", "--config.channels=8")
-    smoke = NVAEConfig.from_preset("smoke")
-    assert cli.model_config() == dataclasses.replace(smoke, channels=8)
-
-
-def test_flags_before_the_preset_count_too(parsed):
-    parsed(
-        "--config.channels=16",
-        "--noconfig.adaptive",
-        "--config.preset",
-        "celeba64",
-        "--model",
-        "nvae",
-    )
-    celeba64 = NVAEConfig.from_preset("celeba64")
-    expected = dataclasses.replace(celeba64, channels=16, adaptive=False)
-    assert cli.model_config() == expected
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["--model=nvae", "--config.preset=smoek"],
-        ["--config.preset", "smoek", "--model=nvae"],
-    ],
-)
-def test_unknown_preset_is_a_wrong_flag(arguments, parsed, capsys):
-    with pytest.raises(SystemExit) as stop:
-        parsed(*arguments)
-    assert stop.value.code == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("error: Unknown config.preset. ")
-    assert "Did you mean 'smoke'?" in line
-    assert line.endswith("Received: config.preset=smoek")
-
-
-def test_preset_of_another_model_is_no_flag(parsed):
-    with pytest.raises(flags.Error, match=r"config\.preset"):
-        parsed("--model=vae", "--config.preset=smoke")
-
-
-@pytest.mark.parametrize("text", ["", "8,,8", "8;8", "1.5", "-3", "8,"])
-def test_sizes_that_are_no_numbers_are_refused(text, parsed):
-    parsed(f"--config.filters={text}")
-    with pytest.raises(UserError, match=r"config.filters must be.*Received"):
-        cli.model_config()
-
-
-def test_size_is_height_and_width():
-    assert cli.parse_size(None) is None
-    assert cli.parse_size("28, 32") == (28, 32)
-
-
-@pytest.mark.parametrize("text", ["", "32", "1,2,3", "a,b", "-1,2", "1.5,2"])
-def test_other_sizes_are_refused(text):
-    with pytest.raises(UserError, match=f"--resize=32,32.*Received.*{text}"):
-        cli.parse_size(text)
 
 
 def test_interruptions_have_the_exit_codes_of_shells():

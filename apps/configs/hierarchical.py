@@ -1,8 +1,0 @@
-"""A top-down hierarchy of dense convolutions, for CPUs and small GPUs."""
-
-from keras_vae.model_configs import HierarchicalConfig
-
-
-def get_config() -> HierarchicalConfig:
-    """Returns the configuration; `--config.NAME=VALUE` overrides it."""
-    return HierarchicalConfig()

@@ -1,8 +1,0 @@
-"""The variational autoencoder with residual networks: the default."""
-
-from keras_vae.model_configs import VAEConfig
-
-
-def get_config() -> VAEConfig:
-    """Returns the configuration; `--config.NAME=VALUE` overrides it."""
-    return VAEConfig(model="vae")

@@ -1,0 +1,334 @@
+"""The models and their settings."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from keras_vae.config.model_config import ModelConfig
+from keras_vae.config.needs import (
+    CODE,
+    NO_CLASSES,
+    OF_SETTINGS,
+    PRIOR,
+    VECTOR,
+)
+from keras_vae.config.nvae_presets import PRESETS
+from keras_vae.config.registry import part, register
+from keras_vae.config.settings import changed, check_scales, setting
+from keras_vae.errors import UserError
+
+__all__ = [
+    "AutoencoderConfig",
+    "HierarchicalConfig",
+    "NVAEConfig",
+    "VAEConfig",
+    "resolve_classes",
+    "resolve_likelihood",
+]
+
+_ACTIVATION = "Name of a Keras activation."
+_ARCHITECTURE = "The networks."
+
+
+@register("model", "vae", build="keras_vae.models.vae:build")
+@dataclasses.dataclass(frozen=True)
+class VAEConfig(ModelConfig):
+    """The variational autoencoder, with one latent vector."""
+
+    has: ClassVar[tuple[str, ...]] = (PRIOR, VECTOR)
+
+    prior: Any = part("standard_normal", "p(z).")
+    posterior: Any = part("diagonal", "q(z|x).")
+    architecture: Any = part("residual", _ARCHITECTURE)
+    latent_dim: int = setting(32, "Size of the latent vector.", low=1)
+    num_classes: int | str = setting(
+        "0",
+        "Classes that a conditional VAE is told: auto for those of the "
+        "dataset, or how many these are; 0 for no condition.",
+    )
+
+    def check(self) -> None:
+        value = str(self.num_classes)
+        object.__setattr__(self, "num_classes", value)
+        if value != "auto" and not value.isdecimal():
+            raise UserError(
+                "config.num_classes must be auto or a whole number. "
+                f"Received: config.num_classes={value}"
+            )
+        self._check_parts()
+
+    def _check_parts(self) -> None:
+        """Raises UserError if a part needs what the other parts have not."""
+        given = getattr(self.posterior, "has", OF_SETTINGS)
+        if not self.conditional:
+            given = (*given, NO_CLASSES)
+        for value in (self.prior, self.objective):
+            for need in value.needs:
+                if need in OF_SETTINGS and need not in given:
+                    name = f"config.{value.kind}={value.name}"
+                    raise UserError(
+                        f"{name} needs {need}: choose another {value.kind}, "
+                        f"posterior or number of classes. Received: --{name} "
+                        f"--config.posterior={self.posterior.name} "
+                        f"--config.num_classes={self.num_classes}"
+                    )
+
+
+@register("model", "autoencoder", build="keras_vae.models.autoencoder:build")
+@dataclasses.dataclass(frozen=True)
+class AutoencoderConfig(ModelConfig):
+    """The plain autoencoder: no prior, no noise, squared error."""
+
+    has: ClassVar[tuple[str, ...]] = (CODE,)
+    auto_likelihood: ClassVar[tuple[str, str]] = (
+        "normal_fixed",
+        "normal_fixed",
+    )
+    has_likelihood: ClassVar[bool] = False
+
+    objective: Any = part("squared_error", "What is minimised.")
+    architecture: Any = part("convolutional", _ARCHITECTURE, activation="relu")
+    latent_dim: int = setting(32, "Size of the code.", low=1)
+    learning_rate: float = changed(ModelConfig, "learning_rate", 1e-3)
+    clip_norm: float = changed(ModelConfig, "clip_norm", 0.0)
+
+
+@register(
+    "model", "hierarchical", build="keras_vae.models.hierarchical_vae:build"
+)
+@dataclasses.dataclass(frozen=True)
+class HierarchicalConfig(ModelConfig):
+    """A top-down hierarchy of dense convolutions, for CPUs and small GPUs.
+
+    The scales are 1/2, 1/4, ... of the image's resolution, in this order.
+    """
+
+    has: ClassVar[tuple[str, ...]] = (PRIOR,)
+    auto_likelihood: ClassVar[tuple[str, str]] = (
+        "bernoulli",
+        "discretized_logistic_mixture",
+    )
+
+    objective: Any = part(
+        "importance_weighted", "What is minimised.", num_samples=4, start=0.85
+    )
+    filters: tuple[int, ...] = setting(
+        (32, 96), "Channels at each scale.", low=1
+    )
+    bottlenecks: tuple[int, ...] = setting(
+        (16, 32), "Channels of the 3x3 convolutions at each scale.", low=1
+    )
+    encoder_blocks: tuple[int, ...] = setting(
+        (1, 3), "Residual blocks at each scale on the way up.", low=0
+    )
+    decoder_blocks: tuple[int, ...] = setting(
+        (2, 0), "Residual blocks at each scale on the way down.", low=0
+    )
+    num_groups: tuple[int, ...] = setting(
+        (0, 5), "Latent groups at each scale.", low=0
+    )
+    latent_channels: int = setting(
+        8, "Channels of each of these groups.", low=1
+    )
+    top_latent_dim: int = setting(
+        32, "Size of the latent vector on top.", low=1
+    )
+    dense_units: int = setting(
+        256, "Width of the dense layers beside it.", low=1
+    )
+    dense_groups: int = setting(
+        4, "Latent groups of vectors between it and the maps.", low=0
+    )
+    dense_bottleneck: int = setting(
+        64, "Width of these groups' own layers.", low=1
+    )
+    dense_latent_dim: int = setting(16, "Size of each of their latents.", low=1)
+    activation: str = setting("elu", _ACTIVATION)
+    upsampling: str = setting(
+        "depth_to_space",
+        "How maps are enlarged: depth_to_space, or nearest with a bias for "
+        "each position.",
+        choices=("depth_to_space", "nearest"),
+    )
+    optimizer: str = changed(ModelConfig, "optimizer", "muon")
+    learning_rate: float = changed(ModelConfig, "learning_rate", 5.5e-3)
+
+    def check(self) -> None:
+        counts = ("encoder_blocks", "decoder_blocks", "num_groups")
+        check_scales(self, ("filters", "bottlenecks", *counts), "config.")
+
+
+@register("model", "nvae", build="keras_vae.models.nvae:build")
+@dataclasses.dataclass(frozen=True)
+class NVAEConfig(ModelConfig):
+    """NVAE (Vahdat and Kautz 2020), as the preset `cpu_mnist` is."""
+
+    has: ClassVar[tuple[str, ...]] = (PRIOR,)
+    auto_likelihood: ClassVar[tuple[str, str]] = (
+        "bernoulli",
+        "discretized_logistic_mixture",
+    )
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = PRESETS
+    # Batch normalisation looks at the whole batch.
+    couples_rows: ClassVar[bool] = True
+    # Depthwise convolutions are slower in it.
+    bfloat16_on_cpus: ClassVar[bool] = False
+
+    objective: Any = part(
+        "elbo",
+        "What is minimised.",
+        kl_balancing=True,
+        beta_initial=1e-4,
+        beta_warmup=0.3,
+        beta_schedule="clipped",
+    )
+    preset: str = setting(
+        "cpu_mnist",
+        "Name of the sizes that were started from.",
+        choices=tuple(PRESETS),
+    )
+    channels: int = setting(
+        8, "Channels at the image's resolution, doubled at each halving.", low=1
+    )
+    pad: int = setting(
+        2, "Black pixels added on each side, inside the networks only.", low=0
+    )
+    num_scales: int = setting(2, "Resolutions that have latent groups.", low=1)
+    num_groups: int = setting(4, "Latent groups at the highest of them.", low=1)
+    adaptive: bool = setting(True, "Whether each lower one has half as many.")
+    min_groups: int = setting(1, "Least number of groups of a scale.", low=1)
+    latent_channels: int = setting(8, "Channels of each group.", low=1)
+    encoder_cells: int = setting(
+        1, "Residual cells for each group on the way up.", low=1
+    )
+    decoder_cells: int = setting(
+        1, "Residual cells for each group on the way down.", low=1
+    )
+    num_blocks: int = setting(
+        2, "Halvings before the first scale, doublings after it.", low=0
+    )
+    pre_cells: int = setting(1, "Residual cells of each halving.", low=1)
+    post_cells: int = setting(1, "Residual cells of each doubling.", low=1)
+    decoder_expansion: int = setting(
+        3, "Factor of the channels in the decoder's cells.", low=1
+    )
+    post_expansion: int = setting(2, "The same after the last group.", low=1)
+    kernel_size: int = setting(
+        5, "Odd size of the depthwise convolutions.", low=1
+    )
+    num_flows: int = setting(0, "Pairs of flow cells for each group.", low=0)
+    smooth_scale: bool = setting(
+        False, "Softplus scales instead of exponentials."
+    )
+    residual_prior: bool = setting(
+        False, "Whether the prior's path adds to the stream."
+    )
+    depth_scaled_init: bool = setting(
+        False, "Whether branches start smaller in deeper models."
+    )
+    recompute: bool = setting(
+        False,
+        "Whether activations are computed again in the backward pass, which "
+        "saves memory and costs time.",
+    )
+    regularization_weight: float = setting(
+        1e-2,
+        "Weight of the spectral and of the batch normalisation's regularisers.",
+        low=0,
+    )
+    regularization_initial: float = setting(
+        0.0,
+        "Their weight at the start of the warm-up of beta; 0 keeps it "
+        "constant.",
+        low=0,
+    )
+    batch_size: int = changed(ModelConfig, "batch_size", 64)
+    optimizer: str = changed(ModelConfig, "optimizer", "adamax")
+    learning_rate: float = changed(ModelConfig, "learning_rate", 5e-3)
+    learning_rate_warmup: float = changed(
+        ModelConfig, "learning_rate_warmup", 0.05
+    )
+    learning_rate_final: float = changed(
+        ModelConfig, "learning_rate_final", 0.02
+    )
+    beta_2: float = changed(ModelConfig, "beta_2", 0.999)
+    optimizer_epsilon: float = changed(ModelConfig, "optimizer_epsilon", 1e-3)
+    weight_decay: float = changed(ModelConfig, "weight_decay", 3e-4)
+    clip_norm: float = changed(ModelConfig, "clip_norm", 0.0)
+    ema_momentum: float = changed(ModelConfig, "ema_momentum", 0.0)
+
+    def check(self) -> None:
+        if self.kernel_size % 2 == 0:
+            raise UserError(
+                "config.kernel_size must be odd. "
+                f"Received: config.kernel_size={self.kernel_size}"
+            )
+        if self.adaptive and self.min_groups > self.num_groups:
+            raise UserError(
+                "config.min_groups must not be above config.num_groups. "
+                f"Received: config.min_groups={self.min_groups}, "
+                f"config.num_groups={self.num_groups}"
+            )
+        if self.regularization_initial and not self.regularization_weight:
+            raise UserError(
+                "config.regularization_weight must be above 0 where "
+                "config.regularization_initial is. Received: "
+                f"config.regularization_initial={self.regularization_initial}"
+            )
+
+
+def resolve_likelihood(config: ModelConfig, binarization: str) -> str:
+    """Returns the likelihood that `auto` stands for, after checking it.
+
+    Args:
+        config: The model's configuration.
+        binarization: `none`, `static` or `dynamic`, what the images are.
+
+    Raises:
+        UserError: If a likelihood of binary images meets others, whose
+            log-probability it is not.
+    """
+    binary = binarization != "none"
+    if config.likelihood.name == "auto":
+        return config.auto_likelihood[0 if binary else 1]
+    if config.likelihood.support == "binary" and not binary:
+        raise UserError(
+            f"The likelihood {config.likelihood.name} is of binary images, and "
+            "these are not binarized: use --binarization=dynamic (or static), "
+            "or --config.likelihood=continuous_bernoulli or normal_shared. "
+            "Received: --binarization=none"
+        )
+    return config.likelihood.name
+
+
+def resolve_classes(
+    config: ModelConfig, class_names: Sequence[str] | None
+) -> tuple[str, ...]:
+    """Returns the names of the classes that a model is conditional on.
+
+    Args:
+        config: The model's configuration.
+        class_names: Those of the dataset, or None where it has no labels.
+
+    Returns:
+        The names; none for a model that is not conditional.
+
+    Raises:
+        UserError: If the dataset has no labels, or another number of classes.
+    """
+    if not config.conditional:
+        return ()
+    wanted = config.num_classes  # type: ignore[attr-defined]
+    if not class_names:
+        raise UserError(
+            "A conditional model needs labels, and the dataset has none: "
+            "choose another one, or leave config.num_classes at 0. "
+            f"Received: config.num_classes={wanted}"
+        )
+    if wanted not in ("auto", str(len(class_names))):
+        raise UserError(
+            f"The dataset has {len(class_names)} classes: use "
+            "--config.num_classes=auto. "
+            f"Received: config.num_classes={wanted}"
+        )
+    return tuple(class_names)
