@@ -13,6 +13,7 @@ from keras_vae import cli
 
 def _define_flags() -> None:
     flags.DEFINE_string("workdir", None, "The run folder.", required=True)
+    flags.DEFINE_string("weights", None, cli.WEIGHTS_HELP)
     flags.DEFINE_string("split", "test", "train, validation or test.")
     flags.DEFINE_integer(
         "num_importance_samples", 1000, "Draws for the bound on log p(x)."
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str]) -> None:
 
     cli.load_tensorflow()
     from keras_vae.evaluation import EvaluationConfig, evaluate, format_table
-    from keras_vae.training import RunFolder, share_cores
+    from keras_vae.training import RunFolder, load_trained, share_cores
 
     config = EvaluationConfig(
         values.split,
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str]) -> None:
     share_cores(experiment.model, experiment.training)
     # Shown before they are written: a disk may be full.
     evaluate(
-        values.workdir,
+        load_trained(values.workdir, values.weights),
         config,
         accept_changed_data=values.accept_changed_data,
         show=lambda found: print(format_table(found), flush=True),

@@ -16,6 +16,7 @@ from keras_vae import cli
 
 # Flag -> the one without which it does nothing.
 _NEEDS = {
+    "weights": "workdir",
     "keep_versions": "workdir",
     "replace": "workdir",
     "host": "serving_files",
@@ -24,6 +25,7 @@ _NEEDS = {
 
 def _define_flags() -> None:
     flags.DEFINE_string("workdir", None, "The run folder.")
+    flags.DEFINE_string("weights", None, cli.WEIGHTS_HELP)
     flags.DEFINE_string(
         "export_dir",
         None,
@@ -76,14 +78,22 @@ def main(arguments: Sequence[str]) -> None:
         check_default_export_dir,
         default_export_dir,
     )
+    from keras_vae.serving.version_folders import (
+        check_keep_versions,
+        check_writable,
+    )
+    from keras_vae.training import load_trained
 
     options = ServerOptions(**cli.given_flags("host"))
     export_dir = values.export_dir or default_export_dir(values.workdir)
     if not (values.export_dir or values.replace):
         check_default_export_dir(values.workdir)
     if values.workdir is not None:
+        # What can be checked is, before the model is loaded.
+        check_keep_versions(values.keep_versions)
+        check_writable(export_dir)
         path = export(
-            values.workdir,
+            load_trained(values.workdir, values.weights),
             export_dir,
             keep_versions=values.keep_versions,
             replace=values.replace,

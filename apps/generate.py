@@ -25,7 +25,7 @@ dataset: all of them or a seeded subset of --num_images.
 To add a verb, add it to `_VERBS` with the flags that its function takes, and
 to `_FLAGS` those that do not exist yet. All flags default to None: one that was
 not given is not passed on, so the defaults are those of the function, which is
-`function(workdir, [source,] output, **flags) -> outputs.Written`. The second
+`function(trained, [source,] output, **flags) -> outputs.Written`. The second
 argument is there if the verb reads images; an `ImageSource` then takes the
 flags in `_SOURCE`. A flag that was given and is not the verb's is refused.
 """
@@ -349,6 +349,7 @@ _FLAGS: dict[str, tuple[Callable[..., Any], str]] = {
 
 def _define_flags() -> None:
     flags.DEFINE_string("workdir", None, "The run folder.", required=True)
+    flags.DEFINE_string("weights", None, cli.WEIGHTS_HELP)
     flags.DEFINE_string(
         "output", None, "The file or folder to write.", required=True
     )
@@ -386,12 +387,18 @@ def main(arguments: Sequence[str]) -> None:
 
     cli.load_tensorflow()
     from keras_vae.generation.source import ImageSource
+    from keras_vae.local_files import check_local
+    from keras_vae.training import load_trained
 
-    places: list[Any] = [flags.FLAGS.workdir]
+    check_local("output", flags.FLAGS.output)
+    places: list[Any] = [load_trained(flags.FLAGS.workdir, flags.FLAGS.weights)]
     if verb.reads_images:
         places.append(ImageSource(inputs, **cli.given_flags(*_SOURCE)))
     places.append(flags.FLAGS.output)
-    written = verb.load()(*places, **cli.given_flags(*verb.takes))
+    options = cli.given_flags(*verb.takes)
+    if "background" in options:
+        options["background"] = load_trained(options["background"])
+    written = verb.load()(*places, **options)
     if written.report:
         print(written.report)
     for path in written.paths:

@@ -3,7 +3,7 @@
 Example:
     python apps/train.py --dataset=mnist --workdir=runs/mnist_vae
 
-The run folder holds everything that happens. The same command goes on with a
+The run folder holds everything that happens. The same command continues a
 run that was cut off.
 """
 
@@ -22,6 +22,12 @@ def _define_run_flags() -> None:
         "workdir", None, "Run folder; runs/<dataset>_<model> unless given."
     )
     flags.DEFINE_boolean("resume", True, "Go on with the run in the folder.")
+    flags.DEFINE_string(
+        "init_from",
+        None,
+        "Run folder or model.keras: start from its weights, as far as they "
+        "fit; what was taken is listed.",
+    )
     flags.DEFINE_boolean(
         "accept_changed_data",
         False,
@@ -98,6 +104,7 @@ def main(arguments: Sequence[str]) -> int:
             ExperimentConfig(data, model, training),
             workdir,
             resume=values.resume,
+            init_from=values.init_from,
             accept_changed_data=values.accept_changed_data,
             evaluation=evaluation if values.evaluate else None,
             export_dir=export_dir if values.export else None,
@@ -110,7 +117,7 @@ def main(arguments: Sequence[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     if result.interrupted:
-        print(f"stopped by {result.interrupted}: the same command goes on")
+        print(f"stopped by {result.interrupted}: the same command continues")
         return cli.interruption_code(result.interrupted)
     print(f"tensorboard --logdir={workdir}/tensorboard")
     return 0

@@ -23,12 +23,20 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["balanced_accuracy", "main", "rare_rows", "table"]
+from benchmarks import records
+
+__all__ = ["balanced_accuracy", "main", "rare_rows", "rows"]
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 _SHARE = 0.01
 _BATCH_SIZE = 128
-_METHODS = ("no augmentation", "copies", "conditional VAE")
+_COLUMNS = (
+    records.Column("none", "no augmentation"),
+    records.Column("copies", "copies"),
+    records.Column("conditional_vae", "conditional VAE"),
+    records.Column("gain", "gain over copies, of the same seed"),
+)
+_METHODS = tuple(column.key for column in _COLUMNS[:3])
 
 
 def rare_rows(
@@ -188,6 +196,7 @@ def _compare(flags: argparse.Namespace, seed: int) -> dict[str, Any]:
     """Returns the balanced accuracy of each method for one seed."""
     from keras_vae.data import ArraySplit, DataConfig, load
     from keras_vae.generation import augment
+    from keras_vae.training import load_trained
 
     folder = flags.workdir / f"seed{seed}"
     dataset = load(
@@ -199,15 +208,15 @@ def _compare(flags: argparse.Namespace, seed: int) -> dict[str, Any]:
     _train_vae(folder, flags, seed)
     balanced = folder / "balanced"
     if not balanced.exists():
-        augment(folder / "run", balanced, seed=seed)
+        augment(load_trained(folder / "run"), balanced, seed=seed)
     left = load(DataConfig("rare", data_dir=str(folder / "rare")))
     filled = load(DataConfig("rare_augmented", data_dir=str(balanced)))
     images, labels = _arrays(left.splits["train"])
     copies = copied_rows(labels)
     splits = {
-        "no augmentation": left.splits["train"],
+        "none": left.splits["train"],
         "copies": ArraySplit(images[copies], labels[copies]),
-        "conditional VAE": filled.splits["train"],
+        "conditional_vae": filled.splits["train"],
     }
     count = len(dataset.class_names or ())
     accuracy = {
@@ -219,38 +228,27 @@ def _compare(flags: argparse.Namespace, seed: int) -> dict[str, Any]:
     return {"seed": seed, "rare": rare, **accuracy}
 
 
-def _mean(values: Sequence[float]) -> tuple[float, float]:
-    """Returns the mean and its standard error."""
+def _mean(values: Sequence[float]) -> dict[str, Any]:
+    """Returns the mean and its standard error as a figure."""
     array = np.asarray(values)
     error = array.std(ddof=1) / math.sqrt(len(array)) if len(array) > 1 else 0
-    return float(array.mean()), float(error)
+    return records.figure(float(array.mean()), float(error), 4)
 
 
-def table(results: Sequence[dict[str, Any]]) -> str:
-    """Returns what `_compare` found, a row for each seed, as Markdown."""
-    lines = [
-        f"| seed, rare classes | {' | '.join(_METHODS)} |",
-        f"|{' --- |' * (len(_METHODS) + 1)}",
-    ]
+def rows(results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Returns a row for each of what `_compare` found, and one of means."""
+    found: list[dict[str, Any]] = []
     for result in results:
         rare = ", ".join(map(str, result["rare"]))
-        cells = " | ".join(f"{result[name]:.4f}" for name in _METHODS)
-        lines.append(f"| {result['seed']}: {rare} | {cells} |")
-    means = [_mean([r[name] for r in results]) for name in _METHODS]
-    cells = " | ".join(f"{m:.4f} ± {e:.4f}" for m, e in means)
-    lines.append(f"| mean ± standard error | {cells} |")
-    gains = [r["conditional VAE"] - r["copies"] for r in results]
-    gain, error = _mean(gains)
-    lines += [
-        "",
-        f"Gain of the conditional VAE over copies, of the same seed: "
-        f"{gain:+.4f} ± {error:.4f}.",
-    ]
-    return "\n".join(lines)
+        accuracy = {name: records.rounded(result[name], 4) for name in _METHODS}
+        found.append({"label": f"{result['seed']}: {rare}", **accuracy})
+    means = {name: _mean([r[name] for r in results]) for name in _METHODS}
+    gains = [r["conditional_vae"] - r["copies"] for r in results]
+    return [*found, {"label": "mean", **means, "gain": _mean(gains)}]
 
 
 def main() -> None:
-    """Compares the methods, and prints a Markdown table."""
+    """Compares the methods, and prints a table."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--dataset", default="mnist")
     parser.add_argument("--data_dir")
@@ -261,12 +259,19 @@ def main() -> None:
     parser.add_argument(
         "--workdir", type=pathlib.Path, default=_ROOT / "runs" / "augmentation"
     )
+    records.add_flag(parser)
     flags = parser.parse_args()
     results = []
     for seed in range(flags.seeds):
         results.append(_compare(flags, seed))
         print(json.dumps(results[-1]), flush=True)
-    print(table(results))
+    protocol = f"{flags.seeds} seeds; ± is the standard error over them"
+    record = records.here("augmentation", protocol, rows(results))
+    title = "Augmentation with a conditional VAE"
+    label = "seed: rare classes"
+    records.publish(
+        "augmentation", title, label, _COLUMNS, record, flags.results
+    )
 
 
 if __name__ == "__main__":

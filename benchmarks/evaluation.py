@@ -7,36 +7,49 @@ Everything is counted, from the start of the process to the written
 """
 
 import argparse
-import json
 import time
 
-from benchmarks import processes
+from benchmarks import processes, records
 
 __all__ = ["main"]
 
+_COLUMNS = (
+    records.Column("seconds", "all", "s"),
+    records.Column("peak_rss", "peak memory", "MB"),
+)
+
 
 def main() -> None:
-    """Evaluates a run and prints one line of JSON."""
+    """Evaluates a run and prints a table."""
     start = time.perf_counter()
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--workdir", required=True, help="the run folder")
     parser.add_argument("--num_importance_samples", type=int, default=1000)
+    records.add_flag(parser)
     flags = parser.parse_args()
 
     from keras_vae.evaluation import EvaluationConfig, evaluate
+    from keras_vae.training import load_trained
 
     config = EvaluationConfig(
         num_importance_samples=flags.num_importance_samples
     )
-    figures = evaluate(flags.workdir, config)["test"]
-    result = {
-        "seconds": round(time.perf_counter() - start, 1),
-        "peak_rss_mb": round(processes.peak_rss_mb()),
-        "num_images": figures["nll"]["num_images"],
-        "num_importance_samples": figures["nll"]["num_importance_samples"],
-        "nll": figures["nll"]["nats_per_image"],
+    nll = evaluate(load_trained(flags.workdir), config)["test"]["nll"]
+    row = {
+        "label": f"evaluation of {flags.workdir}",
+        "seconds": records.rounded(time.perf_counter() - start, 0),
+        "peak_rss": records.rounded(processes.peak_rss_mb(), 0),
     }
-    print(json.dumps(result))
+    protocol = (
+        f"{nll['num_images']:,} test images, "
+        f"K = {nll['num_importance_samples']:,}: NLL "
+        f"{nll['nats_per_image']:.2f}"
+    )
+    record = records.here("evaluation", protocol, [row])
+    title = "How long whole commands take"
+    records.publish(
+        "whole_commands", title, "command", _COLUMNS, record, flags.results
+    )
 
 
 if __name__ == "__main__":

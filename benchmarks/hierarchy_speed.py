@@ -20,13 +20,31 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import hierarchy_parts, processes
+from benchmarks import hierarchy_parts, processes, records
 from benchmarks.throughput import load_mnist
 from keras_vae.config import PRECISIONS
 
-__all__ = ["WORKERS", "fit", "loop", "main", "report"]
+__all__ = [
+    "WORKERS",
+    "fit",
+    "loop",
+    "main",
+    "product_rows",
+    "speed_rows",
+    "step_rows",
+]
 
 _PER_EXECUTION = 16
+_SPEED = (
+    records.Column("images_per_second", "speed", "images/s"),
+    records.Column("seconds", "step", "s"),
+    records.Column("gflops", "products", "GFLOP/s"),
+    records.Column("share", "share of products alone", "%"),
+)
+_STEPS = (
+    records.Column("seconds", "step", "s"),
+    records.Column("more", "more than the row before", "s"),
+)
 
 
 def fit(case: dict[str, Any]) -> dict[str, float]:
@@ -143,49 +161,53 @@ WORKERS = {
 }
 
 
-def report(results: dict[str, dict[str, Any]], batch_size: int) -> str:
-    """Returns the tables of one precision.
+def speed_rows(
+    results: dict[str, dict[str, Any]], batch_size: int
+) -> list[dict[str, Any]]:
+    """Returns a row for each way to train, and one of the products alone.
 
     Args:
         results: What the workers returned, by their names.
         batch_size: Images in a step.
     """
     alone = results["convolutions"]
-    fitted, bare = results["fit"], results["loop"]
-    rows = ["| | images/s | s/step | GFLOP/s | share of products |"]
-    rows.append("| --- " * 5 + "|")
-    for name, speed in (
-        ("`fit`, whole epochs", fitted["epochs"]),
-        ("`fit`, training steps", fitted["steps"]),
-        ("bare loop", bare["steps"]),
-        ("products alone", batch_size / alone["seconds"]),
-    ):
-        seconds = batch_size / speed
-        rows.append(
-            f"| {name} | {speed:,.0f} | {seconds:.4f} "
-            f"| {alone['flops'] / seconds / 1e9:,.0f} "
-            f"| {alone['seconds'] / seconds:.0%} |"
-        )
-    rows += ["", _parts_table(results["parts"], alone["seconds"])]
-    rows += ["", _shapes_table(alone["shapes"])]
-    return "\n".join(rows)
+    speeds = {
+        "`fit`, whole epochs": results["fit"]["epochs"],
+        "`fit`, training steps": results["fit"]["steps"],
+        "bare loop": results["loop"]["steps"],
+        "products alone": batch_size / alone["seconds"],
+    }
+    return [
+        {
+            "label": name,
+            "images_per_second": records.rounded(speed, 0),
+            "seconds": records.rounded(batch_size / speed, 4),
+            "gflops": records.rounded(
+                alone["flops"] * speed / batch_size / 1e9, 0
+            ),
+            "share": records.rounded(
+                100 * alone["seconds"] * speed / batch_size, 0
+            ),
+        }
+        for name, speed in speeds.items()
+    ]
 
 
-def _parts_table(parts: dict[str, float], products: float) -> str:
-    rows = ["| a step with | s | more, s |", "| --- | --- | --- |"]
-    rows.append(f"| products alone | {products:.4f} | |")
+def step_rows(parts: dict[str, float]) -> list[dict[str, Any]]:
+    """Returns a row for each part of a step, timed with those before it."""
+    rows: list[dict[str, Any]] = []
     before = 0.0
     for name, seconds in parts.items():
-        rows.append(f"| {name} | {seconds:.4f} | {seconds - before:.4f} |")
+        more = records.rounded(seconds - before, 4)
+        row = {"seconds": records.rounded(seconds, 4), "more": more}
+        rows.append({"label": name, **row})
         before = seconds
-    return "\n".join(rows)
+    return rows
 
 
-def _shapes_table(shapes: list[dict[str, Any]]) -> str:
-    rows = [
-        "| product | over | a part has | ms a step | GFLOP/s |",
-        "| --- | --- | --- | --- | --- |",
-    ]
+def product_rows(shapes: list[dict[str, Any]]) -> list[list[str]]:
+    """Returns the cells of a table of the products, its header first."""
+    rows = [["product", "over", "a part has", "ms a step", "GFLOP/s"]]
     for shape in sorted(shapes, key=lambda s: -s["seconds"]):
         *size, channels, filters = shape["filter"]
         rows_in, *image = shape["input"]
@@ -195,12 +217,47 @@ def _shapes_table(shapes: list[dict[str, Any]]) -> str:
             where = "x".join(str(n) for n in image[:-1])
             kind = f"{size[0]}x{size[0]} convolution"
         rows.append(
-            f"| {kind}, {channels} to {filters} "
-            f"| {where} "
-            f"| {shape['count']} | {1e3 * shape['seconds']:.2f} "
-            f"| {shape['flops'] / shape['seconds'] / 1e9:,.0f} |"
+            [
+                f"{kind}, {channels} to {filters}",
+                where,
+                str(shape["count"]),
+                f"{1e3 * shape['seconds']:.2f}",
+                f"{shape['flops'] / shape['seconds'] / 1e9:,.0f}",
+            ]
         )
-    return "\n".join(rows)
+    return rows
+
+
+def _publish(
+    answers: dict[str, dict[str, Any]],
+    precision: str,
+    batch_size: int,
+    results: pathlib.Path | None,
+) -> None:
+    """Prints what the workers answered, and keeps what is to be kept."""
+    measured = {kind: answer["measured"] for kind, answer in answers.items()}
+    parts = answers["fit"]["parts"]
+    protocol = f"batch {batch_size}, parts of a batch: {parts}, {precision}"
+    for name, title, label, columns, rows in (
+        (
+            "hierarchy_speed",
+            "Training speed of `hierarchical`",
+            "what",
+            _SPEED,
+            speed_rows(measured, batch_size),
+        ),
+        (
+            "hierarchy_steps",
+            "What a training step of `hierarchical` consists of",
+            "a step with",
+            _STEPS,
+            step_rows(measured["parts"]),
+        ),
+    ):
+        record = records.here(f"{name}_{precision}", protocol, rows)
+        records.publish(name, title, label, columns, record, results)
+    shapes = measured["convolutions"]["shapes"]
+    print(records.markdown(product_rows(shapes)), flush=True)
 
 
 def _work(case: dict[str, Any]) -> dict[str, Any]:
@@ -236,6 +293,7 @@ def _flags(arguments: Sequence[str] | None) -> argparse.Namespace:
         default=["float32", "mixed_bfloat16"],
     )
     parser.add_argument("--worker", help=argparse.SUPPRESS)
+    records.add_flag(parser)
     flags = parser.parse_args(arguments)
     # The first epoch is not measured, nor the first execution of any.
     for name, least in (("epochs", 2), ("num_images", 4096), ("repeats", 1)):
@@ -256,7 +314,7 @@ def _load(flags: argparse.Namespace) -> np.ndarray:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measures the speed of the hierarchical model and prints Markdown.
+    """Measures the speed of the hierarchical model and prints tables.
 
     Args:
         arguments: Command-line arguments; those of the process if None.
@@ -266,7 +324,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         case = json.loads(flags.worker)
         print(json.dumps(_work(case)), flush=True)
         return
-    print(f"Machine: {processes.machine()}.", flush=True)
     names = ("epochs", "steps", "repeats", "batch_parts")
     settings = {name: getattr(flags, name) for name in names}
     with tempfile.TemporaryDirectory() as folder:
@@ -281,13 +338,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 for kind in WORKERS
             }
             batch = hierarchy_parts.config(case).batch_size
-            results = {kind: a["measured"] for kind, a in answers.items()}
-            parts = answers["fit"]["parts"]
-            print(
-                f"\n{precision}, parts of a batch: {parts}\n\n"
-                f"{report(results, batch)}",
-                flush=True,
-            )
+            _publish(answers, precision, batch, flags.results)
 
 
 if __name__ == "__main__":

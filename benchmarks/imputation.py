@@ -13,10 +13,23 @@ log-likelihood of what is unknown, the differences over the same images.
 import argparse
 import pathlib
 import tempfile
-from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["main", "table"]
+from benchmarks import records
+
+__all__ = ["main", "row"]
+
+_COLUMNS = (
+    records.Column("unknown", "unknown values", "%"),
+    records.Column("rmse_chains", "RMSE: chains"),
+    records.Column("rmse_one_pass", "one pass"),
+    records.Column("rmse_mean", "mean image"),
+    records.Column("gain", "gain in squared error"),
+    records.Column("gain_errors", "gain", "standard errors"),
+    records.Column("gain_log_likelihood", "gain in log-likelihood", "nats"),
+    records.Column("r_hat", "R-hat, median"),
+    records.Column("not_converged", "R-hat above 1.1", "%"),
+)
 
 
 def _cases(num_sweeps: int) -> dict[str, tuple[str, dict[str, Any]]]:
@@ -25,15 +38,17 @@ def _cases(num_sweeps: int) -> dict[str, tuple[str, dict[str, Any]]]:
     return {
         "half of the pixels, at random": ("impute", chains),
         "one half of the image": ("impute", {"mask": "half", **chains}),
-        "means of 2x2 blocks are known": ("upscale", {"factor": 2, **chains}),
-        "means of 4x4 blocks are known": ("upscale", {"factor": 4, **chains}),
+        "all but the means of 2x2 blocks": ("upscale", {"factor": 2, **chains}),
+        "all but the means of 4x4 blocks": ("upscale", {"factor": 4, **chains}),
     }
 
 
 def _measure(flags: argparse.Namespace) -> dict[str, dict[str, Any]]:
     """Returns the figures of each case."""
     from keras_vae.generation import ImageSource, impute, upscale
+    from keras_vae.training import load_trained
 
+    trained = load_trained(flags.workdir)
     verbs = {"impute": impute, "upscale": upscale}
     source = ImageSource(
         num_images=flags.num_images,
@@ -45,54 +60,47 @@ def _measure(flags: argparse.Namespace) -> dict[str, dict[str, Any]]:
     for name, (verb, arguments) in _cases(flags.num_sweeps).items():
         with tempfile.TemporaryDirectory() as folder:
             output = pathlib.Path(flags.output or folder) / name
-            written = verbs[verb](flags.workdir, source, output, **arguments)
+            written = verbs[verb](trained, source, output, **arguments)
         print(f"{name}\n{written.report}\n", flush=True)
         found[name] = written.figures
     return found
 
 
-def table(found: dict[str, dict[str, Any]]) -> str:
-    """Returns the figures as Markdown, a row for each case."""
-    lines = [
-        "| what is hidden | unknown values | RMSE: chains | one pass | mean "
-        "| gain over one pass: squared error | standard errors "
-        "| log-likelihood, nats | R-hat, median | above 1.1 |",
-        "|" + " --- |" * 10,
-    ]
-    for name, figures in found.items():
-        ways, chains = figures["completions"], figures["chains"]
-        gains = figures["gain_of_posterior_mean"]["one_pass"]
-        error = gains["squared_error"]
-        missing = gains["log_missing"]
-        cells: Sequence[str] = [
-            name,
-            f"{figures['num_unknown'] / figures['num_values']:.0%}",
-            *(
-                f"{ways[key]['rmse']:.4f}"
-                for key in ("posterior_mean", "one_pass", "mean_baseline")
-            ),
-            f"{error['mean']:.5f} ± {error['standard_error']:.5f}",
-            f"{error['mean'] / error['standard_error']:.1f}",
-            f"{missing['mean']:.2f} ± {missing['standard_error']:.2f}",
-            *_convergence(chains),
-        ]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+def row(name: str, figures: dict[str, Any]) -> dict[str, Any]:
+    """Returns the row of a case."""
+    ways, chains = figures["completions"], figures["chains"]
+    gains = figures["gain_of_posterior_mean"]["one_pass"]
+    error, missing = gains["squared_error"], gains["log_missing"]
+    share = figures["num_unknown"] / figures["num_values"]
+    ratio = error["mean"] / error["standard_error"]
+    return {
+        "label": name,
+        "unknown": records.rounded(100 * share, 0),
+        "rmse_chains": records.rounded(ways["posterior_mean"]["rmse"], 4),
+        "rmse_one_pass": records.rounded(ways["one_pass"]["rmse"], 4),
+        "rmse_mean": records.rounded(ways["mean_baseline"]["rmse"], 4),
+        "gain": records.figure(error["mean"], error["standard_error"], 5),
+        "gain_errors": records.rounded(ratio, 1),
+        "gain_log_likelihood": records.figure(
+            missing["mean"], missing["standard_error"], 2
+        ),
+        **_convergence(chains),
+    }
 
 
-def _convergence(chains: dict[str, Any]) -> tuple[str, str]:
-    """Returns the median of R-hat, and how many are above 1.1."""
+def _convergence(chains: dict[str, Any]) -> dict[str, Any]:
+    """Returns the median of R-hat, if finite, and how many are above 1.1."""
     if chains["converged"] is None:
-        return "none", "none"
+        return {}
+    above = records.rounded(100 * chains["share_above_1.1"], 0)
     median = chains["median_r_hat"]
-    return (
-        "inf" if median is None else f"{median:.2f}",
-        f"{chains['share_above_1.1']:.0%}",
-    )
+    if median is None:
+        return {"not_converged": above}
+    return {"r_hat": records.rounded(median, 2), "not_converged": above}
 
 
 def main() -> None:
-    """Completes images, and prints a Markdown table."""
+    """Completes images, and prints a table."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--workdir", required=True, help="a run folder")
     parser.add_argument("--data_dir")
@@ -101,7 +109,18 @@ def main() -> None:
     parser.add_argument("--num_sweeps", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", help="folder for tables and pictures")
-    print(table(_measure(parser.parse_args())))
+    records.add_flag(parser)
+    flags = parser.parse_args()
+    found = _measure(flags)
+    protocol = (
+        f"{flags.num_images} test images, {flags.num_sweeps} sweeps of each "
+        f"chain, seed {flags.seed}"
+    )
+    rows = [row(name, figures) for name, figures in found.items()]
+    record = records.here("imputation", protocol, rows)
+    title = "Missing pixels drawn by chains"
+    label = "what is hidden"
+    records.publish("imputation", title, label, _COLUMNS, record, flags.results)
 
 
 if __name__ == "__main__":

@@ -21,10 +21,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import processes
+from benchmarks import processes, records
 from keras_vae.config import PRESETS, NVAEConfig
 
-__all__ = ["main", "measure", "preset_table", "scaling_table"]
+__all__ = ["main", "measure", "preset_row", "scaling_row"]
 
 # Two cells for each group, as in the published models.
 _SMALL: dict[str, Any] = {
@@ -42,8 +42,22 @@ _SHAPES = {
     "celeba64": (64, 64, 3),
     "ffhq256": (256, 256, 3),
 }
-# Preset and batch size -> seconds for the graph, peak memory in 10^9 bytes.
-_LIMITS = {("mnist", 16): (90.0, 16.0), ("cifar10", 2): (240.0, 20.0)}
+_PARAMETERS = records.Column("parameters", "parameters")
+_SCALING = (
+    _PARAMETERS,
+    records.Column("graph_cpu", "graph", "CPU s"),
+    records.Column("first_step", "first step", "s"),
+    records.Column("step_cpu", "step", "CPU s"),
+    records.Column("peak_rss", "peak memory", "MB"),
+)
+_PRESETS = (
+    _PARAMETERS,
+    records.Column("variables", "variables", "s"),
+    records.Column("graph", "graph", "s"),
+    records.Column("first_step", "first step", "s"),
+    records.Column("step", "step", "s"),
+    records.Column("peak_rss", "peak memory", "GB"),
+)
 
 
 def measure(case: dict[str, Any]) -> dict[str, float]:
@@ -119,90 +133,31 @@ def _images(shape: tuple[int, ...]) -> np.ndarray:
     return drawn.astype(np.float32) / (levels - 1)
 
 
-def scaling_table(results: dict[int, dict[str, float]]) -> str:
-    """Returns a table with a row for each number of groups.
-
-    "A group more" is what was added since the row above, of seconds of CPU or
-    of memory, over the groups that were: the same all over where the growth is
-    linear.
-
-    Args:
-        results: Number of groups -> what `measure` returned, in order.
-    """
-    rows = [
-        "| groups | parameters | graph, s | of CPU | a group more "
-        "| first step, s | step, s | of CPU | a group more "
-        "| peak memory, MB | a group more |",
-        "| --- " * 11 + "|",
-    ]
-    above: tuple[int, dict[str, float]] | None = None
-    for groups, result in results.items():
-        cells = [
-            str(groups),
-            f"{result['num_parameters']:,}",
-            f"{result['graph_s']:.1f}",
-            f"{result['graph_cpu_s']:.1f}",
-            _more("graph_cpu_s", groups, result, above, 2),
-            f"{result['first_step_s']:.1f}",
-            f"{result['step_s']:.2f}",
-            f"{result['step_cpu_s']:.2f}",
-            _more("step_cpu_s", groups, result, above, 3),
-            f"{result['step_mb']:,.0f}",
-            _more("step_mb", groups, result, above, 0),
-        ]
-        rows.append(f"| {' | '.join(cells)} |")
-        above = groups, result
-    return "\n".join(rows)
+def scaling_row(groups: int, result: dict[str, float]) -> dict[str, Any]:
+    """Returns the row of a number of groups, of what `measure` returned."""
+    return {
+        "label": f"{groups} groups",
+        "parameters": result["num_parameters"],
+        "graph_cpu": records.rounded(result["graph_cpu_s"], 1),
+        "first_step": records.rounded(result["first_step_s"], 1),
+        "step_cpu": records.rounded(result["step_cpu_s"], 2),
+        "peak_rss": records.rounded(result["step_mb"], 0),
+    }
 
 
-def _more(
-    name: str,
-    groups: int,
-    result: dict[str, float],
-    above: tuple[int, dict[str, float]] | None,
-    digits: int,
-) -> str:
-    """Returns by how much a figure grew for each group since the row above."""
-    if above is None:
-        return ""
-    added = (result[name] - above[1][name]) / (groups - above[0])
-    return f"{added:.{digits}f}"
-
-
-def preset_table(preset: str, batch_size: int, result: dict[str, float]) -> str:
-    """Returns a table of one measurement, with its limits where it has any."""
-    graph_limit, memory_limit = _LIMITS.get((preset, batch_size), (None, None))
-
-    def row(name: str, value: str, limit: str = "") -> str:
-        return f"| {name} | {value} | {limit} |"
-
-    def memory(name: str) -> str:
-        return f"{result[name] / 1e3:.2f} GB"
-
-    return "\n".join(
-        [
-            f"| {preset}, batch {batch_size} | measured | limit |",
-            "| --- | --- | --- |",
-            row("parameters", f"{result['num_parameters']:,}"),
-            row("variables", f"{result['build_s']:.1f} s"),
-            row(
-                "graph",
-                f"{result['graph_s']:.1f} s",
-                f"{graph_limit:.0f} s" if graph_limit else "",
-            ),
-            row("graph, of CPU", f"{result['graph_cpu_s']:.1f} s"),
-            row("first step", f"{result['first_step_s']:.1f} s"),
-            row("step", f"{result['step_s']:.2f} s"),
-            row("step, of CPU", f"{result['step_cpu_s']:.2f} s"),
-            row("peak memory, variables", memory("build_mb")),
-            row("peak memory, graph", memory("graph_mb")),
-            row(
-                "peak memory, steps",
-                memory("step_mb"),
-                f"{memory_limit:.0f} GB" if memory_limit else "",
-            ),
-        ]
-    )
+def preset_row(
+    preset: str, batch_size: int, result: dict[str, float]
+) -> dict[str, Any]:
+    """Returns the row of a published size, of what `measure` returned."""
+    return {
+        "label": f"{preset}, batch {batch_size}",
+        "parameters": result["num_parameters"],
+        "variables": records.rounded(result["build_s"], 1),
+        "graph": records.rounded(result["graph_s"], 1),
+        "first_step": records.rounded(result["first_step_s"], 1),
+        "step": records.rounded(result["step_s"], 2),
+        "peak_rss": records.rounded(result["step_mb"] / 1e3, 2),
+    }
 
 
 def _run(
@@ -228,6 +183,7 @@ def _flags(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="computes activations again in the backward pass",
     )
     parser.add_argument("--worker", help=argparse.SUPPRESS)
+    records.add_flag(parser)
     flags = parser.parse_args(arguments)
     for name in ("batch_size", "steps"):
         if getattr(flags, name) < 1:
@@ -238,7 +194,7 @@ def _flags(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measures the training step of NVAE and prints Markdown.
+    """Measures the training step of NVAE and prints a table.
 
     Args:
         arguments: Command-line arguments; those of the process if None.
@@ -247,20 +203,30 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if flags.worker:
         print(json.dumps(measure(json.loads(flags.worker))), flush=True)
         return
-    print(f"Machine: {processes.machine()}.\n")
     options = {"batch_size": flags.batch_size, "recompute": flags.recompute}
+    protocol = f"batch {flags.batch_size}, {flags.steps} steps after the first"
     if flags.preset:
         config = NVAEConfig.from_preset(flags.preset)
         settings = {**config.to_dict(), **options}
         result = _run(settings, _SHAPES[flags.preset], flags.steps)
-        print(preset_table(flags.preset, flags.batch_size, result))
+        row = preset_row(flags.preset, flags.batch_size, result)
+        record = records.here(f"nvae_{flags.preset}", protocol, [row])
+        title = "NVAE's published sizes"
+        records.publish(
+            "nvae_presets", title, "preset", _PRESETS, record, flags.results
+        )
         return
-    results = {}
+    rows = []
     for groups in sorted(flags.groups):
         settings = {**_SMALL, "num_groups": groups, **options}
-        results[groups] = _run(settings, _SHAPES["mnist"], flags.steps)
-        print(f"{groups} groups: {results[groups]}", file=sys.stderr)
-    print(scaling_table(results))
+        result = _run(settings, _SHAPES["mnist"], flags.steps)
+        print(f"{groups} groups: {result}", file=sys.stderr)
+        rows.append(scaling_row(groups, result))
+    record = records.here("nvae_scaling", protocol, rows)
+    title = "NVAE by number of groups"
+    records.publish(
+        "nvae_scaling", title, "groups", _SCALING, record, flags.results
+    )
 
 
 if __name__ == "__main__":

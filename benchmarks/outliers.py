@@ -44,7 +44,7 @@ from typing import Any
 import numpy as np
 import PIL.Image
 
-from benchmarks import processes
+from benchmarks import records
 from keras_vae import outputs
 from keras_vae.config import (
     DenseConfig,
@@ -54,15 +54,20 @@ from keras_vae.config import (
 from keras_vae.data import DataConfig, ImageDataset, load
 from keras_vae.evaluation import Detection, detection, image_scores
 from keras_vae.generation.outliers import check_background
-from keras_vae.generation.source import ImageSource, load_model
-from keras_vae.training import ExperimentConfig, train
+from keras_vae.generation.source import ImageSource
+from keras_vae.training import ExperimentConfig, load_trained, train
 
-__all__ = ["Row", "compare", "main", "photographs", "report", "spoilt"]
+__all__ = ["Row", "compare", "main", "photographs", "rows", "spoilt"]
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 _SETTINGS = "settings.json"
 _BOX = 12
-_SCORES = ("nll", "nll_ratio", "reconstruction_error")
+_COLUMNS = (
+    records.Column("number", "number"),
+    records.Column("nll", "likelihood"),
+    records.Column("nll_ratio", "likelihood ratio"),
+    records.Column("reconstruction_error", "reconstruction error"),
+)
 _MODEL = VAEConfig(
     architecture=DenseConfig(hidden_units=(256,), activation="relu"),
     latent_dim=16,
@@ -224,8 +229,9 @@ def compare(
         A row for each kind, and the mean `nll` of the inliers by each model,
         nats per image.
     """
-    trained = load_model(workdir)
-    other = check_background(load_model(background), trained, background)
+    trained = load_trained(workdir)
+    other = load_trained(background)
+    check_background(other, trained)
     kinds = sorted(path.name for path in outliers.iterdir())
     sources = [ImageSource(num_images=num_images)]
     sources += [ImageSource((str(outliers / kind),)) for kind in kinds]
@@ -265,20 +271,19 @@ def compare(
     return rows, nll
 
 
-def report(rows: Sequence[Row]) -> str:
-    """Returns the rows as a Markdown table of AUROCs."""
-    lines = [
-        "| outliers | number | likelihood | likelihood ratio "
-        "| reconstruction error |",
-        "| --- | --- | --- | --- | --- |",
+def rows(found: Sequence[Row]) -> list[dict[str, Any]]:
+    """Returns what `compare` found as rows of AUROCs."""
+    return [
+        {
+            "label": kind.replace("_", " "),
+            "number": scores["nll"].num_outliers,
+            **{
+                name: records.figure(one.auroc, one.standard_error, 3)
+                for name, one in scores.items()
+            },
+        }
+        for kind, scores in found
     ]
-    for kind, found in rows:
-        cells = [kind.replace("_", " "), f"{found['nll'].num_outliers:,}"]
-        for name in _SCORES:
-            one = found[name]
-            cells.append(f"{one.auroc:.3f} ± {one.standard_error:.3f}")
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
 
 
 def _flags(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -294,11 +299,12 @@ def _flags(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--mutation_rate", type=float, default=0.3)
     add("--epochs", type=int, default=20)
     add("--max_minutes", type=float, help="of each model, instead of --epochs")
+    records.add_flag(parser)
     return parser.parse_args(arguments)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Trains where no run is there, scores, and prints Markdown.
+    """Trains where no run is there, scores, and prints a table.
 
     Args:
         arguments: Command-line arguments; those of the process if None.
@@ -309,21 +315,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
     background = _train(
         flags.folder / "background", images, flags.mutation_rate, flags
     )
-    rows, nll = compare(
+    found, nll = compare(
         model,
         background,
         images / "outliers",
         flags.num_images,
         flags.num_importance_samples,
     )
-    print(f"Machine: {processes.machine()}.\n")
-    print(
-        f"AUROC ± standard error over images. {flags.num_images:,} inliers; "
-        f"their NLL, K = {flags.num_importance_samples}: "
-        f"{nll['model']:.1f} nats by the model, {nll['background']:.1f} by "
-        f"the background (mutation rate {flags.mutation_rate:g}).\n"
+    protocol = (
+        f"{flags.num_images:,} inliers; their NLL, K = "
+        f"{flags.num_importance_samples}: {nll['model']:.1f} nats by the "
+        f"model, {nll['background']:.1f} by the background (mutation rate "
+        f"{flags.mutation_rate:g})"
     )
-    print(report(rows))
+    record = records.here("outliers", protocol, rows(found))
+    title = "AUROC of outliers, ± standard error over images"
+    records.publish(
+        "outliers", title, "outliers", _COLUMNS, record, flags.results
+    )
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import tempfile
 
 import numpy as np
 
-from benchmarks import processes
+from benchmarks import processes, records
 from benchmarks.throughput import load_mnist
 
 __all__ = ["main"]
@@ -23,6 +23,11 @@ __all__ = ["main"]
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 _MODELS = ("dense", "residual")
 _PRECISIONS = ("float32", "mixed_bfloat16")
+_COLUMNS = (
+    records.Column("without", "without", "images/s"),
+    records.Column("with", "with", "images/s"),
+    records.Column("ratio", "ratio"),
+)
 
 
 def _measure(model: str, precision: str, jit: str, data: pathlib.Path) -> float:
@@ -40,7 +45,7 @@ def _measure(model: str, precision: str, jit: str, data: pathlib.Path) -> float:
 
 
 def main() -> None:
-    """Measures all combinations in turn and prints a Markdown table."""
+    """Measures all combinations in turn and prints a table."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument(
         "--mnist",
@@ -50,6 +55,7 @@ def main() -> None:
     )
     parser.add_argument("--num_images", type=int, default=40_000)
     parser.add_argument("--rounds", type=int, default=2)
+    records.add_flag(parser)
     flags = parser.parse_args()
     cases = [
         (model, precision, jit)
@@ -65,16 +71,28 @@ def main() -> None:
             for case in cases:
                 speeds[case].append(_measure(*case, data))
                 print(*case, f"{speeds[case][-1]:,.0f}", file=sys.stderr)
-    print("| model | precision | XLA | images/s | against float32, no XLA |")
-    print("| --- | --- | --- | --- | --- |")
-    for model, precision, jit in cases:
-        median = statistics.median(speeds[model, precision, jit])
+    rows = []
+    for case in cases:
+        model, precision, jit = case
         base = statistics.median(speeds[model, "float32", "false"])
-        xla = "yes" if jit == "true" else "no"
-        print(
-            f"| {model} | {precision} | {xla} | {median:,.0f} "
-            f"| {median / base:.2f} |"
-        )
+        median = statistics.median(speeds[case])
+        chosen = ["bfloat16"] * (precision != "float32")
+        chosen += ["XLA"] * (jit == "true")
+        if chosen:
+            rows.append(
+                {
+                    "label": f"{' and '.join(chosen)}, {model} `vae`",
+                    "without": records.rounded(base, 0),
+                    "with": records.rounded(median, 0),
+                    "ratio": records.rounded(median / base, 2),
+                }
+            )
+    protocol = f"medians of {flags.rounds} rounds, in turn, against float32"
+    record = records.here("precision_and_xla", protocol, rows)
+    title = "What `auto` chooses on CPUs, and why"
+    records.publish(
+        "cpu_choices", title, "what", _COLUMNS, record, flags.results
+    )
 
 
 if __name__ == "__main__":

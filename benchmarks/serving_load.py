@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks import processes
+from benchmarks import records
 from benchmarks.serving_requests import (
     Client,
     Server,
@@ -39,8 +39,34 @@ from benchmarks.serving_requests import (
 from keras_vae.serving import ExportedModel, ServerOptions
 from keras_vae.serving.server_files import server_files
 
-__all__ = ["Load", "Soak", "in_process", "load", "main", "report", "soak"]
+__all__ = [
+    "Load",
+    "Soak",
+    "in_process",
+    "load",
+    "load_row",
+    "main",
+    "soak",
+    "soak_row",
+]
 
+_LOAD = (
+    records.Column("clients", "clients"),
+    records.Column("rate", "rate", "requests/s"),
+    records.Column("p50", "p50", "ms"),
+    records.Column("p99", "p99", "ms"),
+    records.Column("joined", "requests a call"),
+    records.Column("call", "a call", "ms"),
+    records.Column("outside", "outside the model", "%"),
+    records.Column("rows_rate", "rate", "rows/s"),
+)
+_SOAK = (
+    records.Column("requests", "requests"),
+    records.Column("errors", "errors"),
+    records.Column("rate", "rate", "requests/s"),
+    records.Column("before", "memory after a tenth", "MB"),
+    records.Column("after", "memory at the end", "MB"),
+)
 _ROWS = (1, 2, 3, 5, 8, 16)
 _WARM_UP = 0.1
 # As the package writes it for TF Serving: padded to powers of two.
@@ -209,61 +235,51 @@ def _each(
             done.result()
 
 
-def report(loads: Sequence[Load]) -> str:
-    """Returns the loads as a Markdown table.
+def load_row(one: Load) -> dict[str, Any]:
+    """Returns the row of a load.
 
     A request's time outside the model is what its client waited, less the
     mean time of a call of the model, whoever shares it. Where there are more
     clients than cores, most of it is waiting for a turn.
     """
-    lines = [
-        "| | clients | requests/s | p50, ms | p99, ms | requests a call "
-        "| ms a call | outside the model |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    for one in loads:
-        cuts = statistics.quantiles(one.seconds, n=100, method="inclusive")
-        count = len(one.seconds)
-        call = one.model_seconds / one.model_calls
-        share = 1 - call / statistics.mean(one.seconds)
-        cells = [
-            one.name,
-            str(one.clients),
-            f"{count / one.wall_seconds:,.0f}",
-            f"{1000 * cuts[49]:.1f}",
-            f"{1000 * cuts[98]:.1f}",
-            f"{count / one.model_calls:.1f}",
-            f"{1000 * call:.2f}",
-            f"{share:.0%}",
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+    cuts = statistics.quantiles(one.seconds, n=100, method="inclusive")
+    count = len(one.seconds)
+    call = one.model_seconds / one.model_calls
+    share = 1 - call / statistics.mean(one.seconds)
+    return {
+        "label": one.name,
+        "clients": one.clients,
+        "rate": records.rounded(count / one.wall_seconds, 0),
+        "p50": records.rounded(1000 * cuts[49], 1),
+        "p99": records.rounded(1000 * cuts[98], 1),
+        "joined": records.rounded(count / one.model_calls, 1),
+        "call": records.rounded(1000 * call, 2),
+        "outside": records.rounded(100 * share, 0),
+    }
 
 
-def soak_report(result: Soak) -> str:
-    """Returns the soak as a line."""
-    growth = result.memory_after / result.memory_before - 1
-    line = (
-        f"{result.requests:,} requests of all signatures, {min(_ROWS)} ... "
-        f"{max(_ROWS)} rows, {result.requests / result.wall_seconds:,.0f} a "
-        f"second: {result.errors} errors; memory of the server after a tenth "
-        f"of them {result.memory_before / 1e6:,.0f} MB, after all "
-        f"{result.memory_after / 1e6:,.0f} MB ({growth:+.1%})."
-    )
-    if result.first_error:
-        line += f"\n\nThe first error: {result.first_error[:500]}"
-    return line
+def soak_row(result: Soak) -> dict[str, Any]:
+    """Returns the row of a soak."""
+    rate = result.requests / result.wall_seconds
+    return {
+        "label": "soak",
+        "requests": result.requests,
+        "errors": result.errors,
+        "rate": records.rounded(rate, 0),
+        "before": records.rounded(result.memory_before / 1e6, 0),
+        "after": records.rounded(result.memory_after / 1e6, 0),
+    }
 
 
-def _limit(model: ExportedModel, signature: str) -> str:
-    """Measures what joining of requests can gain at best, as a line."""
+def _limit(model: ExportedModel, signature: str) -> dict[str, Any]:
+    """Measures what joining of requests can gain at best, as a row."""
     rows = _OPTIONS.max_batch_size
     together = in_process(model, signature, rows, 50)
     rate = rows * len(together.seconds) / together.wall_seconds
-    return (
-        f"{rows} rows at once, in this process: {rate:,.0f} rows a second, "
-        "which bounds what requests that are joined can reach."
-    )
+    return {
+        "label": f"{rows} rows at once, in this process",
+        "rows_rate": records.rounded(rate, 0),
+    }
 
 
 def _flags(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -281,11 +297,12 @@ def _flags(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--soak", type=int, default=0, help="requests; 0 to measure load"
     )
+    records.add_flag(parser)
     return parser.parse_args(arguments)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measures load, or soaks, and prints Markdown.
+    """Measures load, or soaks, and prints a table.
 
     Args:
         arguments: Command-line arguments; those of the process if None.
@@ -296,11 +313,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     flags = _flags(arguments)
     base = flags.saved_model.absolute()
     model = ExportedModel(base)
-    print(f"Machine: {processes.machine()}.\n", flush=True)
     if flags.soak:
         with Server(base) as server:
             result = soak(server, model.metadata, flags.clients[0], flags.soak)
-        print(soak_report(result), flush=True)
+        if result.first_error:
+            print(f"The first error: {result.first_error[:500]}", flush=True)
+        protocol = (
+            f"{base.name}: all signatures, {min(_ROWS)} to {max(_ROWS)} rows, "
+            f"{flags.clients[0]} clients"
+        )
+        record = records.here("serving_soak", protocol, [soak_row(result)])
+        title = "Memory of a server under many requests"
+        records.publish("serving_soak", title, "", _SOAK, record, flags.results)
         grown = result.memory_after > 1.05 * result.memory_before
         return int(grown or result.errors > 0)
     inputs = make_inputs(model.metadata, flags.signature, flags.rows, seed=0)
@@ -320,8 +344,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     load(server, name, message, clients, flags.requests)
                     for clients in flags.clients
                 ]
-    print(f"`{flags.signature}`, rows of a request: {flags.rows}.\n")
-    print(f"{report(loads)}\n\n{_limit(model, flags.signature)}")
+    rows = [*map(load_row, loads), _limit(model, flags.signature)]
+    protocol = (
+        f"{base.name}: `{flags.signature}`, {flags.rows} rows in a request, "
+        f"{flags.requests:,} requests a row"
+    )
+    record = records.here("serving_load", protocol, rows)
+    title = "Requests of one signature"
+    records.publish("serving_load", title, "", _LOAD, record, flags.results)
     return 0
 
 

@@ -7,29 +7,39 @@ turn (A B A B ...), so that a machine that slows down slows both:
     python -m benchmarks.throughput --epochs=5 --rounds=3
 
 Without `--pythae_env` the environment of Pythae is made anew and thrown away;
-with it, it is made there once and used again. The result is printed, and
-written into the Markdown file `--output` between two markers.
+with it, it is made there once and used again.
 """
 
 import argparse
 import gzip
 import os
 import pathlib
+import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks import processes, report
+from benchmarks import processes, records
 
 __all__ = [
+    "SIDES",
+    "Run",
     "load_mnist",
     "main",
     "make_pythae_env",
+    "rows",
     "run_rounds",
 ]
+
+SIDES = {
+    "keras_vae": "keras_vae, automatic precision",
+    "keras_vae_float32": "keras_vae, float32",
+    "pythae": "Pythae",
+}
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 _PYTHAE_WORKER = pathlib.Path(__file__).resolve().parent / "pythae_worker.py"
@@ -42,6 +52,58 @@ _PACKAGES = {
     "keras_vae_float32": ("tensorflow", "keras"),
     "pythae": ("torch", "pythae"),
 }
+
+_COLUMNS = (
+    records.Column("rounds", "by round", "images/s"),
+    records.Column("median", "median", "images/s"),
+    records.Column("ratios", "ratio to Pythae by round"),
+    records.Column("ratio", "ratio of medians"),
+    records.Column("peak_rss", "peak memory", "MB"),
+    records.Column("other_cores", "cores used by others, at most"),
+)
+
+
+class Run(NamedTuple):
+    """What one worker measured.
+
+    Attributes:
+        images_per_second: Training images a second, epochs after the first.
+        epochs: Number of epochs, the first included.
+        peak_rss_mb: Largest resident memory of the process, 10^6 bytes.
+        other_cores: Cores that other processes used meanwhile, on average: a
+            run that had the machine to itself has almost 0.
+    """
+
+    images_per_second: float
+    epochs: int
+    peak_rss_mb: float
+    other_cores: float
+
+
+def rows(runs: Mapping[str, Sequence[Run]]) -> list[dict[str, Any]]:
+    """Returns a row for each side, with its ratio to Pythae if that ran.
+
+    Args:
+        runs: Side -> its runs, one a round.
+    """
+    speeds = {side: [r.images_per_second for r in runs[side]] for side in runs}
+    medians = {side: statistics.median(speeds[side]) for side in runs}
+    found = []
+    for side, ours in runs.items():
+        row: dict[str, Any] = {
+            "label": SIDES[side],
+            "rounds": [records.rounded(speed, 0) for speed in speeds[side]],
+            "median": records.rounded(medians[side], 0),
+        }
+        if side != "pythae" and "pythae" in runs:
+            pairs = zip(speeds[side], speeds["pythae"], strict=True)
+            ratio = medians[side] / medians["pythae"]
+            row["ratios"] = [records.rounded(a / b, 2) for a, b in pairs]
+            row["ratio"] = records.rounded(ratio, 2)
+        row["peak_rss"] = records.rounded(max(r.peak_rss_mb for r in ours), 0)
+        others = max(run.other_cores for run in ours)
+        found.append({**row, "other_cores": records.rounded(others, 2)})
+    return found
 
 
 def load_mnist(folder: pathlib.Path, num_images: int) -> np.ndarray:
@@ -120,7 +182,7 @@ def _children_seconds() -> float:
 
 def _measure(
     side: str, python: pathlib.Path, data: pathlib.Path, epochs: int
-) -> report.Run:
+) -> Run:
     """Runs the worker of one side once."""
     script = (
         [str(_PYTHAE_WORKER)]
@@ -134,7 +196,7 @@ def _measure(
         _environment(side),
     )
     others = (_busy_seconds() - busy) - (_children_seconds() - own)
-    return report.Run(
+    return Run(
         result["images_per_second"],
         result["epochs"],
         result["peak_rss_mb"],
@@ -147,7 +209,7 @@ def run_rounds(
     data: pathlib.Path,
     epochs: int,
     rounds: int,
-) -> dict[str, list[report.Run]]:
+) -> dict[str, list[Run]]:
     """Runs the sides in turn.
 
     Args:
@@ -159,13 +221,13 @@ def run_rounds(
     Returns:
         runs: side -> its runs, one a round.
     """
-    runs: dict[str, list[report.Run]] = {side: [] for side in pythons}
+    runs: dict[str, list[Run]] = {side: [] for side in pythons}
     for number in range(1, rounds + 1):
         for side, python in pythons.items():
             run = _measure(side, python, data, epochs)
             runs[side].append(run)
             print(
-                f"round {number} of {rounds}, {report.SIDES[side]}: "
+                f"round {number} of {rounds}, {SIDES[side]}: "
                 f"{run.images_per_second:,.0f} images/s, "
                 f"{run.peak_rss_mb:,.0f} MB, "
                 f"others used {run.other_cores:.2f} cores",
@@ -207,17 +269,15 @@ def _flags(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--sides",
         nargs="+",
-        choices=list(report.SIDES),
-        default=list(report.SIDES),
+        choices=list(SIDES),
+        default=list(SIDES),
     )
     parser.add_argument(
         "--pythae_env",
         type=pathlib.Path,
         help="folder of Pythae's environment, kept; else a temporary one",
     )
-    parser.add_argument(
-        "--output", type=pathlib.Path, help="Markdown file to write into"
-    )
+    records.add_flag(parser)
     flags = parser.parse_args(arguments)
     for name, least in (("epochs", 2), ("rounds", 1), ("num_images", 128)):
         value = getattr(flags, name)
@@ -244,10 +304,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 flags.pythae_env or pathlib.Path(folder) / "pythae"
             )
         runs = run_rounds(pythons, data, flags.epochs, flags.rounds)
-        block = report.markdown(runs, flags.num_images, _machine(pythons))
-    print(block)
-    if flags.output:
-        report.write_block(flags.output, block)
+        machine = _machine(pythons)
+    protocol = (
+        f"{flags.num_images:,} images, {flags.epochs} epochs, of which the "
+        f"first is not measured; {flags.rounds} rounds, in turn"
+    )
+    record = records.here("throughput", protocol, rows(runs), machine)
+    title = "Training throughput against Pythae"
+    records.publish(
+        "throughput", title, "side", _COLUMNS, record, flags.results
+    )
 
 
 if __name__ == "__main__":

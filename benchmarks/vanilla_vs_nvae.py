@@ -15,13 +15,19 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks import processes
+from benchmarks import processes, records
 from keras_vae.units import plus_minus
 
 __all__ = ["main"]
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 _SAMPLES = 36
+_COLUMNS = (
+    records.Column("parameters", "parameters"),
+    records.Column("epochs", "epochs"),
+    records.Column("negative_elbo", "-ELBO", "nats/image"),
+    records.Column("nll", "NLL", "nats/image"),
+)
 # Title, name of the model, and further flags of `apps/train.py`.
 _MODELS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     (
@@ -58,11 +64,11 @@ def _run(
     for app, arguments in (("train", train), ("evaluate", evaluate)):
         workdir = f"--workdir={folder.resolve()}"
         processes.call([sys.executable, f"apps/{app}.py", workdir, *arguments])
-    results = json.loads(RunFolder(folder).results.read_text())
-    model, _ = load_trained(folder)
+    results = json.loads(RunFolder(folder).results.path.read_text())
+    model = load_trained(folder).model
     samples = model.sample([_SAMPLES], seeds.from_int(0)).numpy()
     return {
-        **results["test"],
+        **results["test"][-1],
         "training": results["training"],
         "samples": samples,
     }
@@ -99,26 +105,20 @@ def _draw(
     figure.savefig(path, dpi=100, bbox_inches="tight", pad_inches=0.1)
 
 
-def _table(results: list[tuple[str, dict[str, Any]]]) -> str:
-    k = results[0][1]["nll"]["num_importance_samples"]
-    lines = [
-        f"| model | parameters | epochs | -ELBO | NLL, K = {k:,} |",
-        "| --- | --- | --- | --- | --- |",
-    ]
-    for title, figures in results:
-        training, nll = figures["training"], figures["nll"]
-        lines.append(
-            f"| {title} | {training['num_parameters']:,} "
-            f"| {training['epochs']:.1f} "
-            f"| {figures['elbo']['nats_per_image']:.2f} "
-            f"| {nll['nats_per_image']:.2f}"
-            f"{plus_minus(nll['standard_error'], 2)} |"
-        )
-    return "\n".join(lines)
+def _row(title: str, figures: dict[str, Any]) -> dict[str, Any]:
+    training, nll = figures["training"], figures["nll"]
+    elbo = figures["elbo"]["nats_per_image"]
+    return {
+        "label": title,
+        "parameters": training["num_parameters"],
+        "epochs": records.rounded(training["epochs"], 1),
+        "negative_elbo": records.rounded(elbo, 2),
+        "nll": records.figure(nll["nats_per_image"], nll["standard_error"], 2),
+    }
 
 
 def main() -> None:
-    """Trains, evaluates and draws; prints a Markdown table."""
+    """Trains, evaluates and draws; prints a table."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--dataset", default="mnist")
     parser.add_argument("--manual_dir", help="folder of original archives")
@@ -137,12 +137,23 @@ def main() -> None:
         type=pathlib.Path,
         default=_ROOT / "docs" / "vanilla_vs_nvae.png",
     )
+    records.add_flag(parser)
     flags = parser.parse_args()
     results = [
         (title, _run(name, more, flags)) for title, name, more in _MODELS
     ]
     _draw(flags.output, results)
-    print(_table(results))
+    images = results[0][1]["nll"]["num_images"]
+    protocol = (
+        f"{flags.minutes:g} minutes each, {images:,} test images, "
+        f"K = {flags.num_importance_samples}"
+    )
+    rows = [_row(title, figures) for title, figures in results]
+    record = records.here("vanilla_vs_nvae", protocol, rows)
+    title = "Three models, the same time each"
+    records.publish(
+        "vanilla_vs_nvae", title, "model", _COLUMNS, record, flags.results
+    )
 
 
 if __name__ == "__main__":

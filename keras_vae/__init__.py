@@ -1,11 +1,14 @@
 """Variational autoencoders from a dataset to a served model.
 
-The sub-packages are loaded when they are first used, so that
-`import keras_vae` itself is cheap and does not import TensorFlow.
+`keras_vae.train(...)` and `keras_vae.load(folder)` return a `TrainedRun`. The
+sub-packages are loaded when they are first used, so that `import keras_vae`
+itself is cheap and does not import TensorFlow.
 """
 
 import importlib
 from typing import Any
+
+from keras_vae.registration import register_lazily
 
 __version__ = "0.1.0"
 
@@ -20,16 +23,24 @@ _SUBPACKAGES = (
     "objectives",
     "serving",
     "training",
+    "use",
 )
+# Of `keras_vae.use`.
+_NAMES = ("TrainedRun", "load", "train")
 
-__all__ = ["__version__", *_SUBPACKAGES]
+__all__ = ["__version__", *_SUBPACKAGES, *_NAMES]
 
 
 def __getattr__(name: str) -> Any:
     if name in _SUBPACKAGES:
         return importlib.import_module(f"{__name__}.{name}")
+    if name in _NAMES:
+        return getattr(importlib.import_module(f"{__name__}.use"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+register_lazily()

@@ -82,7 +82,7 @@ def storage_error(where: str, number: int | None, reason: str) -> StorageError:
     elif number in (errno.EROFS, errno.EACCES, errno.EPERM):
         advice = "Make it writable"
     elif number in (errno.ENOENT, errno.ENOTDIR, errno.ESTALE):
-        advice = "It was removed or moved under way: put it back"
+        advice = "It was removed or moved while it was in use: put it back"
     else:
         advice = "Look after the disk"
     return StorageError(

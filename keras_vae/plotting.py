@@ -4,6 +4,7 @@ import math
 import os
 import pathlib
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -17,6 +18,7 @@ __all__ = [
     "save_histograms",
     "save_labelled_rows",
     "save_png",
+    "side_by_side",
     "to_uint8",
 ]
 
@@ -35,6 +37,20 @@ def to_uint8(images: np.ndarray) -> np.ndarray:
 def sample_columns(num_classes: int) -> int:
     """Returns how wide a grid of samples is: a column for each class, or 8."""
     return num_classes if 1 < num_classes <= _MAX_COLUMNS else 8
+
+
+def side_by_side(images: Any, others: Any) -> np.ndarray:
+    """Returns images in turn: the first, its other, the second, and so on.
+
+    Args:
+        images: `[num, height, width, channels]`.
+        others: The same shape, such as the images' reconstructions.
+
+    Returns:
+        Images `[2 * num, height, width, channels]`.
+    """
+    pairs = np.stack([images, others], axis=1)
+    return pairs.reshape([-1, *pairs.shape[2:]])
 
 
 def image_grid(

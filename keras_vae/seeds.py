@@ -91,15 +91,18 @@ def replica(seed: tf.Tensor) -> tf.Tensor:
     return fold_in(seed, index)
 
 
-def rows(seed: tf.Tensor, count: Any) -> tf.Tensor:
-    """Returns a seed for each row, int32 `[count, 2]`: [a, b], [a, b + 1] ...
+def rows(seed: tf.Tensor, count: tf.Tensor | int) -> tf.Tensor:
+    """Returns the seeds of `count` images, `[a, b]`, `[a, b + 1]` and so on.
 
     Args:
-        seed: [a, b], int32 `[2]`.
-        count: Number of rows.
+        seed: int32 `[2]`, `[a, b]`.
+        count: How many.
+
+    Returns:
+        int32 `[count, 2]`.
     """
-    second = seed[1] + tf.range(count)
-    return tf.stack([tf.fill(tf.shape(second), seed[0]), second], axis=1)
+    numbers = seed[1] + tf.range(tf.cast(count, tf.int32))
+    return tf.stack([tf.fill(tf.shape(numbers), seed[0]), numbers], axis=1)
 
 
 def row_normal(seed: tf.Tensor, size: int) -> tf.Tensor:

@@ -20,7 +20,12 @@ from keras_vae.data import ArraySplit, DataConfig, ImageDataset
 from keras_vae.errors import UserError
 from keras_vae.evaluation import EvaluationConfig
 from keras_vae.serving.metadata import METADATA
-from keras_vae.training import ExperimentConfig, TrainResult
+from keras_vae.training import (
+    ExperimentConfig,
+    RunFolder,
+    TrainedModel,
+    TrainResult,
+)
 from tests.models.cases import IMAGE, make_hierarchical, make_nvae
 
 _GROUND = 60
@@ -75,7 +80,7 @@ def test_run_trains_draws_evaluates_and_exports(vae_run):
     assert _names(folder / "model") == ["1"]
     results = json.loads((folder / "run" / "results.json").read_text())
     assert set(results) == {"test", "training"}
-    assert results["test"]["nll"]["num_importance_samples"] == 2
+    assert results["test"][-1]["nll"]["num_importance_samples"] == 2
     assert results["training"] == result.summary
 
 
@@ -157,7 +162,7 @@ def test_export_refused_at_the_end_loses_nothing(
 
 
 @pytest.fixture
-def draw(tmp_path, monkeypatch):
+def draw(tmp_path):
     """Returns a function that draws what a model does as if it were a run's.
 
     It returns name -> (width, height) of the pictures.
@@ -167,13 +172,13 @@ def draw(tmp_path, monkeypatch):
         experiment = ExperimentConfig(
             DataConfig("mnist_5k"), config, TrainingConfig()
         )
-        monkeypatch.setattr(
-            pipeline, "load_trained", lambda workdir: (model, experiment)
+        trained = TrainedModel(
+            model, experiment, experiment.prepare(), RunFolder(tmp_path)
         )
         levels = np.random.default_rng(0).integers(256, size=(12, *IMAGE))
         split = ArraySplit(levels.astype(np.uint8))
         dataset = ImageDataset("grey", IMAGE, None, {"test": split})
-        paths = pipeline.draw_pictures(tmp_path, dataset, **options)
+        paths = pipeline.draw_pictures(trained, dataset, **options)
         assert {path.parent for path in paths} == {tmp_path / "pictures"}
         sizes = {}
         for path in paths:
@@ -233,7 +238,7 @@ def test_run_hands_on_what_samples_show(images, tmp_path, monkeypatch):
         seen.append((*arguments, *options.values())[-1])
         return []
 
-    result = TrainResult(None, {}, None)
+    result = TrainResult(None, {}, None, None)
     monkeypatch.setattr(pipeline, "train", lambda *_, **__: result)
     monkeypatch.setattr(pipeline, "draw_pictures", record)
     monkeypatch.setattr(pipeline, "export", record)
@@ -249,7 +254,7 @@ def test_nothing_more_is_done_after_an_interruption(
     images, tmp_path, monkeypatch
 ):
     def interrupted(experiment, workdir, **options):
-        return TrainResult("SIGTERM", {}, None)
+        return TrainResult("SIGTERM", {}, None, None)
 
     monkeypatch.setattr(pipeline, "train", interrupted)
     result = pipeline.run(
@@ -294,20 +299,20 @@ def test_folder_that_cannot_be_written_is_found_before_training(
         )
 
 
-def test_pictures_are_of_the_levels_that_are_kept(tmp_path, monkeypatch):
+def test_pictures_are_of_the_levels_that_are_kept(tmp_path):
     experiment = ExperimentConfig(
         DataConfig("mnist_5k", num_bits=1),
         HierarchicalConfig(),
         TrainingConfig(),
     )
     model = make_hierarchical("discretized_logistic_mixture")
-    monkeypatch.setattr(
-        pipeline, "load_trained", lambda workdir: (model, experiment)
+    trained = TrainedModel(
+        model, experiment, experiment.prepare(), RunFolder(tmp_path)
     )
     levels = np.random.default_rng(0).integers(256, size=(12, *IMAGE))
     split = ArraySplit(levels.astype(np.uint8))
     dataset = ImageDataset("grey", IMAGE, None, {"test": split})
-    pipeline.draw_pictures(tmp_path, dataset)
+    pipeline.draw_pictures(trained, dataset)
     for path in (tmp_path / "pictures" / "test_images").iterdir():
         with PIL.Image.open(path) as picture:
             assert set(np.unique(picture)) == {0, 255}
@@ -324,7 +329,7 @@ def test_run_hands_on_what_it_is_asked(images, tmp_path, monkeypatch):
         monkeypatch.setattr(pipeline, name, replacement)
 
     dataset = object()
-    record("train", TrainResult(None, {}, dataset))
+    record("train", TrainResult(None, {}, dataset, object()))
     record("draw_pictures", [])
     record("evaluate", {})
     record("export")
@@ -332,6 +337,7 @@ def test_run_hands_on_what_it_is_asked(images, tmp_path, monkeypatch):
         _experiment(images),
         tmp_path / "run",
         resume=False,
+        init_from="runs/other",
         accept_changed_data=True,
         evaluation=EvaluationConfig(),
         export_dir=tmp_path / "model",
@@ -342,7 +348,11 @@ def test_run_hands_on_what_it_is_asked(images, tmp_path, monkeypatch):
     assert callable(asked["train"].pop("check_model"))
     assert callable(asked["evaluate"].pop("show"))
     assert asked == {
-        "train": {"resume": False, "accept_changed_data": True},
+        "train": {
+            "resume": False,
+            "init_from": "runs/other",
+            "accept_changed_data": True,
+        },
         "draw_pictures": {},
         "evaluate": {"dataset": dataset},
         "export": {"keep_versions": 3, "replace": True, "pixels": "draw"},

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from keras_vae import plotting
 from keras_vae.plotting import image_grid, save_bar_chart, save_png, to_uint8
 
 
@@ -138,6 +139,13 @@ def test_the_value_of_a_marked_bar_has_its_color(tmp_path):
     upper = slice(0, pixels.shape[0] // 3)  # Down to the first bar's value.
     assert not np.any(np.all(plain[upper, :200] == _RED, axis=-1))
     assert np.any(np.all(pixels[upper, :200] == _RED, axis=-1))
+
+
+def test_others_stand_beside_their_images():
+    images = np.arange(4.0).reshape([4, 1, 1, 1])
+    pairs = plotting.side_by_side(images, images + 0.5)
+    np.testing.assert_array_equal(pairs.ravel(), np.arange(0, 4, 0.5))
+    assert pairs.shape == (8, 1, 1, 1)
 
 
 if __name__ == "__main__":

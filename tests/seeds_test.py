@@ -20,6 +20,16 @@ def test_seed_of_an_int():
         assert key(seed) == (number, 0)
 
 
+def test_seeds_of_rows_count_from_the_first():
+    found = seeds.rows(tf.constant([7, 3]), 4)
+    assert found.dtype == tf.int32
+    assert found.numpy().tolist() == [[7, 3], [7, 4], [7, 5], [7, 6]]
+    both = seeds.row_normal(found, 5)
+    np.testing.assert_array_equal(
+        seeds.row_normal(seeds.rows(tf.constant([7, 5]), 2), 5), both[2:]
+    )
+
+
 def test_every_fold_gives_another_seed():
     base = seeds.from_int(0)
     folded = {key(seeds.fold_in(base, step)) for step in range(1000)}

@@ -16,6 +16,7 @@ import subprocess
 
 import pytest
 
+from keras_vae.training import TrainedModel, load_trained
 from tests.apps import app
 
 __all__ = [
@@ -45,6 +46,11 @@ class TrainedRun:
     export_dir: pathlib.Path
     result: subprocess.CompletedProcess[str]
     flags: tuple[str, ...]
+
+    @functools.cached_property
+    def trained(self) -> TrainedModel:
+        """The model of the run, which is loaded once."""
+        return load_trained(self.workdir)
 
 
 def make(factory: pytest.TempPathFactory) -> TrainedRun:

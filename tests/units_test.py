@@ -24,7 +24,7 @@ from keras_vae.evaluation import EvaluationConfig, evaluate
 from keras_vae.generation import ImageSource, impute, score
 from keras_vae.serving import Client
 from keras_vae.serving.export import export
-from keras_vae.training import ExperimentConfig, train
+from keras_vae.training import ExperimentConfig, load_trained, train
 from keras_vae.units import DENSITY_NATS, NATS
 
 _SIDE, _NUM_FILES = 6, 60
@@ -71,7 +71,7 @@ def image_folder(tmp_path_factory):
     ids=["8_bits", "5_bits", "density"],
 )
 def known_run(request, image_folder, tmp_path_factory):
-    """Returns the folder, what `fit` showed, and the right log-likelihood."""
+    """Returns the run, what `fit` showed, and the right log-likelihood."""
     num_bits, dequantization = request.param
     experiment = ExperimentConfig(
         DataConfig(
@@ -94,7 +94,7 @@ def known_run(request, image_folder, tmp_path_factory):
     known = _KnownAnswer()
     train(experiment, workdir, callbacks=[known])
     bits = num_bits if dequantization == "uniform" else 0
-    return workdir, known.logs, -(_SIDE**2) * bits * math.log(2)
+    return load_trained(workdir), known.logs, -(_SIDE**2) * bits * math.log(2)
 
 
 def _approx(value):
@@ -115,14 +115,14 @@ def test_fit_shows_it(known_run):
 
 
 def test_evaluate_gives_it(known_run):
-    workdir, _, log_likelihood = known_run
+    trained, _, log_likelihood = known_run
     config = EvaluationConfig(num_importance_samples=3)
-    elbo = evaluate(workdir, config)["test"]["elbo"]
+    elbo = evaluate(trained, config)["test"]["elbo"]
     assert elbo["nats_per_image"] == _approx(_KL - log_likelihood)
     assert elbo["log_likelihood"] == _approx(log_likelihood)
     assert elbo["kl_divergence"] == _approx(_KL)
-    results = json.loads((workdir / "results.json").read_text())
-    figures = (results["training"], elbo, results["test"]["nll"])
+    results = json.loads(trained.folder.results.path.read_text())
+    figures = (results["training"], elbo, results["test"][-1]["nll"])
     assert {figure["unit"] for figure in figures} == {_unit(log_likelihood)}
     if log_likelihood:
         bits = (_KL - log_likelihood) / _SIDE**2 / math.log(2)
@@ -130,8 +130,8 @@ def test_evaluate_gives_it(known_run):
 
 
 def test_score_writes_it(known_run, tmp_path):
-    workdir, _, log_likelihood = known_run
-    score(workdir, ImageSource(), tmp_path / "s", num_importance_samples=1)
+    trained, _, log_likelihood = known_run
+    score(trained, ImageSource(), tmp_path / "s", num_importance_samples=1)
     with (tmp_path / "s" / "scores.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert rows
@@ -145,9 +145,9 @@ def test_score_writes_it(known_run, tmp_path):
 
 
 def test_impute_reports_it(known_run, tmp_path):
-    workdir, _, log_likelihood = known_run
+    trained, _, log_likelihood = known_run
     written = impute(
-        workdir,
+        trained,
         ImageSource(),
         tmp_path / "imputed",
         mask="half",
@@ -164,8 +164,8 @@ def test_impute_reports_it(known_run, tmp_path):
 
 
 def test_export_answers_it(known_run, image_folder, tmp_path):
-    workdir, _, log_likelihood = known_run
-    path = export(workdir, tmp_path / "export")
+    trained, _, log_likelihood = known_run
+    path = export(trained, tmp_path / "export")
     metadata = json.loads((path / "assets.extra/metadata.json").read_text())
     assert metadata["unit"] == _unit(log_likelihood)
     with Client(path) as client:

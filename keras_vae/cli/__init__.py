@@ -1,6 +1,7 @@
 """What the apps share: flags, and how they run, end and tell of errors."""
 
 from keras_vae.cli.app_runner import (
+    WEIGHTS_HELP,
     given_flags,
     interruption_code,
     load_tensorflow,
@@ -18,6 +19,7 @@ from keras_vae.cli.setting_flags import (
 from keras_vae.errors import UserError
 
 __all__ = [
+    "WEIGHTS_HELP",
     "UserError",
     "define_model_flags",
     "define_settings",

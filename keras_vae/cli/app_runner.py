@@ -14,6 +14,7 @@ from keras_vae.errors import UserError
 from keras_vae.failures import failure_of_machine
 
 __all__ = [
+    "WEIGHTS_HELP",
     "given_flags",
     "interruption_code",
     "load_tensorflow",
@@ -135,6 +136,12 @@ def load_tensorflow() -> None:
 def interruption_code(signal_name: str) -> int:
     """Returns the exit code that shells give to a process ended by a signal."""
     return _INTERRUPTED[signal_name]
+
+
+WEIGHTS_HELP = (
+    "Weights of the run: last, or best, those of the lowest val_loss; unless "
+    "given best if it was trained with --patience, else last."
+)
 
 
 def no_arguments(arguments: Sequence[str]) -> None:

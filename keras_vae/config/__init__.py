@@ -21,6 +21,7 @@ from keras_vae.config.likelihood_configs import (
 from keras_vae.config.model_config import PIXELS, ModelConfig
 from keras_vae.config.model_configs import (
     AutoencoderConfig,
+    AutoregressiveConfig,
     HierarchicalConfig,
     NVAEConfig,
     VAEConfig,
@@ -32,6 +33,7 @@ from keras_vae.config.objective_configs import (
     BetaTCVAEConfig,
     ELBOConfig,
     ImportanceWeightedConfig,
+    LogLikelihoodConfig,
     ObjectiveConfig,
     SquaredErrorConfig,
 )
@@ -72,6 +74,7 @@ __all__ = [
     "PRESETS",
     "AutoLikelihoodConfig",
     "AutoencoderConfig",
+    "AutoregressiveConfig",
     "BernoulliConfig",
     "BetaTCVAEConfig",
     "BuildContext",
@@ -86,6 +89,7 @@ __all__ = [
     "ImportanceWeightedConfig",
     "InverseAutoregressiveConfig",
     "LikelihoodConfig",
+    "LogLikelihoodConfig",
     "MixturePriorConfig",
     "ModelConfig",
     "NVAEConfig",

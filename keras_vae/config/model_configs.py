@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 from keras_vae.config.model_config import ModelConfig
 from keras_vae.config.needs import (
     CODE,
+    EXACT,
+    GAUSSIAN,
     NO_CLASSES,
     OF_SETTINGS,
     PRIOR,
@@ -19,6 +21,7 @@ from keras_vae.errors import UserError
 
 __all__ = [
     "AutoencoderConfig",
+    "AutoregressiveConfig",
     "HierarchicalConfig",
     "NVAEConfig",
     "VAEConfig",
@@ -28,6 +31,44 @@ __all__ = [
 
 _ACTIVATION = "Name of a Keras activation."
 _ARCHITECTURE = "The networks."
+
+
+def _num_classes() -> Any:
+    return setting(
+        "0",
+        "Classes that a conditional model is told: auto for those of the "
+        "dataset, or how many these are; 0 for no condition.",
+    )
+
+
+def _check_num_classes(config: Any) -> None:
+    value = str(config.num_classes)
+    object.__setattr__(config, "num_classes", value)
+    if value != "auto" and not value.isdecimal():
+        raise UserError(
+            "config.num_classes must be auto or a whole number. "
+            f"Received: config.num_classes={value}"
+        )
+
+
+def _check_parts(config: Any, posterior: Sequence[str]) -> None:
+    """Raises UserError if a part needs what the other settings have not.
+
+    Args:
+        config: Of a model with a prior.
+        posterior: What its posterior has.
+    """
+    given = posterior if config.conditional else (*posterior, NO_CLASSES)
+    for value in (config.prior, config.objective):
+        for need in value.needs:
+            if need in OF_SETTINGS and need not in given:
+                name = f"config.{value.kind}={value.name}"
+                chosen = config.flat().get("posterior", "of the model")
+                raise UserError(
+                    f"{name} needs {need}: choose another {value.kind}, "
+                    f"posterior or number of classes. Received: --{name}, "
+                    f"posterior {chosen}, num_classes={config.num_classes}"
+                )
 
 
 @register("model", "vae", build="keras_vae.models.vae:build")
@@ -41,37 +82,11 @@ class VAEConfig(ModelConfig):
     posterior: Any = part("diagonal", "q(z|x).")
     architecture: Any = part("residual", _ARCHITECTURE)
     latent_dim: int = setting(32, "Size of the latent vector.", low=1)
-    num_classes: int | str = setting(
-        "0",
-        "Classes that a conditional VAE is told: auto for those of the "
-        "dataset, or how many these are; 0 for no condition.",
-    )
+    num_classes: int | str = _num_classes()
 
     def check(self) -> None:
-        value = str(self.num_classes)
-        object.__setattr__(self, "num_classes", value)
-        if value != "auto" and not value.isdecimal():
-            raise UserError(
-                "config.num_classes must be auto or a whole number. "
-                f"Received: config.num_classes={value}"
-            )
-        self._check_parts()
-
-    def _check_parts(self) -> None:
-        """Raises UserError if a part needs what the other parts have not."""
-        given = getattr(self.posterior, "has", OF_SETTINGS)
-        if not self.conditional:
-            given = (*given, NO_CLASSES)
-        for value in (self.prior, self.objective):
-            for need in value.needs:
-                if need in OF_SETTINGS and need not in given:
-                    name = f"config.{value.kind}={value.name}"
-                    raise UserError(
-                        f"{name} needs {need}: choose another {value.kind}, "
-                        f"posterior or number of classes. Received: --{name} "
-                        f"--config.posterior={self.posterior.name} "
-                        f"--config.num_classes={self.num_classes}"
-                    )
+        _check_num_classes(self)
+        _check_parts(self, getattr(self.posterior, "has", OF_SETTINGS))
 
 
 @register("model", "autoencoder", build="keras_vae.models.autoencoder:build")
@@ -94,6 +109,36 @@ class AutoencoderConfig(ModelConfig):
 
 
 @register(
+    "model", "autoregressive", build="keras_vae.models.autoregressive:build"
+)
+@dataclasses.dataclass(frozen=True)
+class AutoregressiveConfig(ModelConfig):
+    """A gated PixelCNN: no latents, and log p(x) itself, not a bound."""
+
+    has: ClassVar[tuple[str, ...]] = (EXACT,)
+    auto_likelihood: ClassVar[tuple[str, str]] = (
+        "bernoulli",
+        "discretized_logistic_mixture",
+    )
+
+    objective: Any = part("log_likelihood", "What is minimised.")
+    filters: int = setting(32, "Channels of both stacks.", low=1)
+    num_blocks: int = setting(5, "Gated blocks.", low=1)
+    first_rows: int = setting(3, "Rows that the first block sees.", low=1)
+    head_units: int = setting(32, "Hidden units at each pixel.", low=1)
+    batch_size: int = changed(ModelConfig, "batch_size", 64)
+
+    def check(self) -> None:
+        if self.likelihood.is_density:
+            raise UserError(
+                "An autoregressive model has the probabilities of values: use "
+                "--config.likelihood=bernoulli, with binarized images, or "
+                "discretized_logistic_mixture. Received: "
+                f"config.likelihood={self.likelihood.name}"
+            )
+
+
+@register(
     "model", "hierarchical", build="keras_vae.models.hierarchical_vae:build"
 )
 @dataclasses.dataclass(frozen=True)
@@ -109,6 +154,7 @@ class HierarchicalConfig(ModelConfig):
         "discretized_logistic_mixture",
     )
 
+    prior: Any = part("standard_normal", "p(z) of the top group.")
     objective: Any = part(
         "importance_weighted", "What is minimised.", num_samples=4, start=0.85
     )
@@ -150,12 +196,15 @@ class HierarchicalConfig(ModelConfig):
         "each position.",
         choices=("depth_to_space", "nearest"),
     )
+    num_classes: int | str = _num_classes()
     optimizer: str = changed(ModelConfig, "optimizer", "muon")
     learning_rate: float = changed(ModelConfig, "learning_rate", 5.5e-3)
 
     def check(self) -> None:
+        _check_num_classes(self)
         counts = ("encoder_blocks", "decoder_blocks", "num_groups")
         check_scales(self, ("filters", "bottlenecks", *counts), "config.")
+        _check_parts(self, (GAUSSIAN,))
 
 
 @register("model", "nvae", build="keras_vae.models.nvae:build")
@@ -242,6 +291,7 @@ class NVAEConfig(ModelConfig):
         "constant.",
         low=0,
     )
+    num_classes: int | str = _num_classes()
     batch_size: int = changed(ModelConfig, "batch_size", 64)
     optimizer: str = changed(ModelConfig, "optimizer", "adamax")
     learning_rate: float = changed(ModelConfig, "learning_rate", 5e-3)
@@ -258,6 +308,7 @@ class NVAEConfig(ModelConfig):
     ema_momentum: float = changed(ModelConfig, "ema_momentum", 0.0)
 
     def check(self) -> None:
+        _check_num_classes(self)
         if self.kernel_size % 2 == 0:
             raise UserError(
                 "config.kernel_size must be odd. "

@@ -6,6 +6,7 @@ The last three are known of a model's settings, and not of its class.
 __all__ = [
     "CODE",
     "DIAGONAL",
+    "EXACT",
     "GAUSSIAN",
     "NO_CLASSES",
     "OF_SETTINGS",
@@ -16,6 +17,7 @@ __all__ = [
 PRIOR = "a prior on its latents"
 VECTOR = "one latent vector"
 CODE = "a code without noise"
+EXACT = "an exact likelihood"
 DIAGONAL = "a diagonal Gaussian posterior"
 GAUSSIAN = "a Gaussian posterior"
 NO_CLASSES = "a model without classes"

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import ClassVar
 
-from keras_vae.config.needs import CODE, DIAGONAL, PRIOR, VECTOR
+from keras_vae.config.needs import CODE, DIAGONAL, EXACT, PRIOR, VECTOR
 from keras_vae.config.registry import PartConfig, register
 from keras_vae.config.settings import setting
 from keras_vae.errors import UserError
@@ -12,6 +12,7 @@ __all__ = [
     "BetaTCVAEConfig",
     "ELBOConfig",
     "ImportanceWeightedConfig",
+    "LogLikelihoodConfig",
     "ObjectiveConfig",
     "SquaredErrorConfig",
 ]
@@ -121,6 +122,18 @@ class BetaTCVAEConfig(ObjectiveConfig):
     @property
     def couples_rows(self) -> bool:
         return True
+
+
+@register(
+    "objective",
+    "log_likelihood",
+    build="keras_vae.objectives.log_likelihood:build",
+)
+@dataclasses.dataclass(frozen=True)
+class LogLikelihoodConfig(ObjectiveConfig):
+    """The log-likelihood itself, where it is not only bounded."""
+
+    needs: ClassVar[tuple[str, ...]] = (EXACT,)
 
 
 @register(

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import ClassVar
 
-from keras_vae.config.needs import GAUSSIAN, NO_CLASSES, PRIOR, VECTOR
+from keras_vae.config.needs import GAUSSIAN, NO_CLASSES, PRIOR
 from keras_vae.config.registry import PartConfig, register
 from keras_vae.config.settings import setting
 
@@ -25,7 +25,7 @@ class StandardNormalConfig(PartConfig):
 class MixturePriorConfig(PartConfig):
     """A mixture of Gaussians, learned with the model."""
 
-    needs: ClassVar[tuple[str, ...]] = (VECTOR,)
+    needs: ClassVar[tuple[str, ...]] = (PRIOR,)
 
     num_components: int = setting(10, "Number of Gaussians.", low=1)
 
@@ -35,7 +35,7 @@ class MixturePriorConfig(PartConfig):
 class VampPriorConfig(PartConfig):
     """VampPrior: the mixture of the posteriors of learned pseudo-inputs."""
 
-    needs: ClassVar[tuple[str, ...]] = (VECTOR, GAUSSIAN, NO_CLASSES)
+    needs: ClassVar[tuple[str, ...]] = (PRIOR, GAUSSIAN, NO_CLASSES)
 
     num_components: int = setting(500, "Number of pseudo-inputs.", low=1)
     from_examples: bool = setting(

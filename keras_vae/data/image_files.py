@@ -241,7 +241,7 @@ def open_image_file(file: pathlib.Path | bytes) -> BinaryIO:
 
 def _reason(error: BaseException) -> str:
     if isinstance(error, UnidentifiedImageError):
-        return "it is no PNG or JPEG, nor WebP, TIFF, BMP or GIF"
+        return "it is not a PNG, JPEG, WebP, TIFF, BMP or GIF file"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error) or type(error).__name__

@@ -275,7 +275,7 @@ def _split(
 ) -> FileSplit:
     return FileSplit(
         lambda position: read_image(paths[position], image_shape[-1]),
-        make_transform(image_shape, config),
+        make_transform(image_shape, config.resize, config.pad),
         labels,
         len(paths),
         image_shape,

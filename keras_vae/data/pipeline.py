@@ -235,7 +235,7 @@ def _check(
     if dequantization not in ("none", "uniform"):
         raise UserError(
             'dequantization must be "none" or "uniform" ("auto" is resolved by '
-            "keras_vae.training.resolve_data). "
+            "keras_vae.training.prepare). "
             f"Received: dequantization={dequantization!r}"
         )
     if dequantization == "uniform" and binarization != "none":

@@ -93,8 +93,8 @@ def _verified(
             some.check()
         note(
             f"{folder} does not say which archives it was prepared from, so "
-            "its images are not verified; prepared anew in another "
-            "--data_dir they are"
+            "its images are not verified; to have them verified, prepare "
+            "it in another --data_dir"
         )
         return Contents(file_digests(folder, names))
     present = [name for name in names if pathlib.Path(folder, name).exists()]
@@ -177,7 +177,7 @@ def _decoder(info, image_key, label_key, image_shape, config):
     features = tfds.features.FeaturesDict(
         {key: info.features[key] for key in keys}
     )
-    transform = make_transform(image_shape, config)
+    transform = make_transform(image_shape, config.resize, config.pad)
     num_classes = info.features[label_key].num_classes if label_key else None
 
     def decode(record):

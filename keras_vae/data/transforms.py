@@ -18,18 +18,20 @@ def final_shape(
 
 
 def make_transform(
-    image_shape: tuple[int, int, int], config: DataConfig
+    image_shape: tuple[int, int, int],
+    resize: tuple[int, int] | None = None,
+    pad: int = 0,
 ) -> Callable[[tf.Tensor], tf.Tensor]:
     """Returns the function that resizes and pads one image.
 
     Args:
         image_shape: (H, W, C) of the result.
-        config: Gives `resize` and `pad`.
+        resize: (height, width) in pixels; None: as the image is.
+        pad: Black pixels added on every side, after that.
 
     Returns:
         transform: from uint8 [H0, W0, C] to uint8 [H, W, C].
     """
-    resize, pad = config.resize, config.pad
 
     def transform(image):
         if resize is not None:

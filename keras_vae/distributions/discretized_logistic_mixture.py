@@ -7,7 +7,6 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from tensorflow_probability import distributions as tfd
 
 from keras_vae.config import BuildContext, DiscretizedLogisticMixtureConfig
 from keras_vae.distributions.distribution_layer import DistributionLayer
@@ -154,7 +153,25 @@ class DiscretizedLogisticMixture(DistributionLayer):
             params[..., start : start + size] = loc[..., channel, np.newaxis]
         return params
 
-    def make_distribution(self, params: tf.Tensor) -> tfd.Distribution:
+    orders_channels = True
+
+    @property
+    def noise_size(self) -> int:
+        """One uniform number for each component and each channel."""
+        return self.num_components + self.event_shape[-1]
+
+    def from_noise(
+        self, params: tf.Tensor, noise: tf.Tensor, temperature: tf.Tensor
+    ) -> tf.Tensor:
+        """Returns levels; a temperature divides logits, multiplies scales."""
+        size = self.num_components
+        return self.make_distribution(params).draw(
+            -tf.math.log(-tf.math.log(noise[..., :size])),
+            tf.math.log(noise[..., size:]) - tf.math.log1p(-noise[..., size:]),
+            temperature,
+        )
+
+    def make_distribution(self, params: tf.Tensor) -> LogisticMixture:
         """Returns the mixtures with the parameters `params`."""
         num_blocks = params.shape[-1] // self.num_components
         logits, *blocks = tf.split(params, num_blocks, axis=-1)

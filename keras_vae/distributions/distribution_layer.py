@@ -50,6 +50,8 @@ class DistributionLayer(keras.layers.Layer):
             only one in [0, 1].
         is_gaussian: Whether the distribution is a Gaussian vector, with `loc`
             and `scale`, as what mixes posteriors needs it.
+        orders_channels: Whether the channels of a position depend on each
+            other, each on those before it.
 
     Raises:
         UserError: If `event_shape` or `dtype` is not as said above, or, when
@@ -59,6 +61,7 @@ class DistributionLayer(keras.layers.Layer):
 
     real_valued = False
     is_gaussian = False
+    orders_channels = False
 
     def __init__(self, event_shape: int | Sequence[int], **kwargs: Any) -> None:
         # Not the global policy: under mixed_bfloat16 it would cast `params`.
@@ -91,6 +94,35 @@ class DistributionLayer(keras.layers.Layer):
             params: float32 [..., *event_shape[:-1], c].
         """
         raise NotImplementedError("A subclass must define `make_distribution`.")
+
+    @property
+    def noise_size(self) -> int:
+        """How many uniform numbers `from_noise` makes a position's values of.
+
+        0 where it is not defined.
+        """
+        return 0
+
+    def from_noise(
+        self, params: tf.Tensor, noise: tf.Tensor, temperature: tf.Tensor
+    ) -> tf.Tensor:
+        """Returns the draw that noise stands for, at any number of positions.
+
+        It is drawn from the distribution with the noise uniform on (0, 1), and
+        is a function of its own position's parameters and noise.
+
+        Args:
+            params: float32 [..., c].
+            noise: float32 [..., noise_size], above 0 and below 1.
+            temperature: Sharpens the distribution below 1 and blurs it above,
+                broadcastable to [..., 1]; at 0 all but ties is certain.
+
+        Returns:
+            Values [..., event_shape[-1]].
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} does not define `from_noise`."
+        )
 
     def params_from_mean(self, mean: np.ndarray) -> np.ndarray:
         """Returns parameters that give (nearly) a wanted mean.

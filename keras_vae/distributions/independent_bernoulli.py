@@ -15,6 +15,9 @@ from keras_vae.distributions.parameters import as_shape
 
 __all__ = ["IndependentBernoulli", "build"]
 
+# In place of 0, by which no logit can be divided.
+_COLDEST = 1e-6
+
 
 @keras.saving.register_keras_serializable(package="keras_vae")
 class IndependentBernoulli(DistributionLayer):
@@ -62,6 +65,18 @@ class IndependentBernoulli(DistributionLayer):
     def params_from_mean(self, mean: np.ndarray) -> np.ndarray:
         """Returns the logits of `mean`, taken to be within 0.001 ... 0.999."""
         return scipy.special.logit(np.clip(mean, 1e-3, 1 - 1e-3))
+
+    @property
+    def noise_size(self) -> int:
+        """One uniform number for each channel."""
+        return self.event_shape[-1]
+
+    def from_noise(
+        self, params: tf.Tensor, noise: tf.Tensor, temperature: tf.Tensor
+    ) -> tf.Tensor:
+        """Returns 1 where noise is below sigmoid(l / temperature), else 0."""
+        colder = params / tf.maximum(temperature, _COLDEST)
+        return tf.cast(noise < tf.sigmoid(colder), tf.float32)
 
     def make_distribution(self, params: tf.Tensor) -> tfd.Distribution:
         """Returns the distribution with the logits `params`."""

@@ -144,19 +144,38 @@ class LogisticMixture(tfd.Distribution):
     def _sample_n(self, n: int | tf.Tensor, seed: Any = None) -> tf.Tensor:
         """Draws a component for each pixel, then a level for each channel."""
         seeds = tfp.random.split_seed(seed, n=2, salt="logistic_mixture")
-        shape = tf.concat([[n], tf.shape(self._logits)], axis=0)
-        noise = tfd.Gumbel(0.0, 1.0).sample(shape, seed=seeds[0])
-        component = tf.argmax(self._logits + noise, axis=-1)
+
+        def shape(of: tf.Tensor) -> tf.Tensor:
+            return tf.concat([[n], of], axis=0)
+
+        of_components = shape(tf.shape(self._logits))
+        of_channels = shape(tf.shape(self._loc)[:-1])
+        return self.draw(
+            tfd.Gumbel(0.0, 1.0).sample(of_components, seed=seeds[0]),
+            tfd.Logistic(0.0, 1.0).sample(of_channels, seed=seeds[1]),
+        )
+
+    def draw(
+        self, gumbel: tf.Tensor, logistic: tf.Tensor, temperature: Any = 1.0
+    ) -> tf.Tensor:
+        """Returns the levels that noise stands for, [..., H, W, C].
+
+        Args:
+            gumbel: Standard Gumbel noise, [..., H, W, M]; chooses a component.
+            logistic: Standard logistic noise, [..., H, W, C].
+            temperature: Divides the logits and multiplies the scales,
+                broadcastable to [..., H, W, 1].
+        """
+        component = tf.argmax(self._logits + temperature * gumbel, axis=-1)
         one_hot = tf.one_hot(component, self._logits.shape[-1])
         one_hot = one_hot[..., tf.newaxis, :]
 
         def chosen(values):
             return tf.reduce_sum(one_hot * values, axis=-1)
 
-        loc = chosen(self._loc)
         log_scale = tf.minimum(self._log_scale, _MAX_LOG_SCALE_OF_DRAWS)
-        noise = tfd.Logistic(0.0, 1.0).sample(tf.shape(loc), seed=seeds[1])
-        draws = loc + tf.exp(chosen(log_scale)) * noise
+        noise = temperature * logistic
+        draws = chosen(self._loc) + tf.exp(chosen(log_scale)) * noise
         coefficients = None
         if self._coefficients is not None:
             coefficients = tf.unstack(chosen(self._coefficients), axis=-1)

@@ -61,7 +61,7 @@ def encode_images(
     """Encodes images.
 
     Args:
-        model: Any model of the package. In a hierarchy the groups are
+        model: A model with latents. In a hierarchy the groups are
             flattened and concatenated, each given the means of those above.
         images: float32 `[num, height, width, channels]` in [0, 1], prepared
             as in training.
@@ -73,7 +73,7 @@ def encode_images(
     def moments(
         image: tf.Tensor, **condition: tf.Tensor
     ) -> tuple[tf.Tensor, ...]:
-        if model.group_shapes:
+        if model.has_prior:
             return model.latent_moments(image, **condition)
         return (model.encode(image, **condition),)
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-import os
 from collections.abc import Callable
 from typing import Any, TextIO
 
@@ -10,19 +9,13 @@ import numpy as np
 import tensorflow as tf
 
 from keras_vae.config import is_whole
-from keras_vae.data import ImageDataset, Split, evaluation_batches
+from keras_vae.data import ImageDataset, Split
 from keras_vae.errors import UserError
 from keras_vae.evaluation.likelihood import likelihood_bounds
 from keras_vae.models import GenerativeModel, latent_statistics
 from keras_vae.notes import counted
 from keras_vae.progress import ImageBar
-from keras_vae.training import (
-    RunFolder,
-    TrainedRun,
-    load_trained_run,
-    open_run_data,
-    resolve_data,
-)
+from keras_vae.training import TrainedModel, open_run_data
 from keras_vae.units import NATS, plus_minus
 
 __all__ = ["EvaluationConfig", "evaluate", "format_table"]
@@ -36,7 +29,8 @@ class EvaluationConfig:
 
     Attributes:
         split: `test`, `validation` or `train`.
-        num_importance_samples: K of the importance-weighted bound.
+        num_importance_samples: K of the importance-weighted bound; of no use
+            to a model whose likelihood is exact.
         num_images: A seeded random subset of so many images; None: all.
         seed: Of the binarization, the subset and the draws.
     """
@@ -66,7 +60,7 @@ class EvaluationConfig:
 
 
 def evaluate(
-    workdir: str | os.PathLike[str],
+    trained: TrainedModel,
     config: EvaluationConfig | None = None,
     *,
     accept_changed_data: bool = False,
@@ -77,7 +71,8 @@ def evaluate(
     """Evaluates the model of a run and writes `results.json`.
 
     Args:
-        workdir: The run folder.
+        trained: The model of a run; of one without a run folder nothing is
+            written.
         config: What is evaluated.
         accept_changed_data: Whether to evaluate on images that are not those
             that the run began with; each figure then says how they differ.
@@ -88,37 +83,32 @@ def evaluate(
     Returns:
         `{split: {name: figure}}`. The figures of a VAE are `elbo` and `nll`,
         the importance-weighted bound, both as negative log-likelihoods: lower
-        is better; that of an autoencoder is `squared_error`. The standard
-        error of a single image is None.
+        is better; that of an autoencoder is `squared_error`. Where log p(x) is
+        exact it is `nll`, for which nothing is drawn. The standard error of a
+        single image is None.
 
     Raises:
-        UserError: If the folder holds no trained run, or the images are not
-            those that it began with.
+        UserError: If the images are not those that the run began with.
         StorageError: If the results cannot be written.
     """
     config = config or EvaluationConfig()
-    trained = load_trained_run(workdir)
-    model, experiment = trained.model, trained.experiment
+    model, preparation = trained.model, trained.preparation
     data = open_run_data(
-        RunFolder(workdir),
-        experiment.data,
+        trained.folder,
+        trained.experiment.data,
         dataset,
         accept_changed_data=accept_changed_data,
     )
     split = data.dataset.splits[config.split]
-    resolved = resolve_data(experiment.data, experiment.model)
-    batches = evaluation_batches(
+    batches = preparation.evaluation_batches(
         split,
         batch_size=_BATCH_SIZE,
-        binarization=resolved["binarization"],
-        dequantization=resolved["dequantization"],
         seed=config.seed,
         num_images=config.num_images,
-        num_bits=experiment.data.num_bits,
         with_labels=bool(model.num_classes),
     )
-    protocol = _protocol(trained, config, split, resolved)
-    last = _last_step(trained, RunFolder(workdir))
+    protocol = _protocol(trained, config, split)
+    last = _last_step(trained)
     if trained.step < last:
         protocol["last_step"] = last
     if model.num_classes:
@@ -126,46 +116,44 @@ def evaluate(
     if data.changes:
         protocol["data_changes"] = list(data.changes)
 
-    if model.group_shapes:
+    if model.has_likelihood:
         with ImageBar(protocol["num_images"], "evaluated", stream) as bar:
             figures = _bounds(model, batches, config, protocol, bar)
-        figures["latent"] = _latent(model, batches)
     else:
         figures = {"squared_error": _squared_error(model, batches, protocol)}
+    if model.has_prior:
+        figures["latent"] = _latent(model, batches)
     results = {config.split: figures}
     if show is not None:
         show(results)
-    RunFolder(workdir).update_results(results)
+    if trained.folder is not None:
+        trained.folder.results.add_evaluation(config.split, figures)
     return results
 
 
 def _protocol(
-    trained: TrainedRun,
-    config: EvaluationConfig,
-    split: Split,
-    resolved: dict[str, str],
+    trained: TrainedModel, config: EvaluationConfig, split: Split
 ) -> dict[str, Any]:
-    experiment = trained.experiment
     height, width, channels = split.image_shape
     return {
-        "dataset": experiment.data.dataset,
+        "dataset": trained.experiment.data.dataset,
         "split": config.split,
         "num_images": config.num_images or split.num_images,
-        "binarization": resolved["binarization"],
-        "dequantization": resolved["dequantization"],
-        "likelihood": resolved["likelihood"],
-        "unit": resolved["unit"],
-        "num_bits": experiment.data.num_bits,
+        **trained.preparation.protocol(),
+        "num_bits": trained.preparation.num_bits,
         "num_dimensions": height * width * channels,
-        "padding": experiment.data.pad,
+        "padding": trained.preparation.pad,
         "seed": config.seed,
         "step": trained.step,
+        "weights": trained.weights,
     }
 
 
-def _last_step(trained: TrainedRun, folder: RunFolder) -> int:
+def _last_step(trained: TrainedModel) -> int:
     """Returns the training steps that were done, as far as the run says."""
-    training: Any = folder.load_results().get("training")
+    if trained.folder is None:
+        return trained.last_step
+    training: Any = trained.folder.results.load().get("training")
     done: Any = training.get("steps") if isinstance(training, dict) else None
     return max(trained.last_step, done if is_whole(done) else 0)
 
@@ -184,6 +172,9 @@ def _bounds(
         config.seed,
         progress=bar.reach,
     )
+    if bounds.exact:
+        figure = _figure(-bounds.log_likelihood, protocol)
+        return {"nll": {**figure, "bound": "exact", **protocol}}
     k = config.num_importance_samples
     return {
         "elbo": {
@@ -306,7 +297,9 @@ def _group_lines(split: str, figure: dict[str, Any]) -> list[str]:
 def _line(split: str, name: str, figure: dict[str, Any]) -> str:
     label = "-ELBO"
     if name == "nll":
-        label = f"NLL (IW, K={figure['num_importance_samples']:,})"
+        label = "NLL (exact)"
+        if "num_importance_samples" in figure:
+            label = f"NLL (IW, K={figure['num_importance_samples']:,})"
     how = f"{figure['binarization']} binarization, seed {figure['seed']}"
     if figure["binarization"] == "none":
         how = (

@@ -10,7 +10,6 @@ import tensorflow as tf
 from keras_vae import seeds
 from keras_vae.config import check_number
 from keras_vae.models import GenerativeModel
-from keras_vae.objectives import Inference
 
 __all__ = [
     "LikelihoodBounds",
@@ -25,7 +24,8 @@ _ROWS = 500
 class LikelihoodBounds:
     """Lower bounds on log p(x) of each image, nats, float64 `[num_images]`.
 
-    In expectation `elbo <= importance_weighted <= log p(x)`.
+    In expectation `elbo <= importance_weighted <= log p(x)`. Of a model whose
+    likelihood is exact both are log p(x), and so is `log_likelihood`.
 
     Attributes:
         elbo: Evidence lower bound, its expectation over z estimated with all
@@ -34,7 +34,8 @@ class LikelihoodBounds:
             Burda et al. (2016).
         log_likelihood: E_q[log p(x|z)].
         kl_divergence: KL(q(z|x) || p(z)).
-        num_importance_samples: K.
+        num_importance_samples: K; 1 where nothing is drawn.
+        exact: Whether they are log p(x) itself.
     """
 
     elbo: np.ndarray
@@ -42,6 +43,7 @@ class LikelihoodBounds:
     log_likelihood: np.ndarray
     kl_divergence: np.ndarray
     num_importance_samples: int
+    exact: bool = False
 
 
 def likelihood_bounds(
@@ -52,7 +54,10 @@ def likelihood_bounds(
     rows: int = _ROWS,
     progress: Callable[[int], None] | None = None,
 ) -> LikelihoodBounds:
-    """Estimates both bounds for each image.
+    """Estimates both bounds for each image, or computes log p(x).
+
+    It is computed where the model's `likelihood_is_exact`; nothing is drawn
+    then, whatever `num_importance_samples` and `seed` are.
 
     The encoder runs once for each image; the draws are decoded in chunks of
     about `rows` images and only a running log-sum-exp is kept, so that memory
@@ -69,11 +74,20 @@ def likelihood_bounds(
 
     Raises:
         ValueError: If K or `rows` is not a whole number of at least 1, or
-            `seed` none of 32 bits, or the model has no latent variables.
+            `seed` none of 32 bits, or the model has no likelihood.
     """
     check_num_importance_samples(num_importance_samples)
     check_number("rows", rows, 1, whole=True)
-    estimate = _make_estimate(model, num_importance_samples, rows)
+    if not model.has_likelihood:
+        raise ValueError(
+            "`model` must have a likelihood: nothing else bounds log p(x). "
+            f"Received: {type(model).__name__}"
+        )
+    exact = model.likelihood_is_exact
+    if exact:
+        num_importance_samples, estimate = 1, _make_exact(model)
+    else:
+        estimate = _make_estimate(model, num_importance_samples, rows)
     base, parts, done = seeds.from_int(seed), [], 0
     for index, batch in enumerate(batches):
         image, condition = model.unpack(batch)
@@ -86,13 +100,27 @@ def likelihood_bounds(
             progress(done)
     elbo, weighted, log_likelihood, kl = np.concatenate(parts, axis=1)
     return LikelihoodBounds(
-        elbo, weighted, log_likelihood, kl, num_importance_samples
+        elbo, weighted, log_likelihood, kl, num_importance_samples, exact
     )
 
 
 def check_num_importance_samples(count: Any) -> None:
     """Raises UserError unless K is a whole number of at least 1."""
     check_number("num_importance_samples", count, 1, whole=True)
+
+
+def _make_exact(
+    model: GenerativeModel,
+) -> Callable[..., tuple[tf.Tensor, ...]]:
+    @tf.function(autograph=False, reduce_retracing=True)
+    def compute(
+        seed: tf.Tensor, image: tf.Tensor, condition: dict[str, tf.Tensor]
+    ) -> tuple[tf.Tensor, ...]:
+        inference = model.infer(image, None, seed, **condition)
+        log_prob = inference.log_likelihood
+        return log_prob, log_prob, log_prob, inference.kl_divergence
+
+    return compute
 
 
 def _make_estimate(
@@ -121,7 +149,6 @@ def _make_estimate(
             inference = model.infer(
                 image, encoding, seeds.fold_in(seed, done), num_samples=count
             )
-            _check_latents(model, inference)
             weights = tf.reduce_logsumexp(inference.log_weight, axis=0)
             log_sum = tf.reduce_logsumexp([log_sum, weights], axis=0)
             total += tf.reduce_sum(inference.log_likelihood, axis=0)
@@ -134,11 +161,3 @@ def _make_estimate(
         return log_likelihood - kl, bound, log_likelihood, kl
 
     return estimate
-
-
-def _check_latents(model: GenerativeModel, inference: Inference) -> None:
-    if not inference.groups:
-        raise ValueError(
-            "`model` must have latent variables: nothing else bounds log p(x). "
-            f"Received: {type(model).__name__}"
-        )

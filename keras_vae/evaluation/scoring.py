@@ -27,11 +27,11 @@ class ImageScores:
     Attributes:
         bounds: Bounds on log p(x), nats; None for a plain autoencoder.
         reconstruction_error: Squared error of the reconstruction, summed over
-            pixels and channels.
+            pixels and channels; None without latents.
     """
 
     bounds: LikelihoodBounds | None
-    reconstruction_error: np.ndarray
+    reconstruction_error: np.ndarray | None
 
     @property
     def nll(self) -> np.ndarray:
@@ -80,11 +80,12 @@ def image_scores(
     check_num_importance_samples(num_importance_samples)
     if not model.num_classes or labels is not None:
         bounds = None
-        if model.group_shapes:
+        if model.has_likelihood:
             bounds = _bounds(
                 model, images, num_importance_samples, seed, labels, progress
             )
-        return ImageScores(bounds, _error(model, images, labels))
+        error = _error(model, images, labels) if model.has_latents else None
+        return ImageScores(bounds, error)
     each = []
     for label in range(model.num_classes):
         rows = np.full([len(images)], label, np.int32)

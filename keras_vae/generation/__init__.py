@@ -10,20 +10,16 @@ from keras_vae.generation.score import score
 from keras_vae.generation.source import (
     ImageSource,
     SourceImages,
-    TrainedModel,
-    load_model,
 )
 from keras_vae.generation.traverse import traverse
 
 __all__ = [
     "ImageSource",
     "SourceImages",
-    "TrainedModel",
     "augment",
     "encode",
     "impute",
     "interpolate",
-    "load_model",
     "reconstruct",
     "reconstruct_images",
     "sample",

@@ -14,14 +14,13 @@ from keras_vae.config import check_number
 from keras_vae.data import ImageDataset, Split
 from keras_vae.data.tfds_writer import write_tfds
 from keras_vae.errors import UserError
+from keras_vae.generation.abilities import check_can
 from keras_vae.generation.sample import sample_batches
 from keras_vae.generation.source import (
     ImageSource,
-    TrainedModel,
-    check_prior,
-    load_model,
 )
 from keras_vae.progress import ImageBar
+from keras_vae.training import TrainedModel
 
 __all__ = ["augment", "dataset_name", "missing_labels"]
 
@@ -32,7 +31,7 @@ _PNG_BYTES = 70
 
 
 def augment(
-    workdir: str | os.PathLike[str],
+    trained: TrainedModel,
     output: str | os.PathLike[str],
     *,
     per_class: int | None = None,
@@ -56,7 +55,7 @@ def augment(
     each time, as it does from the grey levels of real images.
 
     Args:
-        workdir: The run folder of a conditional model.
+        trained: A conditional model.
         output: The folder to write, `--data_dir` of what reads it.
         per_class: Images that each class of the training split is filled to.
             None: as many as the largest has. No class loses images.
@@ -81,14 +80,13 @@ def augment(
         check_number("per_class", per_class, 1, whole=True)
     check_number("seed", seed, 0, whole=True, high=_MAX_SEED)
     check_number("temperature", temperature, 0)
-    trained = load_model(workdir)
-    check_prior(trained.model)
+    check_can(trained.model, "augment")
     classes = trained.model.num_classes
     if not classes:
         raise UserError(
             "augment needs a model that knows classes: train it with "
             "apps/train.py --config.num_classes=auto. "
-            f"Received: --workdir={workdir}"
+            f"Received: {trained.place}"
         )
     places = ImageSource(
         data_dir=data_dir,
@@ -259,7 +257,7 @@ def _report(
     lines += [
         "Read it with",
         f"  apps/train.py --dataset={name} --data_dir={path} "
-        f"--binarization={trained.resolved['binarization']}",
+        f"--binarization={trained.preparation.binarization}",
         f"  tfds.builder_from_directory('{path / name / '1.0.0'}')",
     ]
     return "\n".join(lines)

@@ -9,6 +9,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from keras_vae import seeds
+from keras_vae.distributions.white_noise import to_noise
 from keras_vae.generation.observation import Observation
 from keras_vae.models import GenerativeModel
 from keras_vae.objectives import Inference, LatentGroup
@@ -295,16 +296,7 @@ def _log_density(
 
 def _noise(groups: Sequence[LatentGroup]) -> tf.Tensor:
     """Returns the noise of which `infer_with_noise` makes them, `[rows, D]`."""
-    parts = []
-    for group in groups:
-        posterior = group.posterior
-        if isinstance(posterior, tfd.Independent):
-            normal = posterior.distribution
-            parts.append((group.base - normal.loc) / normal.scale)
-        else:
-            rest = group.base - posterior.loc
-            parts.append(posterior.scale.solvevec(rest))
-    return _flat(parts)
+    return _flat([to_noise(group.posterior, group.base) for group in groups])
 
 
 def _flat(parts: Sequence[tf.Tensor]) -> tf.Tensor:

@@ -9,20 +9,21 @@ import numpy as np
 from keras_vae import outputs, sizes
 from keras_vae.errors import UserError
 from keras_vae.evaluation import Projection, encode_images, write_projector
+from keras_vae.generation.abilities import check_can
 from keras_vae.generation.labels import conditions
 from keras_vae.generation.source import (
     ImageSource,
     SourceImages,
-    load_model,
 )
 from keras_vae.labels import names_of
 from keras_vae.notes import counted
+from keras_vae.training import TrainedModel
 
 __all__ = ["encode"]
 
 
 def encode(
-    workdir: str | os.PathLike[str],
+    trained: TrainedModel,
     source: ImageSource,
     output: str | os.PathLike[str],
     *,
@@ -39,7 +40,7 @@ def encode(
     8192 x 8192 pixels (1,024 images of 256x256).
 
     Args:
-        workdir: The run folder.
+        trained: The model of a run.
         source: The images.
         output: The folder to write.
         max_points: Images in the projector; of more a seeded random subset.
@@ -50,7 +51,7 @@ def encode(
         What was written.
 
     Raises:
-        UserError: If the run, the images or the output cannot be used.
+        UserError: If the model, the images or the output cannot be used.
     """
     path = outputs.check_suffix(output, ("",), "encode")
     outputs.check_free_folder(path)
@@ -62,7 +63,7 @@ def encode(
             raise UserError(
                 f"{name} must be at least 1. Received: {name}={value}"
             )
-    trained = load_model(workdir)
+    check_can(trained.model, "encode")
     found = source.load(trained)
     condition = conditions(trained.model, found.labels)
     given = found.labels if condition else None

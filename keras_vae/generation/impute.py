@@ -33,8 +33,9 @@ from keras_vae.generation.posterior_sampling import (
     check_model,
     sample_posterior,
 )
-from keras_vae.generation.source import ImageSource, TrainedModel, load_model
+from keras_vae.generation.source import ImageSource
 from keras_vae.progress import ImageBar
+from keras_vae.training import TrainedModel
 
 __all__ = ["DOWNSAMPLINGS", "impute", "upscale"]
 
@@ -43,7 +44,7 @@ _NUM_IMAGES = 32
 
 
 def impute(
-    workdir: str | os.PathLike[str],
+    trained: TrainedModel,
     source: ImageSource,
     output: str | os.PathLike[str],
     *,
@@ -64,7 +65,7 @@ def impute(
     of the mean of the training images.
 
     Args:
-        workdir: The run folder.
+        trained: The model of a run.
         source: The images; of a split 32 unless it says how many.
         output: The folder to write: `imputed.csv`, `.json`, `.npz` and `.png`.
         mask: `random`, `box`, `half`, or an image file whose white pixels are
@@ -83,7 +84,7 @@ def impute(
         What was written, with the figures.
 
     Raises:
-        UserError: If the run, the images, the mask or the output cannot be
+        UserError: If the model, the images, the mask or the output cannot be
             used.
     """
     task = _Task(
@@ -115,11 +116,11 @@ def impute(
     protocol = {"mask": mask}
     if drawn is not None:
         protocol |= dataclasses.asdict(drawn)
-    return task.run(load_model(workdir), observe, protocol)
+    return task.run(trained, observe, protocol)
 
 
 def upscale(
-    workdir: str | os.PathLike[str],
+    trained: TrainedModel,
     source: ImageSource,
     output: str | os.PathLike[str],
     *,
@@ -138,7 +139,7 @@ def upscale(
     training images are made to agree too.
 
     Args:
-        workdir: The run folder.
+        trained: The model of a run.
         source: The images, in the model's resolution; of a split 32 unless it
             says how many.
         output: The folder to write: `upscaled.csv`, `.json`, `.npz`, `.png`.
@@ -156,7 +157,7 @@ def upscale(
         What was written, with the figures.
 
     Raises:
-        UserError: If the run, the images, the factor or the output cannot be
+        UserError: If the model, the images, the factor or the output cannot be
             used.
     """
     task = _Task(
@@ -178,7 +179,7 @@ def upscale(
         return MaskedPixels(images * (1 - missing[..., np.newaxis]), missing)
 
     protocol = {"factor": factor, "downsampling": downsampling}
-    return task.run(load_model(workdir), observe, protocol)
+    return task.run(trained, observe, protocol)
 
 
 def _mask_config(
@@ -311,7 +312,7 @@ class _Task:
             "split": None if source.inputs else source.split or "test",
             "inputs": list(source.inputs),
             "num_images": num,
-            **trained.resolved,
+            **trained.preparation.protocol(),
             "num_chains": self.chains.num_chains,
             "burn_in": self.chains.burn_in,
             "num_sweeps": self.chains.num_sweeps,

@@ -7,8 +7,8 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from keras_vae import seeds
-from keras_vae.data import evaluation_batches
-from keras_vae.generation.source import ImageSource, TrainedModel
+from keras_vae.generation.source import ImageSource
+from keras_vae.training import TrainedModel
 
 __all__ = ["IndependentPixels"]
 
@@ -63,10 +63,10 @@ class IndependentPixels:
             count += len(images)
             total = total + images.sum(axis=0)
             squares = squares + (images**2).sum(axis=0)
-        likelihood = trained.resolved["likelihood"]
+        likelihood = trained.preparation.likelihood
         mean = total / count
         # No pixel is more certain than the noise of its dequantization.
-        noise = 2.0**-trained.experiment.data.num_bits / 12**0.5
+        noise = 2.0**-trained.preparation.num_bits / 12**0.5
         variance = (squares / count - mean**2).clip(noise**2)
         if likelihood == "bernoulli":
             # Half a count at each end: no pixel is impossible.
@@ -101,13 +101,10 @@ def _training_images(
     trained: TrainedModel, source: ImageSource
 ) -> tf.data.Dataset:
     split = source.dataset(trained).splits["train"]
-    return evaluation_batches(
+    return trained.preparation.evaluation_batches(
         split,
         batch_size=_BATCH_SIZE,
-        binarization=trained.resolved["binarization"],
-        dequantization=trained.resolved["dequantization"],
         seed=source.seed,
-        num_bits=trained.experiment.data.num_bits,
         num_images=min(_NUM_IMAGES, split.num_images),
     )
 
@@ -119,7 +116,7 @@ def _samples(trained: TrainedModel, seed: int) -> list[tf.Tensor]:
     pixels, of p(x|z) with z from q(z|a sample's mean); else they are means.
     """
     model = trained.model
-    likelihood = trained.resolved["likelihood"]
+    likelihood = trained.preparation.likelihood
     is_density = likelihood not in ("bernoulli", _LEVELS)
 
     @tf.function(autograph=False)

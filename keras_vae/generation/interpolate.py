@@ -9,14 +9,13 @@ import tensorflow as tf
 from keras_vae import outputs, seeds, sizes
 from keras_vae.config import check_choice, check_number
 from keras_vae.errors import UserError
+from keras_vae.generation.abilities import check_can
 from keras_vae.generation.labels import conditions, parse_labels
 from keras_vae.generation.source import (
     ImageSource,
-    TrainedModel,
-    check_prior,
-    load_model,
 )
 from keras_vae.labels import Label, label_rows
+from keras_vae.training import TrainedModel
 
 __all__ = ["METHODS", "interpolate", "linear", "spherical"]
 
@@ -33,7 +32,7 @@ _Between = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
 def interpolate(
-    workdir: str | os.PathLike[str],
+    trained: TrainedModel,
     source: ImageSource,
     output: str | os.PathLike[str],
     *,
@@ -53,7 +52,7 @@ def interpolate(
     image, and the rest that of the second.
 
     Args:
-        workdir: The run folder.
+        trained: The model of a run.
         source: The images: the first and the second are a pair, the third and
             the fourth, and so on. Of a split 16 unless it says how many. Its
             `label` is the class of draws too, one or one for each.
@@ -70,7 +69,7 @@ def interpolate(
         What was written.
 
     Raises:
-        UserError: If the run, the images or the output cannot be used.
+        UserError: If the model, the images or the output cannot be used.
 
     References:
         Shoemake (1985), Animating Rotation with Quaternion Curves; White
@@ -81,8 +80,7 @@ def interpolate(
     check_number("steps", steps, 2, whole=True, high=_MAX_STEPS)
     check_number("temperature", temperature, 0)
     _check_seeds(between_seeds, source)
-    trained = load_model(workdir)
-    check_prior(trained.model)
+    check_can(trained.model, "interpolate")
     between = spherical if method == "spherical" else linear
     if between_seeds:
         rows = _between_seeds(

@@ -6,6 +6,7 @@ import tensorflow as tf
 from keras_vae.errors import UserError
 from keras_vae.labels import Label, class_numbers
 from keras_vae.models import GenerativeModel
+from keras_vae.networks.conditioning import Condition
 
 __all__ = ["conditions", "parse_labels"]
 
@@ -29,9 +30,7 @@ def parse_labels(model: GenerativeModel, label: Label) -> list[int]:
     return class_numbers(label, model.class_names, model.num_classes)
 
 
-def conditions(
-    model: GenerativeModel, labels: np.ndarray | None
-) -> dict[str, tf.Tensor]:
+def conditions(model: GenerativeModel, labels: np.ndarray | None) -> Condition:
     """Returns the arguments that tell a conditional model the classes.
 
     Args:

@@ -1,7 +1,6 @@
 """What images are compared with: outliers, and a background model."""
 
 import dataclasses
-import os
 import pathlib
 
 from keras_vae.config.data_config import IMAGE_FOLDER, canonical_name
@@ -9,9 +8,9 @@ from keras_vae.errors import UserError
 from keras_vae.generation.source import (
     ImageSource,
     SourceImages,
-    TrainedModel,
 )
 from keras_vae.local_files import check_local
+from keras_vae.training import TrainedModel
 
 __all__ = ["check_background", "load_outliers"]
 
@@ -98,26 +97,21 @@ def _size(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape))
 
 
-def check_background(
-    background: TrainedModel,
-    trained: TrainedModel,
-    workdir: str | os.PathLike[str],
-) -> TrainedModel:
-    """Returns the background model, if its likelihood can be compared.
+def check_background(background: TrainedModel, trained: TrainedModel) -> None:
+    """Checks that the likelihood of a background model can be compared.
 
     Args:
         background: The background model.
         trained: The model whose likelihood is divided by its.
-        workdir: Its run folder, for the message.
 
     Raises:
         UserError: If it has no likelihood, or one of other images: of another
             size or prepared in another way.
     """
-    if not background.model.group_shapes:
+    if not background.model.has_likelihood:
         raise UserError(
             "The background must be a model with a likelihood. "
-            f"Received: {type(background.model).__name__} in {workdir}"
+            f"Received: {type(background.model).__name__} in {background.place}"
         )
     theirs, ours = _images_of(background), _images_of(trained)
     for name, value in ours.items():
@@ -125,20 +119,19 @@ def check_background(
             raise UserError(
                 "The background model must be trained on images of the same "
                 f"size and preparation: {name} must be {value}. "
-                f"Received: {theirs[name]} in {workdir}"
+                f"Received: {theirs[name]} in {background.place}"
             )
-    return background
 
 
 def _images_of(trained: TrainedModel) -> dict[str, str]:
     """Returns what determines the space of a model's images."""
-    data = trained.experiment.data
+    preparation = trained.preparation
     return {
         "image_shape": _size(trained.model.image_shape),
-        **{name: trained.resolved[name] for name in _PREPARATION},
-        "num_bits": str(data.num_bits),
-        "resize": str(data.resize),
-        "pad": str(data.pad),
+        **{name: getattr(preparation, name) for name in _PREPARATION},
+        "num_bits": str(preparation.num_bits),
+        "resize": str(preparation.resize),
+        "pad": str(preparation.pad),
         # A probability of levels is not to be divided by a density.
-        "probability of levels": str(trained.resolved["likelihood"] == _LEVELS),
+        "probability of levels": str(preparation.likelihood == _LEVELS),
     }

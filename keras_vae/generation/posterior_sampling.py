@@ -12,6 +12,7 @@ import tensorflow as tf
 from keras_vae import seeds
 from keras_vae.config import check_number
 from keras_vae.errors import UserError
+from keras_vae.generation.abilities import check_can
 from keras_vae.generation.chains import Chains, State, Sums, Trace
 from keras_vae.generation.labels import conditions
 from keras_vae.generation.observation import Observation
@@ -272,13 +273,8 @@ def split_r_hat(values: np.ndarray) -> np.ndarray:
 
 def check_model(model: GenerativeModel) -> None:
     """Raises UserError unless images can be drawn so from the model."""
-    if not model.group_shapes:
-        raise UserError(
-            "The model has no prior: a plain autoencoder only reconstructs. "
-            f"Received: {type(model).__name__}"
-        )
-    flow = getattr(model.decoder, "flow", lambda index: None)
-    if any(flow(index) is not None for index in range(len(model.group_shapes))):
+    check_can(model, "impute")
+    if not model.posterior_is_invertible:
         raise UserError(
             "The model's posteriors go through flows, which have no inverse, "
             "and Metropolis steps need one: use a model that was trained with "

@@ -5,10 +5,12 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from keras_vae import outputs, sizes
+from keras_vae import outputs, plotting, sizes
+from keras_vae.generation.abilities import check_can
 from keras_vae.generation.labels import conditions
-from keras_vae.generation.source import ImageSource, load_model
+from keras_vae.generation.source import ImageSource
 from keras_vae.models import GenerativeModel
+from keras_vae.training import TrainedModel
 
 __all__ = ["reconstruct", "reconstruct_images"]
 
@@ -18,14 +20,14 @@ _PAIRS_IN_A_ROW = 4
 
 
 def reconstruct(
-    workdir: str | os.PathLike[str],
+    trained: TrainedModel,
     source: ImageSource,
     output: str | os.PathLike[str],
 ) -> outputs.Written:
     """Draws each image beside its reconstruction.
 
     Args:
-        workdir: The run folder.
+        trained: The model of a run.
         source: The images; of a split 32 unless it says how many.
         output: The PNG file to write.
 
@@ -33,18 +35,17 @@ def reconstruct(
         What was written.
 
     Raises:
-        UserError: If the run, the images or the output cannot be used.
+        UserError: If the model, the images or the output cannot be used.
     """
     path = outputs.check_suffix(output, (".png",), "reconstruct")
-    trained = load_model(workdir)
+    check_can(trained.model, "reconstruct")
     loaded = source.load(trained, default_num_images=_NUM_IMAGES)
     images = loaded.images
     sizes.check_picture(
         2 * len(images), images.shape[1:], f"{len(images):,} images"
     )
     answers = reconstruct_images(trained.model, images, loaded.labels)
-    pairs = np.stack([images, answers], axis=1)
-    pairs = pairs.reshape([-1, *images.shape[1:]])
+    pairs = plotting.side_by_side(images, answers)
     outputs.save_grid(path, pairs, 2 * _PAIRS_IN_A_ROW)
     return outputs.Written((path,))
 
@@ -57,7 +58,7 @@ def reconstruct_images(
     """Returns the reconstruction of each image `[num, H, W, C]`.
 
     Args:
-        model: Any model.
+        model: A model with latents.
         images: `[num, H, W, C]` in [0, 1].
         labels: Class of each image `[num]`; of use to a conditional model.
     """

@@ -14,17 +14,14 @@ import tensorflow as tf
 from keras_vae import outputs, plotting, seeds, sizes
 from keras_vae.config import PIXELS, check_choice
 from keras_vae.errors import UserError
+from keras_vae.generation.abilities import check_can
 from keras_vae.generation.labels import conditions, parse_labels
-from keras_vae.generation.source import (
-    TrainedModel,
-    check_prior,
-    load_model,
-)
 from keras_vae.labels import Label, label_rows
-from keras_vae.models import NVAE, GenerativeModel, pixel_seed
+from keras_vae.models import GenerativeModel, pixel_seed
 from keras_vae.npz_files import write_npz
+from keras_vae.training import TrainedModel
 
-__all__ = ["sample", "sample_batches"]
+__all__ = ["check_temperature", "sample", "sample_batches"]
 
 # As in serving, so that the same numbers come out to the last bit.
 _BATCH_SIZE = 256
@@ -33,7 +30,7 @@ _SUFFIXES = (".png", ".npz", "")
 
 
 def sample(
-    workdir: str | os.PathLike[str],
+    trained: TrainedModel,
     output: str | os.PathLike[str],
     *,
     num_images: int = 64,
@@ -50,7 +47,7 @@ def sample(
     `sample` answers for that seed.
 
     Args:
-        workdir: The run folder.
+        trained: The model of a run.
         output: A PNG file (one grid), an NPZ file (arrays `image` and `seed`,
             and `label` of a conditional model), or a folder (a PNG file for
             each image, in a folder for each class), by its suffix. Files and
@@ -78,10 +75,9 @@ def sample(
         outputs.check_free_folder(path)
     _check_counts(num_images, seed, recalibrate_batch_norm)
     check_choice("pixels", pixels, PIXELS)
-    trained = load_model(workdir)
     model = trained.model
-    check_prior(model)
-    scales = _check_temperature(model, temperature)
+    check_can(model, "sample")
+    scales = check_temperature(model, temperature)
     classes = _classes(trained, label)
     _check_size(path, num_images, model.image_shape)
     labels = None
@@ -191,9 +187,14 @@ def _check_counts(num_images: int, seed: int, passes: int) -> None:
             )
 
 
-def _check_temperature(
+def check_temperature(
     model: GenerativeModel, temperature: float | Sequence[float]
 ) -> tuple[float, ...]:
+    """Returns the temperature of each group, or one for all of them.
+
+    Raises:
+        UserError: If they are not possible, or of another number.
+    """
     scales = temperature
     if isinstance(scales, (int, float)):
         scales = (scales,)
@@ -216,7 +217,7 @@ def _recalibrated(
 ) -> contextlib.AbstractContextManager[object]:
     if not passes:
         return contextlib.nullcontext()
-    if not isinstance(model, NVAE):
+    if not model.normalizes_samples:
         raise UserError(
             "recalibrate_batch_norm is for NVAE, whose decoder normalises over "
             f"batches. Received: {type(model).__name__}"

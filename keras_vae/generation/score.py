@@ -28,10 +28,9 @@ from keras_vae.generation.score_report import (
 from keras_vae.generation.source import (
     ImageSource,
     SourceImages,
-    TrainedModel,
-    load_model,
 )
 from keras_vae.progress import ImageBar
+from keras_vae.training import TrainedModel
 
 __all__ = ["score"]
 
@@ -39,13 +38,13 @@ _SCORES = ("nll", "nll_ratio", "reconstruction_error")
 
 
 def score(
-    workdir: str | os.PathLike[str],
+    trained: TrainedModel,
     source: ImageSource,
     output: str | os.PathLike[str],
     *,
     outliers: str | None = None,
     outliers_manual_dir: str | None = None,
-    background: str | os.PathLike[str] | None = None,
+    background: TrainedModel | None = None,
     num_importance_samples: int = 100,
     sort_by: str | None = None,
     num_shown: int = 40,
@@ -56,7 +55,8 @@ def score(
     The scores, each higher for more unusual images:
 
     * `nll`: minus a bound on log p(x), nats: the ELBO with
-      `num_importance_samples=1`, else the importance-weighted one.
+      `num_importance_samples=1`, else the importance-weighted one; minus
+      log p(x) itself where the model has it.
     * `nll_ratio`, with a background model: `nll` of the model minus that of
       the background, minus the log likelihood ratio of Ren et al. (2019).
     * `reconstruction_error`: squared error, summed over the image.
@@ -67,7 +67,7 @@ def score(
     remedy; a background model is trained with `--mutation_rate`.
 
     Args:
-        workdir: The run folder.
+        trained: The model of a run.
         source: The images.
         output: The folder to write: `scores.csv`, `scores.json`,
             `most_unusual.png`, and `histograms.png` if there are outliers.
@@ -75,8 +75,8 @@ def score(
             a dataset whose images are (its split is that of the source). They
             are prepared as the run's images.
         outliers_manual_dir: The archives of that dataset.
-        background: The run folder of a background model of images of the
-            same size and preparation.
+        background: A background model of images of the same size and
+            preparation.
         num_importance_samples: K, draws for the bound on log p(x).
         sort_by: The score that sorts; None: `nll_ratio` if there is a
             background, else `nll`, else (of a plain autoencoder)
@@ -98,19 +98,17 @@ def score(
     path = outputs.check_suffix(output, ("",), "score")
     outputs.check_free_folder(path)
     _check_numbers(num_importance_samples, num_shown)
-    trained = load_model(workdir)
     names = _score_names(trained, background is not None)
     sort_by = _check_sorting(sort_by, names)
-    other = None
     if background is not None:
-        other = check_background(load_model(background), trained, background)
+        check_background(background, trained)
     images = _Images.load(trained, source, outliers, outliers_manual_dir)
     sizes.check_picture(
         min(num_shown, len(images.all)),
         trained.model.image_shape,
         f"num_shown={num_shown}",
     )
-    models = [trained] if other is None else [trained, other]
+    models = [trained] if background is None else [trained, background]
     seed = source.seed
     scores = images.score(models, num_importance_samples, seed, stream)
     figures = _figures(scores)
@@ -120,7 +118,7 @@ def score(
         protocol["outliers"] = outliers
         protocol["num_outliers"] = int(np.sum(images.is_outlier))
     if background is not None:
-        protocol["background"] = str(background)
+        protocol["background"] = background.place
     table = ScoreTable(
         names=images.names,
         images=images.all,
@@ -143,9 +141,11 @@ def score(
 def _figures(scores: list[ImageScores]) -> dict[str, np.ndarray]:
     """Returns all scores by name, of the model and a background, if any."""
     own, *background = scores
-    figures = {"reconstruction_error": own.reconstruction_error}
+    figures = {}
     if own.bounds is not None:
-        figures = {"nll": own.nll, **figures}
+        figures["nll"] = own.nll
+    if own.reconstruction_error is not None:
+        figures["reconstruction_error"] = own.reconstruction_error
     for other in background:
         figures["background_nll"] = other.nll
         figures["nll_ratio"] = own.nll - other.nll
@@ -177,7 +177,7 @@ def _check_numbers(num_importance_samples: int, num_shown: int) -> None:
 
 def _score_names(trained: TrainedModel, with_background: bool) -> list[str]:
     """Returns the names of the scores, the one that sorts first."""
-    if not trained.model.group_shapes:
+    if not trained.model.has_likelihood:
         if with_background:
             raise UserError(
                 "A likelihood ratio needs a likelihood, which a plain "
@@ -186,7 +186,8 @@ def _score_names(trained: TrainedModel, with_background: bool) -> list[str]:
             )
         return ["reconstruction_error"]
     ratio = ["nll_ratio"] if with_background else []
-    return [*ratio, "nll", "reconstruction_error"]
+    error = ["reconstruction_error"] if trained.model.has_latents else []
+    return [*ratio, "nll", *error]
 
 
 def _check_sorting(sort_by: str | None, names: list[str]) -> str:
@@ -198,7 +199,9 @@ def _check_sorting(sort_by: str | None, names: list[str]) -> str:
             f"Received: sort_by={sort_by}"
         )
     if sort_by not in names:
-        why = "a plain autoencoder has no likelihood"
+        why = "the model has no likelihood"
+        if sort_by == "reconstruction_error":
+            why = "the model has no latents to reconstruct from"
         if sort_by == "nll_ratio" and "nll" in names:
             why = "it needs --background=RUN_FOLDER"
         raise UserError(
@@ -328,18 +331,17 @@ def _protocol(
         "split": None if source.inputs else source.split or "test",
         "inputs": list(source.inputs),
         "num_images": int(np.sum(~images.is_outlier)),
-        **trained.resolved,
-        "num_bits": data.num_bits,
+        **trained.preparation.protocol(),
+        "num_bits": trained.preparation.num_bits,
         "num_dimensions": height * width * channels,
-        "padding": data.pad,
+        "padding": trained.preparation.pad,
         "seed": source.seed,
     }
-    if trained.model.group_shapes:
-        bound = "negative ELBO" if k == 1 else "importance-weighted"
-        protocol |= {
-            "bound": bound,
-            "num_importance_samples": k,
-        }
+    if trained.model.has_likelihood:
+        protocol["bound"] = "exact"
+        if not trained.model.likelihood_is_exact:
+            bound = "negative ELBO" if k == 1 else "importance-weighted"
+            protocol |= {"bound": bound, "num_importance_samples": k}
     if trained.model.num_classes:
         mixed = images.mixed(trained)
         protocol["classes"] = "mixture of all" if mixed else "of each image"

@@ -19,7 +19,7 @@ from keras_vae.notes import counted
 __all__ = ["ScoreTable", "format_report", "write_report"]
 
 _TITLES = {
-    "nll": "likelihood (negative bound)",
+    "nll": "negative log-likelihood",
     "nll_ratio": "likelihood ratio",
     "reconstruction_error": "reconstruction error",
 }
@@ -70,12 +70,10 @@ class ScoreTable:
         """Returns the table, the most unusual image first."""
         columns: dict[str, np.ndarray] = dict(self.scores)
         if self.bounds is not None:
-            for name in (
-                "elbo",
-                "importance_weighted",
-                "log_likelihood",
-                "kl_divergence",
-            ):
+            names = ["log_likelihood"]
+            if not self.bounds.exact:
+                names = ["elbo", "importance_weighted", *names, "kl_divergence"]
+            for name in names:
                 columns[name] = getattr(self.bounds, name)
         classes = self.classes()
         rows = []
@@ -178,6 +176,8 @@ def _title(table: ScoreTable, name: str) -> str:
 
 
 def _bound(protocol: dict[str, Any]) -> str:
+    if protocol["bound"] == "exact":
+        return "exact"
     k = protocol["num_importance_samples"]
     return "ELBO" if k == 1 else f"IW, K={k:,}"
 

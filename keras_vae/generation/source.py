@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-import os
 import pathlib
 from collections.abc import Sequence
 
@@ -11,14 +10,11 @@ import numpy as np
 from keras_vae import sizes
 from keras_vae.data import (
     ArraySplit,
-    DataConfig,
     ImageDataset,
     ImageFile,
     Split,
-    evaluation_batches,
     find_image_files,
     inspect_images,
-    load,
     read_image,
 )
 from keras_vae.data.transforms import make_transform
@@ -32,64 +28,13 @@ from keras_vae.labels import (
     label_rows,
     no_folder_class,
 )
-from keras_vae.models import GenerativeModel
-from keras_vae.training import (
-    ExperimentConfig,
-    RunFolder,
-    load_trained,
-    open_run_data,
-    resolve_data,
-)
+from keras_vae.training import Preparation, TrainedModel, open_run_data
 
-__all__ = [
-    "ImageSource",
-    "SourceImages",
-    "TrainedModel",
-    "check_prior",
-    "load_model",
-]
+__all__ = ["ImageSource", "SourceImages"]
 
 _BATCH_SIZE = 256
 _SPLITS = ("train", "validation", "test")
 _MAX_SEED = 2**31 - 1
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainedModel:
-    """The model of a run, with what its images are.
-
-    Attributes:
-        model: The model, in float32, with its averaged weights.
-        experiment: What it was trained on, and how.
-        resolved: What `auto` stands for there, of `resolve_data`.
-        folder: The run folder; None where the images are not the run's, and
-            need not be those that it began with.
-    """
-
-    model: GenerativeModel
-    experiment: ExperimentConfig
-    resolved: dict[str, str]
-    folder: RunFolder | None = None
-
-
-def load_model(workdir: str | os.PathLike[str]) -> TrainedModel:
-    """Loads the model of a run.
-
-    Raises:
-        UserError: If the folder holds no trained run.
-    """
-    model, experiment = load_trained(workdir)
-    resolved = resolve_data(experiment.data, experiment.model)
-    return TrainedModel(model, experiment, resolved, RunFolder(workdir))
-
-
-def check_prior(model: GenerativeModel) -> None:
-    """Raises UserError if the model has no prior, as a plain autoencoder."""
-    if not model.group_shapes:
-        raise UserError(
-            "The model has no prior: a plain autoencoder only reconstructs. "
-            f"Received: {type(model).__name__}"
-        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -207,16 +152,13 @@ class ImageSource:
                 self._names(trained, dataset), num_images, self.seed
             )
         _check_memory(len(names), trained)
-        dequantization = trained.resolved["dequantization"]
-        batches = evaluation_batches(
+        batches = trained.preparation.evaluation_batches(
             split,
             batch_size=_BATCH_SIZE,
-            binarization=trained.resolved["binarization"],
-            dequantization=dequantization if dequantize else "none",
-            num_bits=trained.experiment.data.num_bits,
             seed=self.seed,
             num_images=num_images,
             with_labels=True,
+            dequantize=dequantize,
         )
         parts = [(i.numpy(), k.numpy()) for i, k in batches]
         images = np.concatenate([i for i, _ in parts])
@@ -245,8 +187,6 @@ class ImageSource:
             if getattr(self, name) is not None
         }
         config = dataclasses.replace(trained.experiment.data, **places)
-        if trained.folder is None:
-            return load(config)
         return open_run_data(
             trained.folder,
             config,
@@ -286,7 +226,7 @@ class ImageSource:
         paths = find_image_files(self.inputs)
         _check_memory(len(paths), trained)
         shape = trained.model.image_shape
-        config = trained.experiment.data
+        preparation = trained.preparation
         files = inspect_images(paths)
         class_names = trained.model.class_names
         classes = folder_classes(paths, class_names)
@@ -294,7 +234,7 @@ class ImageSource:
         if len(unknown) and self._asks_folders(trained):
             raise no_folder_class(paths[unknown[0]], class_names)
         labels = None if len(unknown) else classes.astype(np.int64)
-        images = np.stack([_read(file, shape, config) for file in files])
+        images = np.stack([_read(file, shape, preparation) for file in files])
         return ArraySplit(images, labels), [str(path) for path in paths]
 
 
@@ -315,7 +255,7 @@ def _chosen(names: list[str], num_images: int | None, seed: int) -> list[str]:
 
 
 def _read(
-    file: ImageFile, shape: tuple[int, int, int], config: DataConfig
+    file: ImageFile, shape: tuple[int, int, int], preparation: Preparation
 ) -> np.ndarray:
     """Reads a file, uint8 `shape`, resized and padded as the run's images.
 
@@ -326,11 +266,12 @@ def _read(
     levels = read_image(file.path, shape[-1])
     if size == shape[:2]:
         return levels
-    original = (shape[0] - 2 * config.pad, shape[1] - 2 * config.pad)
-    if config.resize is None and size != original:
+    original = (shape[0] - 2 * preparation.pad, shape[1] - 2 * preparation.pad)
+    if preparation.resize is None and size != original:
         raise UserError(
             f"The model takes images of {original[0]}x{original[1]} pixels "
             "(height x width): resize the file. Received: "
             f"{file.height}x{file.width} in {printable(file.path)}"
         )
-    return make_transform(shape, config)(levels).numpy()
+    transform = make_transform(shape, preparation.resize, preparation.pad)
+    return transform(levels).numpy()

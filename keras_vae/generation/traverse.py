@@ -8,22 +8,20 @@ import tensorflow as tf
 from keras_vae import outputs, plotting, sizes
 from keras_vae.config import check_number
 from keras_vae.errors import UserError
+from keras_vae.generation.abilities import check_can
 from keras_vae.generation.labels import conditions
 from keras_vae.generation.source import (
     ImageSource,
     SourceImages,
-    TrainedModel,
-    check_prior,
-    load_model,
 )
 from keras_vae.models import (
-    VAE,
-    HierarchicalVAE,
+    GenerativeModel,
     LatentStatistics,
     latent_statistics,
     resampled,
 )
 from keras_vae.models import traverse as traversal
+from keras_vae.training import TrainedModel
 
 __all__ = ["traverse"]
 
@@ -33,7 +31,7 @@ _MAX_STEPS = 1000
 
 
 def traverse(
-    workdir: str | os.PathLike[str],
+    trained: TrainedModel,
     source: ImageSource,
     output: str | os.PathLike[str],
     *,
@@ -52,7 +50,7 @@ def traverse(
     groups below anew: what its images share is what those k groups say.
 
     Args:
-        workdir: The run folder.
+        trained: The model of a run.
         source: The image; of a split one is drawn by the seed.
         output: The PNG file to write.
         limit: Dimensions run from -limit to limit, in standard deviations of
@@ -64,7 +62,7 @@ def traverse(
         What was written.
 
     Raises:
-        UserError: If the run, the images or the output cannot be used.
+        UserError: If the model, the images or the output cannot be used.
     """
     path = outputs.check_suffix(output, (".png",), "traverse")
     check_number("limit", limit, 0, strict=True)
@@ -74,25 +72,24 @@ def traverse(
             "traverse takes one image, and no number of them. "
             f"Received: num_images={source.num_images}"
         )
-    trained = load_model(workdir)
-    check_prior(trained.model)
+    check_can(trained.model, "traverse")
     image = source.load(trained, default_num_images=1)
     if len(image.images) != 1:
         raise UserError(
             f"traverse takes one image. Received: {len(image.images)}"
         )
     statistics = _statistics(trained, source)
-    num_rows = len(statistics.kl_by_group) + 1
-    if isinstance(trained.model, VAE):
-        num_rows = int(np.sum(statistics.active))
+    in_groups = len(statistics.group_shapes) > 1
+    num_rows = int(np.sum(statistics.active))
+    if in_groups:
+        num_rows = len(statistics.group_shapes) + 1
     sizes.check_picture(
         num_rows * steps, trained.model.image_shape, f"steps={steps}"
     )
-    if isinstance(trained.model, HierarchicalVAE):
+    if in_groups:
         rows, labels = _groups(trained.model, image, statistics, steps, seed)
         title = "the groups below are drawn anew"
     else:
-        assert isinstance(trained.model, VAE)
         rows, labels = _dimensions(
             trained.model, image, statistics, limit, steps
         )
@@ -122,7 +119,7 @@ def _statistics(trained: TrainedModel, source: ImageSource) -> LatentStatistics:
 
 
 def _dimensions(
-    model: VAE,
+    model: GenerativeModel,
     image: SourceImages,
     statistics: LatentStatistics,
     limit: float,
@@ -148,13 +145,19 @@ def _dimensions(
 
 
 def _groups(
-    model: HierarchicalVAE,
+    model: GenerativeModel,
     image: SourceImages,
     statistics: LatentStatistics,
     steps: int,
     seed: int,
 ) -> tuple[np.ndarray, list[str]]:
-    rows = resampled(model, tf.constant(image.images), steps - 1, seed=seed)
+    rows = resampled(
+        model,
+        tf.constant(image.images),
+        steps - 1,
+        seed=seed,
+        **conditions(model, image.labels),
+    )
     labels = ["nothing kept"]
     for group, kl in enumerate(statistics.kl_by_group):
         labels.append(f"+ group {group}  KL {kl:.2f} nats")

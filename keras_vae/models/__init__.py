@@ -1,6 +1,7 @@
 """Models: how encoder, decoder, prior and objective work together."""
 
 from keras_vae.models.autoencoder import Autoencoder
+from keras_vae.models.autoregressive import Autoregressive
 from keras_vae.models.factory import build_model
 from keras_vae.models.generative_model import GenerativeModel
 from keras_vae.models.hierarchical_vae import HierarchicalVAE
@@ -17,6 +18,7 @@ __all__ = [
     "NVAE",
     "VAE",
     "Autoencoder",
+    "Autoregressive",
     "GenerativeModel",
     "HierarchicalVAE",
     "LatentStatistics",

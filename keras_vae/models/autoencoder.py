@@ -1,6 +1,7 @@
 """The plain autoencoder: no prior, no noise, squared error."""
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -11,6 +12,9 @@ from keras_vae.config.registry import build as build_part
 from keras_vae.distributions import Deterministic
 from keras_vae.models.checks import draws_of
 from keras_vae.models.generative_model import GenerativeModel
+from keras_vae.models.latent_statistics import LatentStatistics
+from keras_vae.models.pictures import Picture, reconstructions
+from keras_vae.networks.conditioning import Condition
 from keras_vae.objectives import Inference, SquaredError
 
 __all__ = ["Autoencoder", "build"]
@@ -37,6 +41,7 @@ class Autoencoder(GenerativeModel):
     """
 
     METRICS = ("squared_error",)
+    has_latents = True
 
     def __init__(
         self,
@@ -47,7 +52,7 @@ class Autoencoder(GenerativeModel):
         **kwargs: Any,
     ):
         objective = SquaredError() if objective is None else objective
-        super().__init__(encoder, decoder, objective, seed, **kwargs)
+        super().__init__((encoder, decoder), objective, seed, **kwargs)
 
     def encode(self, image: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Returns the codes `[batch, latent_dim]`."""
@@ -77,6 +82,16 @@ class Autoencoder(GenerativeModel):
         error = inference.image - inference.likelihood.mean()
         return {"squared_error": tf.reduce_sum(tf.square(error), [1, 2, 3])}
 
+    def pictures(
+        self,
+        image: tf.Tensor,
+        condition: Condition,
+        statistics: LatentStatistics | None = None,
+        pixels: str = "mean",
+        brief: bool = False,
+    ) -> Iterator[Picture]:
+        yield reconstructions(self, image, condition)
+
     def decode(self, z: tf.Tensor) -> tf.Tensor:
         """Returns images `[batch, H, W, C]` for codes `z [batch, D]`."""
         return self.decoder(z, training=False).mean()
@@ -97,4 +112,5 @@ def build(config: AutoencoderConfig, context: BuildContext) -> Autoencoder:
         build_part(config.objective, context),
         context.seed,
         dequantized_bits=context.dequantized_bits,
+        num_examples=context.num_examples,
     )

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from keras_vae.networks.labels import check_label
+from keras_vae.networks.conditioning import Condition, check_label
 
 __all__ = [
     "Batch",
@@ -32,7 +32,7 @@ class Batch(NamedTuple):
     """
 
     image: tf.Tensor
-    condition: dict[str, tf.Tensor]
+    condition: Condition
     weight: tf.Tensor | None = None
 
 

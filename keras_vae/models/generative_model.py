@@ -1,6 +1,7 @@
 """The one training and test step that every model of the package shares."""
 
 import math
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
@@ -11,7 +12,14 @@ from keras_vae.config import check_number
 from keras_vae.models import training_step
 from keras_vae.models.batches import Batch, check_images, unpack
 from keras_vae.models.checked_model import CheckedModel
+from keras_vae.models.latent_statistics import LatentStatistics
+from keras_vae.models.pictures import Picture
 from keras_vae.models.training_step import LossMean, skips_steps
+from keras_vae.networks.conditioning import (
+    Condition,
+    check_class_names,
+    classes_in_turn,
+)
 from keras_vae.objectives import Inference, ObjectiveContext
 
 __all__ = ["GenerativeModel"]
@@ -46,21 +54,24 @@ class GenerativeModel(CheckedModel):
     saved, exported and counted like a functional Keras model. A sub-class that
     adds layers builds them in its own constructor.
 
-    `keras.saving.load_model` needs `import keras_vae.models`, and for an
-    optimizer of the package `import keras_vae.training`. Training goes on bit
-    for bit from a file, but for the dropout of a user's network: Keras does not
+    `keras.saving.load_model` needs `import keras_vae`. Training goes on bit for
+    bit from a file, but for the dropout of a user's network: Keras does not
     save the state of its noise.
 
-    Sub-classes implement `encode`, `infer`, `reconstruct` and `metric_values`,
-    and name what `metric_values` returns in `METRICS`; those that have a prior
-    also `group_shapes`, `latent_moments`, `generate`, `infer_with_noise` and
-    `infer_at`.
+    What a model can is in its attributes `has_latents`, `has_prior`,
+    `has_likelihood` and `likelihood_is_exact`; nobody else asks what it is.
+    Sub-classes set them, implement `infer`, `metric_values` and `pictures`, and
+    name what `metric_values` returns in `METRICS`; those that have latents
+    also implement `encode`, `reconstruct` and `decode`, those that have a
+    likelihood `generate` and `sample`, and those that have a prior
+    `group_shapes`, `latent_moments`, `infer_with_noise` and `infer_at`.
     The noise of a training step is a function of `seed`, the step and the
     replica, so that a resumed run repeats an uninterrupted one.
 
     Args:
-        encoder: Images to q(z|x).
-        decoder: Latents to p(x|z).
+        networks: What `NETWORKS` names, which become attributes: `encoder`,
+            images to q(z|x), and `decoder`, latents to p(x|z), unless a
+            sub-class has others. The last ends in the likelihood.
         objective: `objective(inference, context)` returns the loss of each
             image, `objective.draws(step)` how many draws of the latents it
             wants, or None for one without an axis of its own, and
@@ -79,23 +90,42 @@ class GenerativeModel(CheckedModel):
             constant shapes; None leaves it to the objective.
         num_examples: Images in the training set, for objectives that need it;
             None takes that of the first arrays that `fit` is given.
+        class_names: Name of each class of a conditional model; their numbers
+            unless given.
         **kwargs: Arguments of `keras.Model`.
 
     Attributes:
+        has_latents: Whether it encodes images, decodes latents and so
+            reconstructs images.
+        has_prior: Whether the latents have a prior, and so a KL divergence.
+        has_likelihood: Whether it is a distribution of images, p(x): samples
+            are drawn from it, and log p(x) is computed or bounded.
+        likelihood_is_exact: Whether log p(x) is computed and not bounded: the
+            `log_likelihood` of an inference is then log p(x) itself.
+        normalizes_samples: Whether what it decodes is normalised over batches,
+            so that `recalibrated_batch_norm` fits it to samples.
+        num_classes: Classes that a conditional model knows; 0 of any other.
         trackers: Means over the images, by the name that is logged.
         skipped_steps: Counts the steps that the optimizer skipped.
     """
 
+    NETWORKS: tuple[str, ...] = ("encoder", "decoder")
+    has_latents: bool = False
+    has_prior: bool = False
+    has_likelihood: bool = False
+    likelihood_is_exact: bool = False
+    normalizes_samples: bool = False
+
     def __init__(
         self,
-        encoder: keras.Model,
-        decoder: keras.Model,
+        networks: Sequence[keras.Model],
         objective: Any,
         seed: int = 0,
         dequantized_bits: int | None = None,
         batch_parts: int = 1,
         training_draws: int | None = None,
         num_examples: int | None = None,
+        class_names: Sequence[str] = (),
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -106,56 +136,63 @@ class GenerativeModel(CheckedModel):
                 f"`dequantized_bits` must be 1 ... {_MAX_BITS}, or None. "
                 f"Received: dequantized_bits={dequantized_bits!r}"
             )
-        # An encoder of a hierarchical model gives features, not latents.
-        latent_dim = getattr(encoder, "latent_dim", decoder.latent_dim)
-        if latent_dim != decoder.latent_dim:
-            raise ValueError(
-                "`encoder` and `decoder` must have the same latent_dim. "
-                f"Received: {latent_dim} and {decoder.latent_dim}"
-            )
-        if encoder.image_shape != decoder.image_shape:
-            raise ValueError(
-                "`encoder` and `decoder` must have the same image_shape. "
-                f"Received: {encoder.image_shape} and {decoder.image_shape}"
-            )
-        if self._classes(encoder) != self._classes(decoder):
-            raise ValueError(
-                "`encoder` and `decoder` must have the same num_classes. "
-                f"Received: {self._classes(encoder)} and "
-                f"{self._classes(decoder)}"
-            )
+        self._check_same(networks, "latent_dim")
+        self._check_same(networks, "image_shape")
+        self._check_same(networks, "num_classes", 0)
         seeds.from_int(seed)  # Checks it.
         check_number("batch_parts", batch_parts, 1, whole=True)
         if training_draws is not None:
             check_number("training_draws", training_draws, 1, whole=True)
-        self.encoder = encoder
-        self.decoder = decoder
+        for name, network in zip(self.NETWORKS, networks, strict=True):
+            setattr(self, name, network)
         self.objective = objective
         self.seed = seed
         self.dequantized_bits = dequantized_bits
         self.batch_parts = batch_parts
         self.training_draws = training_draws
         self.num_examples = num_examples
+        self._class_names = check_class_names(class_names, self.num_classes)
         self.trackers = {
             name: LossMean(name=name) for name in ("loss", *self.METRICS)
         }
         self.skipped_steps = keras.metrics.Sum(name="skipped_steps")
         self._build_networks()
 
+    def _check_same(
+        self,
+        networks: Sequence[keras.Model],
+        attribute: str,
+        default: Any = None,
+    ) -> None:
+        """Raises ValueError unless the networks that have it agree on it.
+
+        An encoder of a hierarchical model gives features, not latents.
+        """
+        found = [getattr(network, attribute, default) for network in networks]
+        found = [value for value in found if value is not None]
+        if any(value != found[0] for value in found):
+            names = " and ".join(f"`{name}`" for name in self.NETWORKS)
+            raise ValueError(
+                f"{names} must have the same {attribute}. "
+                f"Received: {' and '.join(map(str, found))}"
+            )
+
+    @property
+    def _networks(self) -> list[keras.Model]:
+        return [getattr(self, name) for name in self.NETWORKS]
+
     def _build_networks(self) -> None:
         label = []
         if self.num_classes:
             label = [keras.KerasTensor((None,), "int32")]
         image = keras.KerasTensor((None, *self.image_shape))
-        z = keras.KerasTensor((None, self.latent_dim))
+        inputs = {"decoder": keras.KerasTensor((None, self.latent_dim))}
         with keras.name_scope(self.name):
-            _build(self.encoder, image, *label)
-            _build(self.decoder, z, *label)
+            for name, network in zip(
+                self.NETWORKS, self._networks, strict=True
+            ):
+                _build(network, inputs.get(name, image), *label)
         self.built = True
-
-    @staticmethod
-    def _classes(network: keras.Model) -> int:
-        return getattr(network, "num_classes", 0)
 
     # What sub-classes implement. A conditional model's `encode`, `reconstruct`,
     # `latent_moments`, `generate`, `decode` and `sample` also take `label`; its
@@ -177,7 +214,7 @@ class GenerativeModel(CheckedModel):
 
         Args:
             image: `[batch, height, width, channels]` in [0, 1].
-            encoding: What `encode(image)` returned.
+            encoding: What `encode(image)` returned; None without latents.
             seed: A whole number or an int32 `[2]`.
             num_samples: Draws for each image: batch shapes become
                 `[num_samples, batch]` instead of `[batch]`.
@@ -202,6 +239,25 @@ class GenerativeModel(CheckedModel):
         """Returns what is logged, by the names in `METRICS`.
 
         Each is `[batch]`, or `[sample, batch]` of a pass with several draws.
+        """
+        raise NotImplementedError
+
+    def pictures(
+        self,
+        image: tf.Tensor,
+        condition: Condition,
+        statistics: LatentStatistics | None = None,
+        pixels: str = "mean",
+        brief: bool = False,
+    ) -> Iterator[Picture]:
+        """Yields what there is to draw of the model.
+
+        Args:
+            image: Some images `[batch, height, width, channels]` in [0, 1].
+            condition: What goes with them, as `unpack` returns it.
+            statistics: `latent_statistics` of a model that `has_prior`.
+            pixels: What samples show of p(x|z): `mean`, or `draw`.
+            brief: Whether to leave out what is of no use while it is trained.
         """
         raise NotImplementedError
 
@@ -262,15 +318,19 @@ class GenerativeModel(CheckedModel):
         """How many standard normal numbers `generate` makes an image of."""
         return self.latent_dim
 
+    @property
+    def posterior_is_invertible(self) -> bool:
+        """Whether `infer_at` works: q(z|x) of any z can be had."""
+        return True
+
     def regularization(self, step: tf.Tensor) -> Any:
         """Returns what training adds to the mean loss, a scalar."""
         del step
         return sum(self.losses)
 
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """Name of each class of a conditional model."""
-        return ()
+    def set_output_mean(self, mean: Any) -> None:
+        """Starts training at the mean image `[height, width, channels]`."""
+        self._networks[-1].set_output_mean(mean)
 
     # What callers need.
 
@@ -295,9 +355,14 @@ class GenerativeModel(CheckedModel):
     @property
     def num_classes(self) -> int:
         """Classes that a conditional model knows; 0 of any other model."""
-        return self._classes(self.encoder)
+        return getattr(self._networks[0], "num_classes", 0)
 
-    def unpack(self, batch: Any) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Name of each class of a conditional model."""
+        return self._class_names
+
+    def unpack(self, batch: Any) -> tuple[tf.Tensor, Condition]:
         """Returns the images of a batch, and the keywords that go with them.
 
         Args:
@@ -329,10 +394,10 @@ class GenerativeModel(CheckedModel):
 
     @property
     def _real_valued(self) -> bool:
-        likelihood = getattr(self.decoder, "distribution", None)
+        likelihood = getattr(self._networks[-1], "distribution", None)
         return getattr(likelihood, "real_valued", False)
 
-    def classes_in_turn(self, count: int) -> dict[str, tf.Tensor]:
+    def classes_in_turn(self, count: int) -> Condition:
         """Returns the keywords of `sample` for images of each class in turn.
 
         Args:
@@ -341,16 +406,14 @@ class GenerativeModel(CheckedModel):
         Returns:
             `{"label": int32 [count]}` of a conditional model, else nothing.
         """
-        if not self.num_classes:
-            return {}
-        return {"label": tf.range(count) % self.num_classes}
+        return classes_in_turn(self.num_classes, count)
 
     # What Keras calls.
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """(height, width, channels) of the images."""
-        return self.encoder.image_shape
+        return self._networks[0].image_shape
 
     @property
     def dequantization_nats(self) -> float:
@@ -364,8 +427,8 @@ class GenerativeModel(CheckedModel):
 
     @property
     def latent_dim(self) -> int:
-        """Size D of a latent vector."""
-        return self.decoder.latent_dim
+        """Size D of a latent vector; 0 of a model without latents."""
+        return getattr(self._networks[-1], "latent_dim", 0)
 
     def build(self, input_shape: Any = None) -> None:
         """Does nothing: the constructor has built the networks."""
@@ -373,13 +436,18 @@ class GenerativeModel(CheckedModel):
     def call(self, batch: Any, training: bool = False) -> tf.Tensor:
         """Returns the reconstruction `[batch, height, width, channels]`.
 
+        That of a model without latents is log p(x), `[batch]`, nats.
+
         Args:
             batch: As `unpack` takes it.
             training: Whether layers such as dropout and batch normalisation
                 do as in training. No latents are drawn in either case.
         """
         image, condition = self.unpack(batch)
-        return self.reconstruct(image, training=training, **condition)
+        if self.has_latents:
+            return self.reconstruct(image, training=training, **condition)
+        seed = seeds.from_int(self.seed)
+        return self.infer(image, None, seed, training=training).log_likelihood
 
     @property
     def input_signature(self) -> list[Any]:
@@ -436,7 +504,7 @@ class GenerativeModel(CheckedModel):
     def infer_losses(
         self,
         image: tf.Tensor,
-        condition: dict[str, tf.Tensor],
+        condition: Condition,
         seed: tf.Tensor,
         step: tf.Tensor,
         training: bool = False,
@@ -453,7 +521,9 @@ class GenerativeModel(CheckedModel):
         Returns:
             The pass, and the loss of each image, `[batch]`.
         """
-        encoding = self.encode(image, training=training, **condition)
+        encoding = None
+        if self.has_latents:
+            encoding = self.encode(image, training=training, **condition)
         draws = self.training_draws if training else None
         inference = self.infer(
             image,
@@ -468,20 +538,25 @@ class GenerativeModel(CheckedModel):
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
-            "encoder": keras.saving.serialize_keras_object(self.encoder),
-            "decoder": keras.saving.serialize_keras_object(self.decoder),
+            **{
+                name: keras.saving.serialize_keras_object(network)
+                for name, network in zip(
+                    self.NETWORKS, self._networks, strict=True
+                )
+            },
             "objective": keras.saving.serialize_keras_object(self.objective),
             "seed": self.seed,
             "dequantized_bits": self.dequantized_bits,
             "batch_parts": self.batch_parts,
             "training_draws": self.training_draws,
             "num_examples": self.num_examples,
+            "class_names": self.class_names,
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "GenerativeModel":
         config = dict(config)
-        for name in ("encoder", "decoder", "objective"):
+        for name in (*cls.NETWORKS, "objective"):
             config[name] = keras.saving.deserialize_keras_object(config[name])
         return cls(**config)
 

@@ -1,6 +1,7 @@
 """Variational autoencoders with many groups of latent variables, top down."""
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -9,7 +10,12 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from keras_vae import seeds
-from keras_vae.config import BuildContext, HierarchicalConfig, check_number
+from keras_vae.config import (
+    BuildContext,
+    HierarchicalConfig,
+    StandardNormalConfig,
+    check_number,
+)
 from keras_vae.config.registry import build as build_part
 from keras_vae.models.checks import (
     check_temperature,
@@ -17,9 +23,32 @@ from keras_vae.models.checks import (
     num_samples_of,
 )
 from keras_vae.models.generative_model import GenerativeModel
+from keras_vae.models.latent_statistics import LatentStatistics
+from keras_vae.models.pictures import (
+    Picture,
+    reconstructions,
+    resampled_groups,
+    samples,
+    samples_by_temperature,
+)
 from keras_vae.models.pixels import image_of, pixel_seed
+from keras_vae.models.prior_fitting import fit_prior
 from keras_vae.networks import ResidualBottomUp, ResidualTopDown
-from keras_vae.networks.hierarchy import LocScale, TopDownDecoder
+from keras_vae.networks.conditioning import (
+    Condition,
+    condition_on,
+    conditioned,
+    unconditioned,
+)
+from keras_vae.networks.hierarchy import TopDownDecoder
+from keras_vae.networks.latent_choices import (
+    Choice,
+    Latent,
+    fixed,
+    from_posterior,
+    from_prior,
+    given,
+)
 from keras_vae.objectives import ELBO, Inference, LatentGroup
 
 __all__ = ["HierarchicalVAE", "build"]
@@ -34,6 +63,8 @@ class HierarchicalVAE(GenerativeModel):
     groups above have left. All groups are diagonal Gaussians; the posterior
     may go through a volume-preserving flow.
 
+    Networks with `num_classes` make it conditional, p(x, z|y), as in a `VAE`.
+
     A flat latent `[batch, latent_dim]` holds all groups, each flattened, the
     top one first (`group_shapes`).
 
@@ -42,6 +73,11 @@ class HierarchicalVAE(GenerativeModel):
         decoder: A `keras_vae.networks.TopDownDecoder`.
         objective: The loss of each image; `ELBO()` unless given.
         seed: Base of all noise.
+        prior: p(z_1) of a top group that is a vector, a `Prior` of
+            `keras_vae.priors`; unless given that of the decoder, a Gaussian.
+
+    Raises:
+        ValueError: If the parts do not fit each other.
 
     References:
         Sonderby et al. (2016), Ladder Variational Autoencoders; Child (2021),
@@ -49,6 +85,9 @@ class HierarchicalVAE(GenerativeModel):
     """
 
     METRICS = ("elbo", "log_likelihood", "kl_divergence")
+    has_latents = True
+    has_prior = True
+    has_likelihood = True
 
     def __init__(
         self,
@@ -56,51 +95,89 @@ class HierarchicalVAE(GenerativeModel):
         decoder: TopDownDecoder,
         objective: Any = None,
         seed: int = 0,
+        prior: Any = None,
         **kwargs: Any,
     ):
         objective = ELBO() if objective is None else objective
-        super().__init__(encoder, decoder, objective, seed, **kwargs)
+        super().__init__((encoder, decoder), objective, seed, **kwargs)
+        self.prior = prior
+        if prior is not None:
+            fit_prior(self, prior, self.group_shapes[0], self._top_posterior)
+
+    def _top_posterior(self, image: tf.Tensor) -> tfd.Distribution:
+        """Returns q(z_1|x), as the encoder of a VAE does."""
+        features = self.encoder(image, training=False)
+        top = self.decoder.stages()[0].block
+        start = self.decoder.start(tf.shape(image)[0], None)
+        posterior = top.posterior(top.read(start), features[0])
+        return tfd.MultivariateNormalDiag(posterior.mean(), posterior.stddev())
+
+    @property
+    def noise_size(self) -> int:
+        if self.prior is None:
+            return self.latent_dim
+        return self.latent_dim - self.prior.latent_dim + self.prior.noise_size
 
     @property
     def group_shapes(self) -> tuple[tuple[int, ...], ...]:
         return self.decoder.group_shapes
 
     def encode(
-        self, image: tf.Tensor, training: bool = False
-    ) -> list[tf.Tensor]:
-        """Returns the feature of each group, the top group first."""
-        return self.run_encoder(image, training=training)
+        self,
+        image: tf.Tensor,
+        training: bool = False,
+        label: tf.Tensor | None = None,
+    ) -> Any:
+        """Returns the feature of each group, the top group first.
+
+        Those of a conditional model have their classes beside them.
+        """
+        condition = condition_on(label)
+        features = self.run_encoder(image, training=training, **condition)
+        return conditioned(features, label)
 
     def infer(
         self,
         image: tf.Tensor,
-        encoding: list[tf.Tensor],
+        encoding: Any,
         seed: tf.Tensor,
         num_samples: int | None = None,
         training: bool = False,
     ) -> Inference:
         num_samples = draws_of(num_samples)
-        rows = tf.shape(encoding[0])[0]
+        features, label = unconditioned(encoding)
+        rows, leading = tf.shape(features[0])[0], None
         if num_samples is not None:
+            leading = tf.stack([num_samples, rows])
             rows *= num_samples
+            features = [_tile(feature, num_samples) for feature in features]
+            label = None if label is None else _tile(label, num_samples)
         noise = self.draw_noise(rows, seeds.any_seed(seed))
-        return self._pass(image, encoding, noise, num_samples, training)
+        choices = _each(from_posterior, features, noise)
+        return self._infer(image, choices, rows, label, leading, training)
 
     def infer_with_noise(
-        self, image: tf.Tensor, encoding: list[tf.Tensor], noise: tf.Tensor
+        self, image: tf.Tensor, encoding: Any, noise: tf.Tensor
     ) -> Inference:
-        return self._pass(image, encoding, self.decoder.split(noise))
+        features, label = unconditioned(encoding)
+        choices = _each(from_posterior, features, self.decoder.split(noise))
+        return self._infer(image, choices, tf.shape(image)[0], label)
 
     def infer_at(
-        self, image: tf.Tensor, encoding: list[tf.Tensor], z: tf.Tensor
+        self, image: tf.Tensor, encoding: Any, z: tf.Tensor
     ) -> Inference:
-        groups = range(len(self.group_shapes))
-        if any(self.decoder.flow(index) is not None for index in groups):
+        if not self.posterior_is_invertible:
             raise ValueError(
                 "q(z|x) of given latents needs the inverse of the posteriors' "
                 "flows, which they do not have. Received: a model with flows"
             )
-        return self._pass(image, encoding, self.decoder.split(z), given=True)
+        features, label = unconditioned(encoding)
+        choices = _each(given, features, self.decoder.split(z))
+        return self._infer(image, choices, tf.shape(image)[0], label)
+
+    @property
+    def posterior_is_invertible(self) -> bool:
+        return all(s.block.flow is None for s in self.decoder.stages())
 
     def draw_noise(self, rows: tf.Tensor, seed: tf.Tensor) -> list[tf.Tensor]:
         """Returns standard normal `[rows, *shape]` for each group."""
@@ -111,136 +188,153 @@ class HierarchicalVAE(GenerativeModel):
             for index, shape in enumerate(self.group_shapes)
         ]
 
-    def _pass(
+    def _infer(
         self,
         image: tf.Tensor,
-        features: list[tf.Tensor],
-        noise: list[tf.Tensor],
-        num_samples: int | None = None,
+        choices: list[Choice],
+        rows: tf.Tensor,
+        label: tf.Tensor | None,
+        leading: tf.Tensor | None = None,
         training: bool = False,
-        given: bool = False,
     ) -> Inference:
-        """Goes down with one noise, or with `given` one z, for each group."""
+        """Goes down once; `leading` is the batch shape that the rows are of."""
         image = self.check_images(image)
-        batch, leading = tf.shape(image)[0], None
-        if num_samples is not None:
-            leading = tf.stack([num_samples, batch])
-            features = [_tile(feature, num_samples) for feature in features]
-        groups: list[LatentGroup] = []
-
-        def choose(index: int, prior: LocScale, posterior: Any) -> tf.Tensor:
-            loc_scale = posterior(features[index])
-            base, z = None, noise[index]
-            if not given:
-                base, z = self._draw(index, loc_scale, z)
-            groups.append(_group(prior, loc_scale, z, base, leading))
-            return z
-
-        rows = tf.shape(features[0])[0]
-        params = self.decoder.descend(rows, choose, training)
+        params, latents = self.decoder.descend(choices, rows, label, training)
+        groups = tuple(_group(latent, leading) for latent in latents)
+        if self.prior is not None:
+            prior = self.prior.distribution()
+            groups = (dataclasses.replace(groups[0], prior=prior), *groups[1:])
         likelihood = self.decoder.likelihood(params, leading)
-        return Inference(
-            image, likelihood, tuple(groups), self.dequantization_nats
-        )
+        return Inference(image, likelihood, groups, self.dequantization_nats)
 
-    def _draw(
-        self, index: int, loc_scale: LocScale, noise: Any
-    ) -> tuple[tf.Tensor | None, tf.Tensor]:
-        """Returns the draw before the group's flow, if it has one, and z."""
-        loc, scale = loc_scale
-        z = loc + scale * noise
-        flow = self.decoder.flow(index)
-        return (None, z) if flow is None else (z, flow(z))
+    def _means(
+        self,
+        image: tf.Tensor,
+        label: tf.Tensor | None,
+        training: bool = False,
+    ) -> list[Choice]:
+        """Returns the choice of each posterior's mean."""
+        encoding = self.encode(image, training, label)
+        return _each(from_posterior, unconditioned(encoding).encoding)
 
-    def latent_moments(self, image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def latent_moments(
+        self, image: tf.Tensor, label: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns mean and standard deviation of q(z|x), `[batch, D]` each.
 
         Those of a group are given the means of the groups above it. With flows
         they are the flow of the mean, and the deviation before the flow.
         """
-        features = self.encode(image)
-        moments: list[LocScale] = []
-
-        def choose(index: int, prior: LocScale, posterior: Any) -> tf.Tensor:
-            loc_scale = posterior(features[index])
-            _, z = self._draw(index, loc_scale, 0.0)
-            moments.append((z, loc_scale[1]))
-            return z
-
-        self.decoder.descend(tf.shape(image)[0], choose)
-        return _flatten(m for m, _ in moments), _flatten(s for _, s in moments)
+        choices = self._means(image, label)
+        _, latents = self.decoder.descend(choices, tf.shape(image)[0], label)
+        return (
+            _flatten(latent.z for latent in latents),
+            _flatten(latent.posterior.stddev() for latent in latents),
+        )
 
     def reconstruct(
-        self, image: tf.Tensor, training: bool = False
+        self,
+        image: tf.Tensor,
+        training: bool = False,
+        label: tf.Tensor | None = None,
     ) -> tf.Tensor:
-        features = self.encode(image, training)
+        choices = self._means(image, label, training)
+        return self._show(choices, tf.shape(image)[0], label, training)
 
-        def choose(index: int, prior: LocScale, posterior: Any) -> tf.Tensor:
-            return self._draw(index, posterior(features[index]), 0.0)[1]
-
-        params = self.decoder.descend(tf.shape(image)[0], choose, training)
-        return self.decoder.likelihood(params).mean()
+    def _show(
+        self,
+        choices: list[Choice],
+        rows: tf.Tensor,
+        label: tf.Tensor | None,
+        training: bool = False,
+        pixel_seed: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """Returns an image `[rows, H, W, C]` of what is chosen."""
+        params, _ = self.decoder.descend(choices, rows, label, training)
+        return image_of(self.decoder.likelihood(params), pixel_seed)
 
     def metric_values(self, inference: Inference) -> dict[str, tf.Tensor]:
         return {name: getattr(inference, name) for name in self.METRICS}
 
-    def decode(self, z: tf.Tensor) -> tf.Tensor:
+    def pictures(
+        self,
+        image: tf.Tensor,
+        condition: Condition,
+        statistics: LatentStatistics | None = None,
+        pixels: str = "mean",
+        brief: bool = False,
+    ) -> Iterator[Picture]:
+        yield reconstructions(self, image, condition)
+        yield samples(self, pixels)
+        yield resampled_groups(self, image, condition)
+        if not brief:
+            yield from samples_by_temperature(self, pixels)
+
+    def decode(self, z: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
         """Returns p(x|z)'s mean `[batch, H, W, C]` for `z [batch, D]`."""
-        return self.decoder(z, training=False).mean()
+        condition = condition_on(label)
+        return self.decoder(z, training=False, **condition).mean()
 
     def sample(
         self,
         shape: Any,
         seed: Any = None,
         temperature: Any = 1.0,
+        label: tf.Tensor | None = None,
         pixels: str = "mean",
     ) -> tf.Tensor:
         """Draws z from the prior, top down, and returns an image of p(x|z).
 
+        Each image is a function of a seed of its own, as an export's are: with
+        the seed [a, b] the first one is of [a, b], the second of [a, b + 1].
+
         Args:
             shape: `[num_images]`.
-            seed: A whole number or an int32 `[2]`: the same seed gives the
-                same images. None draws others in each call, as Keras's layers
-                do; `keras.utils.set_random_seed` makes them repeatable.
+            seed: A whole number a, which stands for [a, 0], or an int32 `[2]`:
+                the same seed gives the same images. None draws others in each
+                call, as Keras's layers do; `keras.utils.set_random_seed` makes
+                them repeatable.
             temperature: Multiplies the priors' standard deviations: one number
                 of at least 0, or one for each group, the top group first.
+            label: Their classes, int32 `[num_images]`.
             pixels: `mean` returns the mean of p(x|z), `draw` a draw from it.
 
         Returns:
             Images `[num_images, height, width, channels]`.
         """
-        seed = seeds.any_seed(seed)
-        noise = self.draw_noise(num_samples_of(shape), seed)
-        return self._generate(
-            noise, temperature, False, pixel_seed(pixels, seed)
+        rows = seeds.rows(seeds.any_seed(seed), num_samples_of(shape))
+        return self.generate(
+            seeds.row_normal(rows, self.noise_size),
+            temperature,
+            label,
+            pixel_seed=pixel_seed(pixels, rows),
         )
 
     def generate(
         self,
         noise: tf.Tensor,
-        temperature: tf.Tensor,
+        temperature: Any,
+        label: tf.Tensor | None = None,
         *,
         pixel_seed: tf.Tensor | None = None,
+        training: bool = False,
     ) -> tf.Tensor:
-        return self._generate(
-            self.decoder.split(noise), temperature, False, pixel_seed
-        )
+        choices = self._priors(noise, temperature)
+        rows = tf.shape(noise)[0]
+        return self._show(choices, rows, label, training, pixel_seed)
 
-    def _generate(
-        self,
-        noise: list[tf.Tensor],
-        temperature: Any,
-        training: bool,
-        pixel_seed: tf.Tensor | None = None,
-    ) -> tf.Tensor:
+    def _priors(self, noise: tf.Tensor, temperature: Any) -> list[Choice]:
+        """Returns the choice of each prior's draw."""
         scales = _per_group(temperature, self.group_shapes)
-
-        def choose(index: int, prior: LocScale, posterior: Any) -> tf.Tensor:
-            loc, scale = prior
-            return loc + scales[index] * scale * noise[index]
-
-        params = self.decoder.descend(tf.shape(noise[0])[0], choose, training)
-        return image_of(self.decoder.likelihood(params), pixel_seed)
+        if self.prior is None:
+            return _each(from_prior, self.decoder.split(noise), scales)
+        size = self.prior.noise_size
+        sizes = tf.reshape(scales[0], [-1])  # One for all rows, or for each.
+        sizes = tf.broadcast_to(sizes, tf.shape(noise)[:1])
+        top = self.prior.from_noise(noise[:, :size], sizes)
+        parts = self.decoder.split(tf.concat([top, noise[:, size:]], axis=-1))
+        below = _each(from_prior, parts[1:], scales[1:])
+        return [fixed(parts[0]), *below]
 
     def resample(
         self,
@@ -248,6 +342,7 @@ class HierarchicalVAE(GenerativeModel):
         num_kept: int,
         seed: Any = None,
         temperature: Any = 1.0,
+        label: tf.Tensor | None = None,
     ) -> tf.Tensor:
         """Keeps an image's first groups and draws the rest from their priors.
 
@@ -259,6 +354,7 @@ class HierarchicalVAE(GenerativeModel):
             num_kept: Groups, from the top, that are the posterior's mean.
             seed: As for `sample`.
             temperature: As for `sample`.
+            label: Their classes, int32 `[batch]`.
 
         Returns:
             Images `[batch, height, width, channels]`.
@@ -268,19 +364,27 @@ class HierarchicalVAE(GenerativeModel):
         """
         groups = len(self.group_shapes)
         check_number("num_kept", num_kept, 0, whole=True, high=groups)
-        features = self.encode(image)
-        rows = tf.shape(image)[0]
-        noise = self.draw_noise(rows, seeds.any_seed(seed))
-        scales = _per_group(temperature, self.group_shapes)
+        count = tf.shape(image)[0]
+        rows = seeds.rows(seeds.any_seed(seed), count)
+        noise = seeds.row_normal(rows, self.noise_size)
+        kept = self._means(image, label)[:num_kept]
+        drawn = self._priors(noise, temperature)[num_kept:]
+        return self._show([*kept, *drawn], count, label)
 
-        def choose(index: int, prior: LocScale, posterior: Any) -> tf.Tensor:
-            if index < num_kept:
-                return self._draw(index, posterior(features[index]), 0.0)[1]
-            loc, scale = prior
-            return loc + scales[index] * scale * noise[index]
+    def get_config(self) -> dict[str, Any]:
+        prior = keras.saving.serialize_keras_object(self.prior)
+        return {**super().get_config(), "prior": prior}
 
-        params = self.decoder.descend(rows, choose)
-        return self.decoder.likelihood(params).mean()
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "HierarchicalVAE":
+        # A file from before there was a choice has none.
+        prior = keras.saving.deserialize_keras_object(config.get("prior"))
+        return super().from_config({**config, "prior": prior})
+
+
+def _each(make: Callable[..., Choice], *arguments: Any) -> list[Choice]:
+    """Returns the choice of each group, of its entry in each list."""
+    return [make(*parts) for parts in zip(*arguments, strict=True)]
 
 
 def _tile(x: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
@@ -295,32 +399,19 @@ def _flatten(parts: Any) -> tf.Tensor:
     return tf.concat(rows, axis=-1)
 
 
-def _group(
-    prior: LocScale,
-    posterior: LocScale,
-    z: tf.Tensor,
-    base: tf.Tensor | None,
-    leading: tf.Tensor | None,
-) -> LatentGroup:
-    event_shape = z.shape[1:]
+def _group(latent: Latent, leading: tf.Tensor | None) -> LatentGroup:
+    """Returns what an objective takes, with batch axes in place of rows."""
+    event_shape = latent.z.shape[1:]
 
-    def shaped(x: tf.Tensor) -> tf.Tensor:
-        if leading is None:
-            return x
+    def shaped(x: tf.Tensor | None) -> tf.Tensor | None:
+        if x is None:
+            return None
         return tf.reshape(x, tf.concat([leading, event_shape], 0))
 
-    def normal(loc_scale: LocScale) -> tfd.Distribution:
-        loc, scale = loc_scale
-        return tfd.Independent(
-            tfd.Normal(shaped(loc), shaped(scale)), len(event_shape)
-        )
-
-    return LatentGroup(
-        normal(posterior),
-        normal(prior),
-        shaped(z),
-        None if base is None else shaped(base),
-    )
+    if leading is not None:
+        # The parameters of a distribution are the tensors that it consists of.
+        latent = tf.nest.map_structure(shaped, latent, expand_composites=True)
+    return LatentGroup(latent.posterior, latent.prior, latent.z, latent.base)
 
 
 def _per_group(
@@ -362,6 +453,7 @@ def build(config: HierarchicalConfig, context: BuildContext) -> HierarchicalVAE:
         "dense_groups": config.dense_groups,
         "dense_bottleneck": config.dense_bottleneck,
         "activation": config.activation,
+        "num_classes": context.num_classes,
     }
     likelihood = build_part(config.likelihood, context)
     encoder = ResidualBottomUp(
@@ -376,10 +468,16 @@ def build(config: HierarchicalConfig, context: BuildContext) -> HierarchicalVAE:
         upsampling=config.upsampling,
         **sizes,
     )
+    top = dataclasses.replace(context, latent_dim=config.top_latent_dim)
+    # The decoder's own is N(0, I), whose KL has a closed form.
+    own = isinstance(config.prior, StandardNormalConfig)
     return HierarchicalVAE(
         encoder,
         decoder,
         build_part(config.objective, context),
         context.seed,
+        prior=None if own else build_part(config.prior, top),
+        class_names=context.class_names,
         dequantized_bits=context.dequantized_bits,
+        num_examples=context.num_examples,
     )

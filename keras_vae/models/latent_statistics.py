@@ -10,7 +10,6 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from keras_vae import seeds
-from keras_vae.models.generative_model import GenerativeModel
 from keras_vae.objectives import LatentGroup, kl_divergence
 
 __all__ = ["LatentStatistics", "latent_statistics"]
@@ -94,15 +93,13 @@ class LatentStatistics:
         return kl.reshape([-1, shape[-1]]).sum(axis=0)
 
 
-def latent_statistics(
-    model: GenerativeModel, batches: Iterable[Any]
-) -> LatentStatistics:
+def latent_statistics(model: Any, batches: Iterable[Any]) -> LatentStatistics:
     """Encodes all images once and returns the statistics of their posteriors.
 
     In a hierarchy the posterior of a group is given a draw of those above it.
 
     Args:
-        model: A model with latent groups.
+        model: A `GenerativeModel` that `has_prior`.
         batches: Images `[batch, height, width, channels]` in [0, 1], for a
             conditional model with their classes, int32 `[batch]`.
     """

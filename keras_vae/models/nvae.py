@@ -11,6 +11,7 @@ from keras_vae import seeds
 from keras_vae.config import BuildContext, NVAEConfig, check_number
 from keras_vae.config.registry import build as build_part
 from keras_vae.models.hierarchical_vae import HierarchicalVAE
+from keras_vae.networks.conditioning import classes_in_turn
 from keras_vae.networks.hierarchy import BottomUpEncoder, TopDownDecoder
 from keras_vae.networks.nvae import (
     BatchNormalization,
@@ -59,6 +60,8 @@ class NVAE(HierarchicalVAE):
         Autoencoder, section 3.2. Yoshida and Miyato (2017), Spectral Norm
         Regularization.
     """
+
+    normalizes_samples = True
 
     def __init__(
         self,
@@ -176,8 +179,10 @@ class NVAE(HierarchicalVAE):
         @tf.function(autograph=False)
         def sample_once(index: tf.Tensor) -> tf.Tensor:
             before = [tf.identity(variable.value) for variable in statistics]
-            noise = self.draw_noise(batch_size, seeds.fold_in(seed, index))
-            images = self._generate(noise, temperature, training=True)
+            rows = seeds.rows(seeds.fold_in(seed, index), batch_size)
+            noise = seeds.row_normal(rows, self.latent_dim)
+            classes = classes_in_turn(self.num_classes, batch_size)
+            images = self.generate(noise, temperature, training=True, **classes)
             after = [tf.identity(variable.value) for variable in statistics]
             finite = _all_finite([images, *after])
             for variable, old, new in zip(statistics, before, after):
@@ -227,12 +232,15 @@ def build(config: NVAEConfig, context: BuildContext) -> NVAE:
     """Returns the model of a configuration."""
     architecture = NVAEArchitecture(context.image_shape, config)
     likelihood = build_part(config.likelihood, context)
+    classes: dict[str, Any] = {"num_classes": context.num_classes}
     return NVAE(
-        NVAEEncoder(**architecture.encoder_arguments()),
-        NVAEDecoder(likelihood, **architecture.decoder_arguments()),
+        NVAEEncoder(**architecture.encoder_arguments(), **classes),
+        NVAEDecoder(likelihood, **architecture.decoder_arguments(), **classes),
         build_part(config.objective, context),
         context.seed,
         config.regularization_weight,
         config.regularization_initial or None,
+        class_names=context.class_names,
         dequantized_bits=context.dequantized_bits,
+        num_examples=context.num_examples,
     )

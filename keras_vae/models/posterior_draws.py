@@ -7,6 +7,7 @@ that is the draw itself.
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from keras_vae.distributions.white_noise import from_noise
 from keras_vae.flows import FlowDistribution
 from keras_vae.objectives import LatentGroup
 
@@ -38,7 +39,7 @@ def base_from_noise(posterior: tfd.Distribution, noise: tf.Tensor) -> tf.Tensor:
             "q(z|x) of given noise must be a Gaussian, or a flow of one. "
             f"Received: {type(base).__name__}"
         )
-    return base.loc + base.scale.matvec(noise)
+    return from_noise(base, noise)
 
 
 def base_at(posterior: tfd.Distribution, z: tf.Tensor) -> tf.Tensor:

@@ -1,20 +1,20 @@
 """What one latent dimension, or one latent group, changes in an image."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from keras_vae import seeds
 from keras_vae.config import check_number
-from keras_vae.models.hierarchical_vae import HierarchicalVAE
-from keras_vae.models.vae import VAE
+from keras_vae.networks.conditioning import condition_on
 
 __all__ = ["resampled", "traverse"]
 
 
 def traverse(
-    model: VAE,
+    model: Any,
     image: tf.Tensor,
     dimensions: Sequence[int] | np.ndarray,
     limit: float = 2.5,
@@ -24,7 +24,7 @@ def traverse(
     """Decodes an image's code with one dimension at a time moved.
 
     Args:
-        model: The model.
+        model: A model with one latent vector.
         image: `[1, height, width, channels]` in [0, 1].
         dimensions: Which latent dimensions, one row each.
         limit: They run so many of the prior's standard deviations to either
@@ -43,8 +43,7 @@ def traverse(
     for dimension in dimensions:
         last = model.latent_dim - 1
         check_number("dimensions", dimension, 0, whole=True, high=last)
-    condition = {} if label is None else {"label": label}
-    code = model.latent_moments(image, **condition)[0].numpy()[0]
+    code = model.latent_moments(image, **condition_on(label))[0].numpy()[0]
     prior = model.prior.distribution()
     loc, scale = prior.mean().numpy(), prior.stddev().numpy()
     steps = np.linspace(-limit, limit, num_steps)
@@ -53,17 +52,18 @@ def traverse(
         codes[row, :, dimension] = loc[dimension] + steps * scale[dimension]
     flat = tf.constant(codes.reshape([-1, model.latent_dim]), tf.float32)
     if label is not None:
-        condition = {"label": tf.repeat(label, len(flat))}
-    images = model.decode(flat, **condition).numpy()
+        label = tf.repeat(label, len(flat))
+    images = model.decode(flat, **condition_on(label)).numpy()
     return images.reshape([len(dimensions), num_steps, *model.image_shape])
 
 
 def resampled(
-    model: HierarchicalVAE,
+    model: Any,
     images: tf.Tensor,
     num_draws: int = 8,
     temperature: float = 1.0,
     seed: int | None = None,
+    label: tf.Tensor | None = None,
 ) -> np.ndarray:
     """Draws images' lower groups anew: what does each group decide?
 
@@ -73,11 +73,13 @@ def resampled(
     decide.
 
     Args:
-        model: The model.
+        model: A model with a hierarchy of latent groups.
         images: `[num_images, height, width, channels]` in [0, 1].
         num_draws: Draws of each image in a row.
         temperature: Of the draws.
         seed: Of the draws; the model's unless given.
+        label: The images' classes, int32 `[num_images]`, for a conditional
+            model.
 
     Returns:
         Images `[group + 1, num_images * (1 + num_draws), height, width,
@@ -88,11 +90,13 @@ def resampled(
     """
     check_number("num_draws", num_draws, 1, whole=True)
     copies = tf.repeat(images, num_draws, axis=0)
+    if label is not None:
+        label = tf.repeat(label, num_draws)
     originals = np.asarray(images)[:, None]
     base = seeds.from_int(model.seed if seed is None else seed)
     rows = []
     for kept in range(len(model.group_shapes) + 1):
-        draws = model.resample(copies, kept, base, temperature).numpy()
+        draws = model.resample(copies, kept, base, temperature, label).numpy()
         draws = draws.reshape([-1, num_draws, *model.image_shape])
         row = np.concatenate([originals, draws], axis=1)
         rows.append(row.reshape([-1, *model.image_shape]))

@@ -2,12 +2,11 @@
 
 import dataclasses
 import functools
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any
 
 import keras
 import tensorflow as tf
-from tensorflow_probability import distributions as tfd
 
 from keras_vae import seeds
 from keras_vae.config import BuildContext, VAEConfig
@@ -18,6 +17,13 @@ from keras_vae.models.checks import (
     num_samples_of,
 )
 from keras_vae.models.generative_model import GenerativeModel
+from keras_vae.models.latent_statistics import LatentStatistics
+from keras_vae.models.pictures import (
+    Picture,
+    reconstructions,
+    samples,
+    traversals,
+)
 from keras_vae.models.pixels import image_of, pixel_seed
 from keras_vae.models.posterior_draws import (
     base_at,
@@ -26,28 +32,17 @@ from keras_vae.models.posterior_draws import (
     latent_group,
     posterior_moments,
 )
+from keras_vae.models.prior_fitting import fit_prior
+from keras_vae.networks.conditioning import (
+    Condition,
+    condition_on,
+    conditioned,
+    unconditioned,
+)
 from keras_vae.objectives import ELBO, Inference
 from keras_vae.priors import Prior, StandardNormal
 
 __all__ = ["VAE", "build"]
-
-
-class _Conditional(NamedTuple):
-    """q(z|x, y), and the classes y that the decoder takes too."""
-
-    posterior: tfd.Distribution
-    label: tf.Tensor | None
-
-
-def _given(label: tf.Tensor | None) -> dict[str, tf.Tensor]:
-    """Returns the keyword of a network that knows classes, else nothing."""
-    return {} if label is None else {"label": label}
-
-
-def _conditional(encoding: Any) -> _Conditional:
-    if isinstance(encoding, _Conditional):
-        return encoding
-    return _Conditional(encoding, None)
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -67,7 +62,6 @@ class VAE(GenerativeModel):
         decoder: Latents to p(x|z), a `keras_vae.networks.Decoder`.
         objective: The loss of each image; `ELBO()` unless given.
         seed: Base of all noise.
-        class_names: Name of each class; their numbers unless given.
         prior: p(z), a `keras_vae.priors.Prior`; N(0, I) unless given.
 
     Raises:
@@ -94,6 +88,9 @@ class VAE(GenerativeModel):
     """
 
     METRICS = ("elbo", "log_likelihood", "kl_divergence")
+    has_latents = True
+    has_prior = True
+    has_likelihood = True
 
     def __init__(
         self,
@@ -101,50 +98,14 @@ class VAE(GenerativeModel):
         decoder: keras.Model,
         objective: Any = None,
         seed: int = 0,
-        class_names: Sequence[str] = (),
         prior: Prior | None = None,
         **kwargs: Any,
     ):
         objective = ELBO() if objective is None else objective
-        super().__init__(encoder, decoder, objective, seed, **kwargs)
-        names = tuple(class_names) or tuple(map(str, range(self.num_classes)))
-        if len(names) != self.num_classes:
-            raise ValueError(
-                f"`class_names` must name the {self.num_classes} classes of "
-                f"the networks. Received: {len(names)} names"
-            )
-        self._class_names = names
+        super().__init__((encoder, decoder), objective, seed, **kwargs)
         self.prior = StandardNormal(self.latent_dim) if prior is None else prior
-        self._build_prior()
-
-    def _build_prior(self) -> None:
-        if self.prior.latent_dim != self.latent_dim:
-            raise ValueError(
-                f"`prior` must have the latent_dim {self.latent_dim} of the "
-                f"networks. Received: latent_dim={self.prior.latent_dim}"
-            )
-        if self.prior.needs_encoder:
-            self._connect_prior()
-        if not self.prior.built:  # One from a file is.
-            with keras.name_scope(self.name):
-                self.prior.build()
-
-    def _connect_prior(self) -> None:
-        if self.num_classes:
-            raise ValueError(
-                f"`prior` must not be a {type(self.prior).__name__}, which has "
-                "no classes for the encoder: a conditional model takes another "
-                f"one. Received: num_classes={self.num_classes}"
-            )
-        posterior = getattr(self.encoder, "distribution", None)
-        if not getattr(posterior, "is_gaussian", True):
-            raise ValueError(
-                f"`prior` must not be a {type(self.prior).__name__} where "
-                "q(z|x) is no Gaussian: its mixture needs the density of every "
-                f"posterior. Received: {type(posterior).__name__}"
-            )
-        # No layer of the prior's: the model saves its encoder once.
-        self.prior.connect(functools.partial(self.encoder, training=False))
+        encode = functools.partial(self.encoder, training=False)
+        fit_prior(self, self.prior, (self.latent_dim,), encode)
 
     @property
     def noise_size(self) -> int:
@@ -153,10 +114,6 @@ class VAE(GenerativeModel):
     @property
     def group_shapes(self) -> tuple[tuple[int, ...], ...]:
         return ((self.latent_dim,),)
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        return self._class_names
 
     def encode(
         self,
@@ -168,8 +125,10 @@ class VAE(GenerativeModel):
 
         That of a conditional model has its classes beside it.
         """
-        posterior = self.run_encoder(image, training=training, **_given(label))
-        return posterior if label is None else _Conditional(posterior, label)
+        posterior = self.run_encoder(
+            image, training=training, **condition_on(label)
+        )
+        return conditioned(posterior, label)
 
     def infer(
         self,
@@ -181,20 +140,20 @@ class VAE(GenerativeModel):
     ) -> Inference:
         num_samples = draws_of(num_samples)
         shape = () if num_samples is None else (num_samples,)
-        posterior = _conditional(encoding).posterior
+        posterior = unconditioned(encoding).encoding
         base = base_of(posterior).sample(shape, seed=seeds.any_seed(seed))
         return self._pass(image, encoding, base, training)
 
     def infer_with_noise(
         self, image: tf.Tensor, encoding: Any, noise: tf.Tensor
     ) -> Inference:
-        base = base_from_noise(_conditional(encoding).posterior, noise)
+        base = base_from_noise(unconditioned(encoding).encoding, noise)
         return self._pass(image, encoding, base)
 
     def infer_at(
         self, image: tf.Tensor, encoding: Any, z: tf.Tensor
     ) -> Inference:
-        base = base_at(_conditional(encoding).posterior, z)
+        base = base_at(unconditioned(encoding).encoding, z)
         return self._pass(image, encoding, base)
 
     def _pass(
@@ -206,10 +165,10 @@ class VAE(GenerativeModel):
     ) -> Inference:
         """Returns the pass of a draw, before the posterior's flow if any."""
         image = self.check_images(image)
-        posterior, label = _conditional(encoding)
+        posterior, label = unconditioned(encoding)
         group = latent_group(posterior, self.prior.distribution(), base)
         likelihood = self.decoder(
-            group.sample, training=training, **_given(label)
+            group.sample, training=training, **condition_on(label)
         )
         return Inference(image, likelihood, (group,), self.dequantization_nats)
 
@@ -221,7 +180,9 @@ class VAE(GenerativeModel):
         With a flow they are what it makes of the mean, and the deviation there
         of each latent given those before it.
         """
-        posterior = self.run_encoder(image, training=False, **_given(label))
+        posterior = self.run_encoder(
+            image, training=False, **condition_on(label)
+        )
         return posterior_moments(posterior)
 
     def generate(
@@ -233,7 +194,7 @@ class VAE(GenerativeModel):
         pixel_seed: tf.Tensor | None = None,
     ) -> tf.Tensor:
         z = self.prior.from_noise(noise, temperature)
-        likelihood = self.decoder(z, training=False, **_given(label))
+        likelihood = self.decoder(z, training=False, **condition_on(label))
         return image_of(likelihood, pixel_seed)
 
     def reconstruct(
@@ -242,7 +203,7 @@ class VAE(GenerativeModel):
         training: bool = False,
         label: tf.Tensor | None = None,
     ) -> tf.Tensor:
-        condition = _given(label)
+        condition = condition_on(label)
         posterior = self.run_encoder(image, training=training, **condition)
         z, _ = posterior_moments(posterior)
         return self.decoder(z, training=training, **condition).mean()
@@ -250,9 +211,22 @@ class VAE(GenerativeModel):
     def metric_values(self, inference: Inference) -> dict[str, tf.Tensor]:
         return {name: getattr(inference, name) for name in self.METRICS}
 
+    def pictures(
+        self,
+        image: tf.Tensor,
+        condition: Condition,
+        statistics: LatentStatistics | None = None,
+        pixels: str = "mean",
+        brief: bool = False,
+    ) -> Iterator[Picture]:
+        yield reconstructions(self, image, condition)
+        yield samples(self, pixels)
+        if statistics is not None:
+            yield traversals(self, image, condition, statistics)
+
     def decode(self, z: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
         """Returns p(x|z)'s mean `[batch, H, W, C]` for `z [batch, D]`."""
-        return self.decoder(z, training=False, **_given(label)).mean()
+        return self.decoder(z, training=False, **condition_on(label)).mean()
 
     def sample(
         self,
@@ -292,7 +266,6 @@ class VAE(GenerativeModel):
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
-            "class_names": self.class_names,
             "prior": keras.saving.serialize_keras_object(self.prior),
         }
 

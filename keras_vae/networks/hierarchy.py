@@ -1,33 +1,45 @@
-"""Base classes of the two networks of a hierarchical model."""
+"""The two networks of a hierarchical model, and the one pass down them."""
 
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
+from tensorflow_probability import distributions as tfd
 
 from keras_vae.distributions import DistributionLayer
-from keras_vae.networks.network import Decoder, check_image_shape
+from keras_vae.networks.conditioning import check_label, class_picture, one_hot
+from keras_vae.networks.latent_choices import (
+    Choice,
+    Latent,
+    LatentBlock,
+    fixed,
+)
+from keras_vae.networks.layer_list import run_layers
+from keras_vae.networks.likelihood_output import (
+    check_latents,
+    likelihood,
+    set_output_mean,
+)
+from keras_vae.networks.network import (
+    check_distribution,
+    check_image_shape,
+    with_distribution,
+)
 
 __all__ = [
     "BottomUpEncoder",
-    "Choose",
-    "LocScale",
+    "Stage",
     "TopDownDecoder",
-    "clamp5",
-]
-
-LocScale = tuple[tf.Tensor, tf.Tensor]
-Choose = Callable[
-    [int, LocScale, Callable[[tf.Tensor], LocScale]],
-    tf.Tensor,
 ]
 
 
-def clamp5(x: tf.Tensor) -> tf.Tensor:
-    """Returns 5 tanh(x / 5), within -5 ... 5 and of slope 1 at 0."""
-    return 5.0 * tf.tanh(x / 5.0)
+class Stage(NamedTuple):
+    """A group, and the layers from it down to the next or to the output."""
+
+    block: LatentBlock
+    layers: list[Callable[..., tf.Tensor]]
 
 
 class BottomUpEncoder(keras.Model):
@@ -35,30 +47,50 @@ class BottomUpEncoder(keras.Model):
 
     Sub-classes implement `build` and `call(image, training=False)`, which
     returns a list: entry l is what the posterior of group l of the
-    `TopDownDecoder` asks for, the top group first.
+    `TopDownDecoder` asks for, the top group first. With `num_classes` it is
+    `call(image, label, training=False)`.
 
     Args:
         image_shape: (height, width, channels) of the images.
+        num_classes: If above 0, the features are of an image x and its class
+            y, of which there is a learned picture, one more channel of x.
     """
 
-    def __init__(self, image_shape: tuple[int, int, int], **kwargs: Any):
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        num_classes: int = 0,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         check_image_shape("image_shape", image_shape)
         self.image_shape = tuple(image_shape)
+        self.num_classes = num_classes
+        if num_classes:
+            self.class_picture = class_picture(self)
+
+    @property
+    def _default_save_signature(self) -> None:
+        """None, as that of an encoder."""
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "image_shape": self.image_shape}
+        return {
+            **super().get_config(),
+            "image_shape": self.image_shape,
+            "num_classes": self.num_classes,
+        }
 
 
-class TopDownDecoder(Decoder):
+class TopDownDecoder(keras.Model):
     """The generative path p(z_1) p(z_2|z_1) ... p(x|z), with its posteriors.
 
-    Sub-classes implement `build` and `descend`, the one pass that inference,
-    decoding and sampling share.
+    Sub-classes implement `build`, `start` and `stages`.
 
     Args:
         distribution: Turns the last output into p(x|z).
         group_shapes: Event shape of each latent group, the top group first.
+        num_classes: If above 0, what is below the top group is given the class
+            y: p(z_1) p(z_2|z_1, y) ... p(x|z, y).
 
     References:
         Sonderby et al. (2016), Ladder Variational Autoencoders, section 2.
@@ -68,36 +100,90 @@ class TopDownDecoder(Decoder):
         self,
         distribution: DistributionLayer,
         group_shapes: tuple[tuple[int, ...], ...],
+        num_classes: int = 0,
         **kwargs: Any,
     ):
-        self._group_sizes = [math.prod(shape) for shape in group_shapes]
-        super().__init__(distribution, sum(self._group_sizes), **kwargs)
+        super().__init__(**kwargs)
+        self.distribution = check_distribution(distribution)
+        event_shape = self.distribution.event_shape
+        check_image_shape("distribution.event_shape", event_shape)
         self.group_shapes = tuple(tuple(shape) for shape in group_shapes)
+        self.num_classes = num_classes
 
-    def descend(
-        self, rows: tf.Tensor, choose: Choose, training: bool = False
-    ) -> tf.Tensor:
-        """Goes from the top group down to the parameters of p(x|z).
+    @property
+    def _default_save_signature(self) -> None:
+        """None, as that of an encoder."""
 
-        At each group l it asks `choose(l, prior, posterior)` for z_l. `prior`
-        is the pair (loc, scale) of p(z_l|z_<l), and `posterior` a function of
-        the group's feature that returns the pair of q(z_l|z_<l, x), float32
-        `[rows, *group_shapes[l]]` each.
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of the images."""
+        height, width, channels = self.distribution.event_shape
+        return height, width, channels
+
+    @property
+    def latent_dim(self) -> int:
+        """Size of all groups together."""
+        return sum(math.prod(shape) for shape in self.group_shapes)
+
+    def start(self, rows: tf.Tensor, classes: tf.Tensor | None) -> tf.Tensor:
+        """Returns the stream that the top group reads, `[rows, ...]`.
 
         Args:
             rows: Number of examples.
-            choose: Returns z_l, float32 `[rows, *group_shapes[l]]`.
+            classes: One-hot `[rows, num_classes]`, where there are classes.
+        """
+        raise NotImplementedError("A subclass must define `start`.")
+
+    def stages(self) -> list[Stage]:
+        """Returns the groups from the top down, and the layers after each.
+
+        The last layer of the last stage gives the parameters of p(x|z),
+        `[rows, H, W, C * n]`. All take the keyword `training`.
+        """
+        raise NotImplementedError("A subclass must define `stages`.")
+
+    def descend(
+        self,
+        choices: Sequence[Choice],
+        rows: tf.Tensor,
+        label: tf.Tensor | None = None,
+        training: bool = False,
+    ) -> tuple[tf.Tensor, list[Latent]]:
+        """Goes from the top group down to the parameters of p(x|z).
+
+        Args:
+            choices: How each group gets its latent, the top group first.
+            rows: Number of examples.
+            label: Their classes, int32 `[rows]`, where there are classes.
             training: Whether this is a training step.
 
         Returns:
-            What `likelihood` takes, `[rows, H, W, C * n]`.
+            params: What `likelihood` takes, `[rows, H, W, C * n]`.
+            latents: Of each group.
         """
-        raise NotImplementedError("A subclass must define `descend`.")
+        classes = one_hot(self, label, tf.get_static_value(rows))
+        x, latents = self.start(rows, classes), []
+        for stage, choice in zip(self.stages(), choices, strict=True):
+            state = stage.block.read(x)
+            latents.append(choice(stage.block, state))
+            x = stage.block.merge(state, latents[-1].z)
+            x = run_layers(stage.layers, x, training=training)
+        return x, latents
 
-    def flow(self, index: int) -> Callable[[tf.Tensor], tf.Tensor] | None:
-        """Returns the volume-preserving flow of a group's posterior, if any."""
-        del index
-        return None
+    def likelihood(
+        self, params: tf.Tensor, leading: tf.Tensor | None = None
+    ) -> tfd.Distribution:
+        """Returns p(x|z) with what `descend` gave for it.
+
+        Args:
+            params: `[rows, H, W, C * n]`.
+            leading: Batch shape whose product is `rows`; `[rows]` unless given.
+        """
+        return likelihood(self, params, leading)
+
+    def set_output_mean(self, mean: Any) -> None:
+        """Does as `Decoder.set_output_mean`."""
+        set_output_mean(self, mean)
 
     def split(self, z: tf.Tensor) -> list[tf.Tensor]:
         """Returns the groups of flat latents: `[rows, *group_shapes[l]]`.
@@ -109,8 +195,9 @@ class TopDownDecoder(Decoder):
             ValueError: If the last axis has another size.
         """
         z = tf.convert_to_tensor(z)
-        self.check_latents(z)
-        parts = tf.split(z, self._group_sizes, axis=-1)
+        check_latents(z, self.latent_dim)
+        sizes = [math.prod(shape) for shape in self.group_shapes]
+        parts = tf.split(z, sizes, axis=-1)
         return [
             tf.reshape(part, [-1, *shape])
             for part, shape in zip(parts, self.group_shapes, strict=True)
@@ -122,24 +209,42 @@ class TopDownDecoder(Decoder):
         label: tf.Tensor | None = None,
         training: bool = False,
     ) -> Any:
-        """Returns p(x|z) for latents `[..., latent_dim]`.
+        """Returns p(x|z), or p(x|z, y), for latents `[..., latent_dim]`.
 
         The groups are flattened and concatenated, the top group first.
 
+        Args:
+            z: Latents `[..., latent_dim]`.
+            label: The classes y, int32 `[batch]`, where there are classes;
+                the same for all of the axes before the batch.
+            training: Whether this is a training step.
+
         Raises:
-            ValueError: If the last axis is not `latent_dim`, or there is a
-                label: no hierarchy is conditional yet.
+            ValueError: If the last axis is not `latent_dim`; if `label` is
+                missing, not to be given, or not one for each image.
         """
-        self.one_hot(label)
         groups = self.split(z)
-        params = self.descend(
-            tf.shape(groups[0])[0], lambda index, *_: groups[index], training
-        )
         leading = None if z.shape.rank == 2 else tf.shape(z)[:-1]
+        if label is not None and leading is not None:
+            label = check_label(label, z.shape[-2])
+            label = tf.reshape(tf.broadcast_to(label, leading), [-1])
+        params, _ = self.descend(
+            [fixed(group) for group in groups],
+            tf.shape(groups[0])[0],
+            label,
+            training,
+        )
         return self.likelihood(params, leading)
 
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "TopDownDecoder":
+        return cls(**with_distribution(config))
+
     def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        del config["latent_dim"]  # It follows from the sizes of the groups.
-        del config["num_classes"]  # It knows none.
-        return config
+        return {
+            **super().get_config(),
+            "distribution": keras.saving.serialize_keras_object(
+                self.distribution
+            ),
+            "num_classes": self.num_classes,
+        }

@@ -5,92 +5,58 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from keras_vae.distributions import DistributionLayer
-from keras_vae.networks.labels import check_label
+from keras_vae.networks.conditioning import (
+    build_class_picture,
+    class_picture,
+    one_hot,
+    with_class_picture,
+)
 from keras_vae.networks.layer_list import build_layers, run_layers
+from keras_vae.networks.likelihood_output import (
+    add_output_bias,
+    check_latents,
+    likelihood,
+    params_shape,
+    set_output_mean,
+)
 
-__all__ = ["Decoder", "Encoder", "check_image_shape"]
+__all__ = [
+    "Decoder",
+    "Encoder",
+    "build_distribution",
+    "check_distribution",
+    "check_image_shape",
+    "with_distribution",
+]
 
 
-class _Network(keras.Model):
-    """A stack of layers and the distribution that its output parametrises."""
-
-    num_classes = 0
-
-    def __init__(self, distribution: DistributionLayer, **kwargs: Any):
-        if not isinstance(distribution, DistributionLayer):
-            raise ValueError(
-                "The distribution of a network must be a "
-                "keras_vae.distributions.DistributionLayer. "
-                f"Received: {distribution!r}"
-            )
-        super().__init__(**kwargs)
-        self.distribution = distribution
-
-    @property
-    def _default_save_signature(self) -> None:
-        """None: a part of an exported model answers nothing by itself.
-
-        Keras would trace a call without the label.
-        """
-
-    def one_hot(
-        self, label: tf.Tensor | None, batch: int | None = None
-    ) -> tf.Tensor | None:
-        """Returns classes as vectors `[batch, num_classes]`.
-
-        On CPUs a label that is no class is an error of TensorFlow that names
-        it, also in an export; on GPUs it gives zeros.
-
-        Args:
-            label: int32 `[batch]`, or None without classes.
-            batch: How many there must be, where that is known.
-
-        Raises:
-            ValueError: If there is a label where the network knows no classes,
-                or none where it does, or they are no whole numbers, or not one
-                for each image.
-        """
-        if (label is not None) == bool(self.num_classes):
-            if label is None:
-                return None
-            classes = tf.eye(self.num_classes, dtype=self.compute_dtype)
-            return tf.gather(classes, check_label(label, batch))
-        if label is None:
-            raise ValueError(
-                "`label` must be given: the network is conditional on "
-                f"{self.num_classes} classes. Received: label=None"
-            )
+def check_distribution(distribution: Any) -> DistributionLayer:
+    """Returns it, or raises ValueError unless it is a distribution's layer."""
+    if not isinstance(distribution, DistributionLayer):
         raise ValueError(
-            "`label` must be left out: the network knows no classes. "
-            f"Received: label={label}"
+            "The distribution of a network must be a "
+            "keras_vae.distributions.DistributionLayer. "
+            f"Received: {distribution!r}"
         )
+    return distribution
 
-    def build_distribution(self, shape: tuple[int | None, ...]) -> None:
-        """Builds the distribution, the last of the network to be built."""
-        # It is built already where it comes from a file.
-        if not self.distribution.built:
-            self.distribution.build(shape)
-        self.built = True
 
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "_Network":
-        config = dict(config)
-        config["distribution"] = keras.saving.deserialize_keras_object(
-            config["distribution"]
-        )
-        return cls(**config)
+def with_distribution(config: dict[str, Any]) -> dict[str, Any]:
+    """Returns a network's configuration as its constructor takes it."""
+    layer = keras.saving.deserialize_keras_object(config["distribution"])
+    return {**config, "distribution": layer}
 
-    def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        config["distribution"] = keras.saving.serialize_keras_object(
-            self.distribution
-        )
-        return config
+
+def build_distribution(network: Any, shape: tuple[int | None, ...]) -> None:
+    """Builds the distribution, the last of a network to be built."""
+    # It is built already where it comes from a file.
+    if not network.distribution.built:
+        network.distribution.build(shape)
+    network.built = True
 
 
 def check_image_shape(name: str, shape: Sequence[int]) -> None:
@@ -102,7 +68,7 @@ def check_image_shape(name: str, shape: Sequence[int]) -> None:
         )
 
 
-class Encoder(_Network):
+class Encoder(keras.Model):
     """Images to a distribution over latents, q(z|x).
 
     Sub-classes make `self.stack`, a list of layers from images
@@ -125,18 +91,20 @@ class Encoder(_Network):
         num_classes: int = 0,
         **kwargs: Any,
     ):
-        super().__init__(distribution, **kwargs)
+        super().__init__(**kwargs)
+        self.distribution = check_distribution(distribution)
         check_image_shape("image_shape", image_shape)
         self.image_shape = tuple(image_shape)
         self.num_classes = num_classes
         if num_classes:
-            height, width, _ = self.image_shape
-            self.class_picture = keras.layers.Dense(
-                height * width,
-                use_bias=False,
-                name="class_picture",
-                dtype=self.dtype_policy,
-            )
+            self.class_picture = class_picture(self)
+
+    @property
+    def _default_save_signature(self) -> None:
+        """None: a part of an exported model answers nothing by itself.
+
+        Keras would trace a call without the label.
+        """
 
     @property
     def latent_dim(self) -> int:
@@ -144,13 +112,8 @@ class Encoder(_Network):
         return math.prod(self.distribution.event_shape)
 
     def build(self, input_shape: Any = None) -> None:
-        height, width, channels = self.image_shape
-        if self.num_classes:
-            channels += 1
-            if not self.class_picture.built:
-                self.class_picture.build((None, self.num_classes))
-        shape = (None, height, width, channels)
-        self.build_distribution(build_layers(self.stack, shape))
+        shape = build_layers(self.stack, (None, *build_class_picture(self)))
+        build_distribution(self, shape)
 
     def call(
         self,
@@ -170,24 +133,25 @@ class Encoder(_Network):
             ValueError: If `label` is missing, not to be given, or not one for
                 each image.
         """
-        x = 2.0 * image - 1.0
-        one_hot = self.one_hot(label, x.shape[0])
-        if one_hot is not None:
-            picture = tf.reshape(
-                self.class_picture(one_hot), [-1, *self.image_shape[:2], 1]
-            )
-            x = tf.concat([tf.cast(x, picture.dtype), picture], axis=-1)
+        x = with_class_picture(self, 2.0 * image - 1.0, label)
         return self.distribution(run_layers(self.stack, x, training=training))
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Encoder":
+        return cls(**with_distribution(config))
 
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
+            "distribution": keras.saving.serialize_keras_object(
+                self.distribution
+            ),
             "image_shape": self.image_shape,
             "num_classes": self.num_classes,
         }
 
 
-class Decoder(_Network):
+class Decoder(keras.Model):
     """Latents to a distribution over images, p(x|z).
 
     Sub-classes make `self.stack`, a list of layers from `[batch, latent_dim]`
@@ -212,10 +176,16 @@ class Decoder(_Network):
         num_classes: int = 0,
         **kwargs: Any,
     ):
-        super().__init__(distribution, **kwargs)
-        check_image_shape("distribution.event_shape", distribution.event_shape)
+        super().__init__(**kwargs)
+        self.distribution = check_distribution(distribution)
+        event_shape = self.distribution.event_shape
+        check_image_shape("distribution.event_shape", event_shape)
         self.latent_dim = latent_dim
         self.num_classes = num_classes
+
+    @property
+    def _default_save_signature(self) -> None:
+        """None, as that of an encoder."""
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -225,24 +195,13 @@ class Decoder(_Network):
 
     @property
     def output_shape_per_image(self) -> tuple[int, int, int]:
-        """Shape of the parameters of one image, (H, W, n)."""
-        height, width, _ = self.image_shape
-        return height, width, self.distribution.num_params // (height * width)
+        """Shape of the parameters of one image, (H, W, C * n)."""
+        return params_shape(self.distribution)
 
     def build(self, input_shape: Any = None) -> None:
-        self.build_output_bias()
+        add_output_bias(self)
         width = self.latent_dim + self.num_classes
-        self.build_distribution(build_layers(self.stack, (None, width)))
-
-    def build_output_bias(self) -> None:
-        """Adds the bias of the likelihood's parameters."""
-        self.output_bias = self.add_weight(
-            name="output_bias",
-            shape=self.output_shape_per_image,
-            initializer="zeros",
-            dtype="float32",
-            autocast=False,  # The likelihood's parameters are float32.
-        )
+        build_distribution(self, build_layers(self.stack, (None, width)))
 
     def call(
         self,
@@ -264,59 +223,37 @@ class Decoder(_Network):
             ValueError: If the last axis of `z` is not `latent_dim`; if `label`
                 is missing, not to be given, or not one for each image.
         """
-        self.check_latents(z)
+        check_latents(z, self.latent_dim)
         rows = z.shape[-2] if z.shape.rank > 1 else None
-        x, one_hot = z, self.one_hot(label, rows)
-        if one_hot is not None:
+        x, classes = z, one_hot(self, label, rows)
+        if classes is not None:
             shape = tf.concat([tf.shape(z)[:-1], [self.num_classes]], 0)
-            one_hot = tf.broadcast_to(tf.cast(one_hot, z.dtype), shape)
-            x = tf.concat([z, one_hot], axis=-1)
+            classes = tf.broadcast_to(tf.cast(classes, z.dtype), shape)
+            x = tf.concat([z, classes], axis=-1)
         width = self.latent_dim + self.num_classes
         x = tf.reshape(x, [-1, width])
         params = run_layers(self.stack, x, training=training)
         leading = None if z.shape.rank == 2 else tf.shape(z)[:-1]
-        return self.likelihood(params, leading)
-
-    def check_latents(self, z: tf.Tensor) -> None:
-        """Raises ValueError unless z is `[..., latent_dim]`."""
-        if not z.shape.rank or z.shape[-1] not in (None, self.latent_dim):
-            raise ValueError(
-                f"`z` must have the shape [..., {self.latent_dim}], the "
-                f"latent_dim of the decoder. Received: shape {z.shape}"
-            )
-
-    def likelihood(
-        self, params: tf.Tensor, leading: tf.Tensor | None = None
-    ) -> tfd.Distribution:
-        """Returns p(x|z) with what the network gave for it.
-
-        Args:
-            params: `[rows, H, W, C * n]`.
-            leading: Batch shape whose product is `rows`; `[rows]` unless given.
-        """
-        params = tf.cast(params, tf.float32) + self.output_bias
-        if leading is not None:
-            params = tf.reshape(
-                params, tf.concat([leading, self.output_shape_per_image], 0)
-            )
-        return self.distribution(params)
+        return likelihood(self, params, leading)
 
     def set_output_mean(self, mean: Any) -> None:
         """Starts training at p(x|z) = the mean image, whatever z is.
 
-        Sets the bias of the output so that parameters of zero from the network
-        give a likelihood with this mean, which saves the network the first
-        steps (Burda et al. 2016, appendix).
-
         Args:
             mean: Mean training image in [0, 1], `[height, width, channels]`.
         """
-        bias = self.distribution.params_from_mean(np.asarray(mean))
-        self.output_bias.assign(bias.reshape(self.output_shape_per_image))
+        set_output_mean(self, mean)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Decoder":
+        return cls(**with_distribution(config))
 
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
+            "distribution": keras.saving.serialize_keras_object(
+                self.distribution
+            ),
             "latent_dim": self.latent_dim,
             "num_classes": self.num_classes,
         }

@@ -18,15 +18,19 @@ import tensorflow as tf
 
 from keras_vae.config import check_number
 from keras_vae.errors import UserError
+from keras_vae.networks.conditioning import (
+    build_class_picture,
+    with_class_picture,
+)
 from keras_vae.networks.convolutional import check_divisible
 from keras_vae.networks.hierarchy import BottomUpEncoder
 from keras_vae.networks.layer_list import build_layers, run_layers
+from keras_vae.networks.pointwise import Convolution
 from keras_vae.networks.residual import (
     TO_DENSE_CHANNELS,
     ResidualBlock,
     SpaceToDepth,
 )
-from keras_vae.networks.top_down_block import convolution
 
 __all__ = ["GAIN", "ResidualBottomUp", "check_scales"]
 
@@ -101,13 +105,13 @@ class ResidualBottomUp(BottomUpEncoder):
         self._to_depth = SpaceToDepth(dtype=self.dtype_policy)
         gain = GAIN / math.sqrt(max(sum(self.num_blocks), 1))
         self._scales = [self._scale(s, gain) for s in range(len(filters))]
-        self._features = [
-            convolution(count * bottleneck, 1, self) if count else None
-            for count, bottleneck in zip(num_groups, bottlenecks, strict=True)
-        ]
         dtype = self.dtype_policy
+        self._features = [
+            Convolution(count * size, 1, dtype=dtype) if count else None
+            for count, size in zip(num_groups, bottlenecks, strict=True)
+        ]
         self._top = [
-            convolution(TO_DENSE_CHANNELS, 1, self),
+            Convolution(TO_DENSE_CHANNELS, 1, dtype=dtype),
             keras.layers.Flatten(dtype=dtype),
             keras.layers.Dense(dense_units, activation=activation, dtype=dtype),
         ]
@@ -120,8 +124,13 @@ class ResidualBottomUp(BottomUpEncoder):
     def _scale(self, scale: int, gain: float) -> list[keras.layers.Layer]:
         filters = self.filters[scale]
         size, strides = (3, 1) if scale == 0 else (2, 2)
-        first = convolution(
-            filters, size, self, strides=strides, activation=self.activation
+        first = Convolution(
+            filters,
+            size,
+            strides,
+            padding="same",
+            activation=self.activation,
+            dtype=self.dtype_policy,
         )
         return [
             first,
@@ -138,7 +147,7 @@ class ResidualBottomUp(BottomUpEncoder):
         ]
 
     def build(self, input_shape: Any = None) -> None:
-        shape: Any = (None, *self.image_shape)
+        shape: Any = (None, *build_class_picture(self))
         shape = self._to_depth.compute_output_shape(shape)
         for layers, feature in zip(self._scales, self._features, strict=True):
             shape = build_layers(layers, shape)
@@ -149,11 +158,17 @@ class ResidualBottomUp(BottomUpEncoder):
             self._dense_features.build(shape)
         self.built = True
 
-    def call(self, image: tf.Tensor, training: bool = False) -> list[tf.Tensor]:
+    def call(
+        self,
+        image: tf.Tensor,
+        label: tf.Tensor | None = None,
+        training: bool = False,
+    ) -> list[tf.Tensor]:
         """Returns the feature of each group, the top group first.
 
         Args:
             image: `[batch, H, W, C]` in [0, 1].
+            label: Their classes, int32 `[batch]`, where there are classes.
             training: Whether this is a training step.
 
         Returns:
@@ -161,7 +176,7 @@ class ResidualBottomUp(BottomUpEncoder):
             `[batch, dense_bottleneck]` for each dense group and
             `[batch, h, w, bottleneck]` for each convolutional one.
         """
-        x = self._to_depth(2.0 * image - 1.0)
+        x = self._to_depth(with_class_picture(self, 2.0 * image - 1.0, label))
         features: list[tf.Tensor] = []
         for scale, layers in enumerate(self._scales):
             x = run_layers(layers, x, training=training)

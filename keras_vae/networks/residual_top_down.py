@@ -10,31 +10,32 @@ References:
     Autoencoders.
 """
 
+import functools
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
+from tensorflow_probability import distributions as tfd
 
 from keras_vae.config import check_number
 from keras_vae.distributions import DistributionLayer
+from keras_vae.distributions.white_noise import standard_normal
 from keras_vae.errors import UserError
 from keras_vae.networks.convolutional import check_divisible
-from keras_vae.networks.hierarchy import Choose, LocScale, TopDownDecoder
-from keras_vae.networks.layer_list import build_layers, run_layers
+from keras_vae.networks.hierarchy import Stage, TopDownDecoder
+from keras_vae.networks.layer_list import build_layers
+from keras_vae.networks.likelihood_output import add_output_bias, params_shape
+from keras_vae.networks.network import build_distribution
+from keras_vae.networks.pointwise import Convolution
 from keras_vae.networks.residual import (
     TO_DENSE_CHANNELS,
     DepthToSpace,
     ResidualBlock,
 )
 from keras_vae.networks.residual_bottom_up import GAIN, check_scales
-from keras_vae.networks.top_down_block import (
-    TopDownBlock,
-    bounded_loc_scale,
-    convolution,
-    standard_normal,
-)
+from keras_vae.networks.top_down_block import TopDownBlock, bounded_normal
 
 __all__ = ["ResidualTopDown"]
 
@@ -153,7 +154,7 @@ class ResidualTopDown(TopDownDecoder):
                 math.prod(small), activation=self.activation, dtype=dtype
             ),
             keras.layers.Reshape(small, dtype=dtype),
-            convolution(self.filters[-1], 1, self),
+            Convolution(self.filters[-1], 1, dtype=dtype),
         ]
         count = max(sum(self.num_blocks) + sum(self.num_groups), 1)
         gain = GAIN / math.sqrt(count)
@@ -163,7 +164,12 @@ class ResidualTopDown(TopDownDecoder):
         self._up = [self._upsampling(s) for s in scales[:-1]]
         self._output = [
             keras.layers.Activation(self.activation, dtype=dtype),
-            convolution(4 * self.output_shape_per_image[-1], 3, self),
+            Convolution(
+                4 * params_shape(self.distribution)[-1],
+                3,
+                padding="same",
+                dtype=dtype,
+            ),
             DepthToSpace(dtype=dtype),
         ]
 
@@ -197,16 +203,16 @@ class ResidualTopDown(TopDownDecoder):
         filters, dtype = self.filters[scale], self.dtype_policy
         if self.upsampling == "depth_to_space":
             return [
-                convolution(4 * filters, 1, self),
+                Convolution(4 * filters, 1, dtype=dtype),
                 DepthToSpace(dtype=dtype),
             ]
         return [
-            convolution(filters, 1, self),
+            Convolution(filters, 1, dtype=dtype),
             keras.layers.UpSampling2D(2, dtype=dtype),
         ]
 
     def build(self, input_shape: Any = None) -> None:
-        self.build_output_bias()
+        add_output_bias(self)
         self._bias_maps = [
             self.add_weight(
                 name=f"bias_map_{scale}",
@@ -216,7 +222,7 @@ class ResidualTopDown(TopDownDecoder):
             for scale in self._scales_with_bias()
         ]
         self._top_posterior.build((None, self.dense_units))
-        self._from_top.build((None, self.top_latent_dim))
+        self._from_top.build((None, self.top_latent_dim + self.num_classes))
         stream = (None, self.dense_units)
         for group in self._dense_groups:
             group.build(stream)
@@ -233,41 +239,38 @@ class ResidualTopDown(TopDownDecoder):
             for layer in layers:
                 layer.build(shape)
         build_layers(self._output, shape)
-        self.build_distribution((None, *self.output_shape_per_image))
+        build_distribution(self, (None, *params_shape(self.distribution)))
 
     def _scales_with_bias(self) -> list[int]:
         last = len(self.filters) - 1
         return list(range(last + 1)) if self.upsampling == "nearest" else [last]
 
-    def descend(
-        self, rows: tf.Tensor, choose: Choose, training: bool = False
-    ) -> tf.Tensor:
-        x = self._run_dense(rows, choose, training)
-        index = 1 + self.dense_groups
+    def start(self, rows: tf.Tensor, classes: tf.Tensor | None) -> tf.Tensor:
+        return tf.zeros([rows, 0]) if classes is None else classes
+
+    def stages(self) -> list[Stage]:
+        top = _TopVector(
+            self._top_posterior, self._from_top, self.top_latent_dim
+        )
+        stages = [Stage(top, [])]
+        stages += [Stage(block, []) for block in self._dense_groups]
+        stages[-1].layers.extend(self._to_map)
         for scale in reversed(range(len(self.filters))):
-            if scale < len(self.filters) - 1:
-                x = run_layers(self._up[scale], x, training=training)
-            if scale in self._scales_with_bias():
-                position = self._scales_with_bias().index(scale)
-                x += tf.cast(self._bias_maps[position], x.dtype)
-            for group in self._groups[scale]:
-                x = group(x, choose=_at(choose, index), training=training)
-                index += 1
-            x = run_layers(self._blocks[scale], x, training=training)
-        return run_layers(self._output, x, training=training)
+            stages[-1].layers.extend(self._way_to(scale))
+            stages += [Stage(block, []) for block in self._groups[scale]]
+            stages[-1].layers.extend(self._blocks[scale])
+        stages[-1].layers.extend(self._output)
+        return stages
 
-    def _run_dense(
-        self, rows: tf.Tensor, choose: Choose, training: bool
-    ) -> tf.Tensor:
-        prior = standard_normal(tf.zeros([rows, self.top_latent_dim]))
-
-        def posterior(feature: tf.Tensor) -> LocScale:
-            return bounded_loc_scale(self._top_posterior(feature))
-
-        x = self._from_top(choose(0, prior, posterior))
-        for index, group in enumerate(self._dense_groups, 1):
-            x = group(x, choose=_at(choose, index), training=training)
-        return run_layers(self._to_map, x, training=training)
+    def _way_to(self, scale: int) -> list[Callable[..., tf.Tensor]]:
+        """Returns the layers from the scale below, or the vectors, to this."""
+        layers: list[Callable[..., tf.Tensor]] = []
+        if scale < len(self.filters) - 1:
+            layers += self._up[scale]
+        if scale in self._scales_with_bias():
+            position = self._scales_with_bias().index(scale)
+            layers.append(functools.partial(_add, self._bias_maps[position]))
+        return layers
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
@@ -288,10 +291,28 @@ class ResidualTopDown(TopDownDecoder):
         return {**config, **{name: getattr(self, name) for name in names}}
 
 
-def _at(choose: Choose, index: int) -> Any:
-    """Returns `choose` for one group."""
+def _add(
+    bias: keras.Variable, x: tf.Tensor, training: bool = False
+) -> tf.Tensor:
+    return x + tf.cast(bias, x.dtype)
 
-    def choose_here(prior: LocScale, posterior: Any) -> tf.Tensor:
-        return choose(index, prior, posterior)
 
-    return choose_here
+class _TopVector(NamedTuple):
+    """The top group: p(z) = N(0, I), merged with the class, if any."""
+
+    posterior_head: keras.layers.Layer
+    from_latent: keras.layers.Layer
+    latent_dim: int
+    flow: None = None
+
+    def read(self, x: tf.Tensor) -> tf.Tensor:
+        return x
+
+    def prior(self, x: tf.Tensor) -> tfd.Distribution:
+        return standard_normal(tf.zeros([tf.shape(x)[0], self.latent_dim]))
+
+    def posterior(self, x: tf.Tensor, feature: tf.Tensor) -> tfd.Distribution:
+        return bounded_normal(self.posterior_head(feature))
+
+    def merge(self, x: tf.Tensor, z: tf.Tensor) -> tf.Tensor:
+        return self.from_latent(tf.concat([z, tf.cast(x, z.dtype)], axis=-1))

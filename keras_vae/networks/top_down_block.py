@@ -1,35 +1,29 @@
 """A latent group in the stream of a hierarchy of dense convolutions."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
+from tensorflow_probability import distributions as tfd
 
-from keras_vae.networks.hierarchy import LocScale, clamp5
+from keras_vae.distributions.white_noise import (
+    clamp5,
+    diagonal_normal,
+    standard_normal,
+)
 from keras_vae.networks.pointwise import Convolution
 
-__all__ = [
-    "TopDownBlock",
-    "bounded_loc_scale",
-    "convolution",
-    "standard_normal",
-]
+__all__ = ["TopDownBlock", "bounded_normal"]
 
 _LOG_SCALE_RANGE = (-6.0, 1.5)
 
 
-def convolution(filters: int, size: int, layer: Any, **kwargs: Any) -> Any:
-    """Returns a convolution with the precision of the network it is in."""
-    return Convolution(
-        filters, size, padding="same", dtype=layer.dtype_policy, **kwargs
-    )
-
-
 def _affine(units: int, size: int, layer: Any, **kwargs: Any) -> Any:
     """Returns a convolution, or with a `size` of 0 a dense layer."""
+    kwargs["dtype"] = layer.dtype_policy
     if size:
-        return convolution(units, size, layer, **kwargs)
-    return keras.layers.Dense(units, dtype=layer.dtype_policy, **kwargs)
+        return Convolution(units, size, padding="same", **kwargs)
+    return keras.layers.Dense(units, **kwargs)
 
 
 def _scaled(gain: float) -> keras.initializers.Initializer:
@@ -37,20 +31,25 @@ def _scaled(gain: float) -> keras.initializers.Initializer:
     return keras.initializers.VarianceScaling(gain**2, "fan_avg", "uniform")
 
 
-def bounded_loc_scale(params: tf.Tensor) -> LocScale:
-    """Splits the last axis into loc and log scale, in float32.
+def bounded_normal(params: tf.Tensor) -> tfd.Distribution:
+    """Returns Gaussians of loc and log scale, the halves of the last axis.
 
     The location is within -5 ... 5. Without that bound an image unlike all that
     was seen ends in NaN: a latent and the scale that its group gives it both
     grow with the stream, and their product squares it, group after group.
     """
     loc, log_scale = tf.split(tf.cast(params, tf.float32), 2, axis=-1)
-    return clamp5(loc), tf.exp(tf.clip_by_value(log_scale, *_LOG_SCALE_RANGE))
+    scale = tf.exp(tf.clip_by_value(log_scale, *_LOG_SCALE_RANGE))
+    return diagonal_normal(clamp5(loc), scale)
 
 
-def standard_normal(like: tf.Tensor) -> LocScale:
-    """Returns loc and scale of N(0, I), shaped as `like`."""
-    return tf.zeros_like(like), tf.ones_like(like)
+class _State(NamedTuple):
+    """The stream, and what the group has made of it."""
+
+    x: tf.Tensor
+    for_posterior: tf.Tensor
+    h: tf.Tensor
+    scale: tf.Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -62,7 +61,8 @@ class TopDownBlock(keras.layers.Layer):
         h = act(3x3(act(v)))                                the prior's path
         x + 1x1([h, w * (1 + 1x1(h))]),  w ~ N(loc, scale), prior N(0, I)
 
-    For a stream of vectors all of these are dense layers.
+    For a stream of vectors all of these are dense layers. It is a part of a
+    `TopDownDecoder`, which runs its methods one after the other.
 
     Args:
         filters: Channels of the stream.
@@ -72,6 +72,8 @@ class TopDownBlock(keras.layers.Layer):
         gain: Scale of the last convolution's initial weights.
         dense: Whether x is a vector for each row, `[rows, filters]`.
     """
+
+    flow = None
 
     def __init__(
         self,
@@ -117,28 +119,29 @@ class TopDownBlock(keras.layers.Layer):
         self.expand.build((*input_shape[:-1], merged))
         self.built = True
 
-    def call(self, x: tf.Tensor, choose: Any) -> tf.Tensor:
-        """Returns the stream after the group.
+    def read(self, x: tf.Tensor) -> _State:
+        """Returns what the group makes of the stream.
 
         Args:
-            x: The stream, `[rows, h, w, filters]`, `[rows, filters]` if dense.
-            choose: `choose(prior, posterior)` returns w; see
-                `TopDownDecoder.descend`.
+            x: `[rows, h, w, filters]`, or `[rows, filters]` if dense.
         """
         for_posterior, for_prior = tf.split(self.reduce(x), 2, axis=-1)
         h = self.prior_mix(self._act(for_prior))
-        scale = 1.0 + self.prior_scale(h)
+        return _State(x, for_posterior, h, 1.0 + self.prior_scale(h))
 
-        def posterior(feature: tf.Tensor) -> LocScale:
-            mixed = self.posterior_mix(self._act(for_posterior + feature))
-            return bounded_loc_scale(self.posterior_head(mixed))
+    def prior(self, state: _State) -> tfd.Distribution:
+        """Returns N(0, I): `merge` scales what is drawn from it."""
+        return standard_normal(state.scale)
 
-        w = choose(standard_normal(tf.cast(scale, tf.float32)), posterior)
-        w = tf.cast(w, scale.dtype)
-        return x + self.expand(tf.concat([h, w * scale], axis=-1))
+    def posterior(self, state: _State, feature: tf.Tensor) -> tfd.Distribution:
+        """Returns q(w|x), given the groups above, `[rows, ..., bottleneck]`."""
+        mixed = self.posterior_mix(self._act(state.for_posterior + feature))
+        return bounded_normal(self.posterior_head(mixed))
 
-    def compute_output_shape(self, input_shape: Any, **kwargs: Any) -> Any:
-        return input_shape
+    def merge(self, state: _State, z: tf.Tensor) -> tf.Tensor:
+        """Returns the stream after the group, where w is z."""
+        scaled = tf.cast(z, state.scale.dtype) * state.scale
+        return state.x + self.expand(tf.concat([state.h, scaled], axis=-1))
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -4,6 +4,7 @@ from keras_vae.objectives.balancing import balancing_weights, group_scales
 from keras_vae.objectives.beta_tcvae import BetaTCVAE, total_correlation
 from keras_vae.objectives.context import ObjectiveContext
 from keras_vae.objectives.inference import Inference, LatentGroup, kl_divergence
+from keras_vae.objectives.log_likelihood import LogLikelihood
 from keras_vae.objectives.objective import (
     ELBO,
     ImportanceWeighted,
@@ -26,6 +27,7 @@ __all__ = [
     "KLWarmup",
     "LatentGroup",
     "LinearWarmup",
+    "LogLikelihood",
     "ObjectiveContext",
     "OneStep",
     "SquaredError",

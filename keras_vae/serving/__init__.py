@@ -3,7 +3,7 @@
 from keras_vae.serving.address import ServerAddress, parse_address
 from keras_vae.serving.backend import SignatureInfo, TensorInfo
 from keras_vae.serving.client import Client
-from keras_vae.serving.export import export, export_model
+from keras_vae.serving.export import export
 from keras_vae.serving.exported import ExportedModel
 from keras_vae.serving.image_inputs import read_images
 from keras_vae.serving.predict import VERBS, predict
@@ -20,7 +20,6 @@ __all__ = [
     "SignatureInfo",
     "TensorInfo",
     "export",
-    "export_model",
     "make_endpoints",
     "parse_address",
     "predict",

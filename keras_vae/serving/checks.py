@@ -88,13 +88,13 @@ def read_file(
         ) from error
     if len(data) > _MAX_FILE_BYTES:
         raise UserError(
-            f"The file has more than {_MAX_FILE_MIB} MiB: it is none for "
-            f"this model. Received: {name}"
+            f"The file has more than {_MAX_FILE_MIB} MiB: it is not "
+            f"an image for this model. Received: {name}"
         )
     header = inspect_image(source)
     if header.format not in _FORMATS:
         raise UserError(
-            "The file cannot be read by a server: it is no PNG or JPEG. "
+            "The file cannot be read by a server: it is not PNG or JPEG. "
             f"Received: {header.format} in {name}"
         )
     if (header.height, header.width) != image_shape[:2]:

@@ -146,7 +146,7 @@ class Client:
     @functools.cached_property
     def image_shape(self) -> tuple[int, int, int]:
         """(height, width, channels) of the model's images."""
-        height, width, channels = self._sizes("reconstruct", "image")
+        height, width, channels = self._sizes(self._of_images, "image")
         return height, width, channels
 
     @functools.cached_property
@@ -157,7 +157,7 @@ class Client:
     @property
     def is_conditional(self) -> bool:
         """Whether the model takes labels."""
-        return "label" in self.signature("reconstruct").inputs
+        return "label" in self.signature(self._of_images).inputs
 
     @property
     def num_classes(self) -> int | None:
@@ -187,8 +187,9 @@ class Client:
                 return names
             if len(names) > _MAX_CLASSES:
                 raise UserError(
-                    "The model knows more classes than can be: it is none of "
-                    f"this package. Received: {len(names):,} names of classes"
+                    "The model names more classes than possible: it is not "
+                    "an export of this package. Received: "
+                    f"{len(names):,} names of classes"
                 )
 
     def signature(self, name: str) -> SignatureInfo:
@@ -404,6 +405,11 @@ class Client:
             self.target,
         )
         return answer
+
+    @property
+    def _of_images(self) -> str:
+        """The name of a signature that takes images; all models have one."""
+        return "reconstruct" if "reconstruct" in self.signatures else "score"
 
     def _sizes(self, signature: str, name: str) -> tuple[int, ...]:
         """Returns the shape of an input without the batch."""

@@ -80,6 +80,6 @@ def _check(
 
 def _foreign(name: str, found: str) -> UserError:
     return UserError(
-        "The model is none of this package: its signature "
+        "The model is not an export of this package: its signature "
         f"{name} is another one. Received: {found}"
     )

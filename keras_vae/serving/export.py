@@ -9,7 +9,6 @@ import keras
 
 from keras_vae.config import PIXELS, check_choice
 from keras_vae.local_files import check_local
-from keras_vae.models import GenerativeModel
 from keras_vae.serving.metadata import METADATA, describe, read_signatures
 from keras_vae.serving.signatures import make_endpoints
 from keras_vae.serving.succession import check_succession, run_path
@@ -19,23 +18,27 @@ from keras_vae.serving.version_folders import (
     check_writable,
 )
 from keras_vae.serving.warmup import WARMUP, write_warmup
-from keras_vae.training import ExperimentConfig, load_trained, resolve_data
+from keras_vae.training import TrainedModel
 
-__all__ = ["export", "export_model"]
+__all__ = ["export"]
 
 
 def export(
-    workdir: str | os.PathLike[str],
+    trained: TrainedModel,
     export_dir: str | os.PathLike[str],
     *,
     keep_versions: int | None = None,
     pixels: str = "mean",
     replace: bool = False,
 ) -> pathlib.Path:
-    """Exports the model of a run as the next version in `export_dir`.
+    """Exports a model as the next version in `export_dir`.
+
+    It is written beside the versions and then renamed, so that a server that
+    watches the folder sees a whole version or none; only then are old ones
+    removed.
 
     Args:
-        workdir: The run folder.
+        trained: The model of a run.
         export_dir: The model's folder; TF Serving's `base_path`.
         keep_versions: How many of the newest versions stay, the new one
             among them; None for all.
@@ -48,65 +51,21 @@ def export(
         The version folder, `<export_dir>/<version>`.
 
     Raises:
-        UserError: If the run is not trained, the folder cannot be written, or
-            the model answers otherwise than the version before.
+        UserError: If the folder cannot be written, or the model answers
+            otherwise than the version before.
     """
     check_keep_versions(keep_versions)
     check_choice("pixels", pixels, PIXELS)
     check_writable(export_dir)
-    model, experiment = load_trained(workdir)
-    return export_model(
-        model,
-        experiment,
-        export_dir,
-        keep_versions=keep_versions,
-        pixels=pixels,
-        replace=replace,
-        run=run_path(workdir, export_dir),
-    )
-
-
-def export_model(
-    model: GenerativeModel,
-    experiment: ExperimentConfig,
-    export_dir: str | os.PathLike[str],
-    *,
-    keep_versions: int | None = None,
-    pixels: str = "mean",
-    replace: bool = False,
-    run: str | None = None,
-) -> pathlib.Path:
-    """Writes a model with its signatures as the next version.
-
-    It is written beside the versions and then renamed, so that a server that
-    watches the folder sees a whole version or none; only then are old ones
-    removed.
-
-    Args:
-        model: The model, in float32.
-        experiment: What it was trained on, for the metadata.
-        export_dir: As for `export`.
-        keep_versions, replace, pixels: As for `export`.
-        run: The path to the run folder from `export_dir`, for the metadata.
-
-    Raises:
-        UserError: If the folder cannot be written, or the model answers
-            otherwise than the version before.
-    """
-    check_choice("pixels", pixels, PIXELS)
-    resolved = resolve_data(experiment.data, experiment.model)
-    if model.group_shapes:
-        resolved["pixels"] = pixels
-    metadata = describe(model, experiment, resolved, run)
+    run = run_path(trained.place, export_dir) if trained.folder else None
+    metadata = describe(trained, pixels, run)
 
     def check() -> None:
         if not replace:
             check_succession(export_dir, metadata)
 
     def write(folder: pathlib.Path) -> None:
-        metadata["signatures"] = _write(
-            model, resolved, experiment.data.num_bits, folder
-        )
+        metadata["signatures"] = _write(trained, pixels, folder)
         (folder / METADATA).parent.mkdir()
         (folder / METADATA).write_text(json.dumps(metadata, indent=2) + "\n")
         write_warmup(folder / WARMUP, metadata)
@@ -117,15 +76,12 @@ def export_model(
 
 
 def _write(
-    model: GenerativeModel,
-    resolved: dict[str, str],
-    num_bits: int,
-    folder: pathlib.Path,
+    trained: TrainedModel, pixels: str, folder: pathlib.Path
 ) -> dict[str, Any]:
     """Writes the SavedModel; returns its signatures."""
     archive = keras.export.ExportArchive()
-    archive.track(model)
-    endpoints = make_endpoints(model, resolved, num_bits)
+    archive.track(trained.model)
+    endpoints = make_endpoints(trained.model, trained.preparation, pixels)
     for name, (function, specs) in endpoints.items():
         # Keras makes the first one `serving_default` too.
         archive.add_endpoint(name, function, input_signature=specs)

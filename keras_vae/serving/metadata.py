@@ -10,7 +10,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 import keras_vae
 from keras_vae.models import GenerativeModel
-from keras_vae.training import ExperimentConfig
+from keras_vae.training import TrainedModel
 
 __all__ = ["METADATA", "describe", "read_signatures"]
 
@@ -18,10 +18,7 @@ METADATA = "assets.extra/metadata.json"
 
 
 def describe(
-    model: GenerativeModel,
-    experiment: ExperimentConfig,
-    resolved: dict[str, str],
-    run: str | None = None,
+    trained: TrainedModel, pixels: str = "mean", run: str | None = None
 ) -> dict[str, Any]:
     """Returns the metadata of a model: plain data for JSON.
 
@@ -29,9 +26,8 @@ def describe(
     adds `signatures`, what `read_signatures` returned.
 
     Args:
-        model: The model.
-        experiment: What it was trained on and how.
-        resolved: What `auto` stands for in it, and `pixels`.
+        trained: The model, with what its images are.
+        pixels: What `sample` answers.
         run: The path to the run folder from the exported model's folder;
             None where there is none.
 
@@ -41,32 +37,47 @@ def describe(
         latent vector; how images are prepared (`binarization`,
         `dequantization`, `num_bits`) and the `unit` of their scores; what
         `sample` answers (`pixels`: the `mean` of p(x|z), or a `draw`); the
-        classes of a conditional model; the run and its whole experiment;
+        classes of a conditional model; the run and its whole experiment, which
+        of its `weights` these are (`last` or `best`) and of which `step`;
         versions of what wrote it.
     """
+    model, preparation = trained.model, trained.preparation
     return {
         "package": f"keras_vae {keras_vae.__version__}",
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
-        "model": experiment.model.name,
+        "model": trained.experiment.model.name,
         "image_shape": list(model.image_shape),
         "image_range": [0.0, 1.0],
-        "num_bits": experiment.data.num_bits,
+        "num_bits": preparation.num_bits,
         "latent_dim": model.latent_dim,
         "groups": [list(shape) for shape in model.group_shapes],
         "latent_layout": _layout(model),
         "num_classes": model.num_classes,
         "class_names": list(model.class_names),
-        **resolved,
+        **preparation.protocol(),
+        **_pixels(model, pixels),
         "run": run,
-        "experiment": experiment.to_dict(),
+        "weights": trained.weights,
+        "step": trained.step,
+        "experiment": trained.experiment.to_dict(),
     }
+
+
+def _pixels(model: GenerativeModel, pixels: str) -> dict[str, str]:
+    """Returns what a sample shows, which without latents is a draw."""
+    if not model.has_likelihood:
+        return {}
+    return {"pixels": pixels if model.has_latents else "draw"}
 
 
 def _layout(model: GenerativeModel) -> list[dict[str, Any]]:
     """Returns where each group lies in `[latent_dim]`, the top one first."""
     layout, offset = [], 0
-    for shape in model.group_shapes or ((model.latent_dim,),):
+    shapes = model.group_shapes
+    if model.has_latents and not model.has_prior:
+        shapes = ((model.latent_dim,),)
+    for shape in shapes:
         size = math.prod(shape)
         layout.append({"shape": list(shape), "offset": offset, "size": size})
         offset += size

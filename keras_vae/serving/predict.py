@@ -8,7 +8,7 @@ from typing import TextIO
 
 import numpy as np
 
-from keras_vae import outputs, sizes
+from keras_vae import outputs, plotting, sizes
 from keras_vae.errors import UserError, did_you_mean
 from keras_vae.labels import Label
 from keras_vae.npz_files import write_npz
@@ -248,6 +248,5 @@ def _write(
         columns = None
         if verb == "reconstruct":
             originals = load_images(files, client.image_shape[-1])
-            pairs = np.stack([originals, images], axis=1)
-            images, columns = pairs.reshape([-1, *client.image_shape]), 8
+            images, columns = plotting.side_by_side(originals, images), 8
         outputs.save_grid(path, images, columns)

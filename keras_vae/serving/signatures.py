@@ -12,8 +12,10 @@ import tensorflow as tf
 from keras_vae import seeds
 from keras_vae.data import MAX_BITS, to_unit_interval
 from keras_vae.models import GenerativeModel, pixel_seed
+from keras_vae.networks.conditioning import condition_on
 from keras_vae.serving.graph_checks import checked
 from keras_vae.serving.image_bytes import decode_image_file
+from keras_vae.training import Preparation
 
 __all__ = ["Endpoint", "make_endpoints"]
 
@@ -21,49 +23,53 @@ Endpoint = tuple[Callable[..., dict[str, tf.Tensor]], list[tf.TensorSpec]]
 
 
 def make_endpoints(
-    model: GenerativeModel, resolved: dict[str, str], num_bits: int = MAX_BITS
+    model: GenerativeModel, preparation: Preparation, pixels: str = "mean"
 ) -> dict[str, Endpoint]:
-    """Returns the signatures that a model can have; `reconstruct` is first.
+    """Returns the signatures that a model can have, the default one first.
 
     Args:
         model: The model, in float32.
-        resolved: How its images were prepared, from `resolve_data`, and in
-            `pixels` what `sample` answers: the `mean` of p(x|z), unless given,
-            or a `draw` from it.
-        num_bits: Bits of their levels.
+        preparation: How its images were prepared.
+        pixels: What `sample` answers: the `mean` of p(x|z), or a `draw` from
+            it.
 
     Returns:
-        Name to (function, input specs). A plain autoencoder has no `sample`
-        and no `score`. Those of a conditional model also take `label`, int32
-        `[batch]`; its `class_names` takes nothing else.
+        Name to (function, input specs). Without a likelihood there is no
+        `sample` and no `score`; without latents, none of the others. Those of
+        a conditional model also take `label`, int32 `[batch]`; its
+        `class_names` takes nothing else.
     """
     image = tf.TensorSpec([None, *model.image_shape], tf.float32, name="image")
     label = []
     if model.num_classes:
         label = [tf.TensorSpec([None], tf.int32, name="label")]
+    endpoints: dict[str, Endpoint] = {}
+    if model.has_latents:
+        endpoints |= _of_latents(model, image, label)
+    if label:
+        endpoints["class_names"] = (_class_names(model), label)
+    if model.has_likelihood:
+        seed = tf.TensorSpec([None, 2], tf.int32, name="seed")
+        temperature = tf.TensorSpec([None], tf.float32, name="temperature")
+        sample = _sample(model, pixels)
+        endpoints["sample"] = (sample, [seed, temperature, *label])
+        score = _score(model, preparation)
+        endpoints["score"] = (score, [image, seed, *label])
+    return _checked(endpoints, model)
+
+
+def _of_latents(
+    model: GenerativeModel, image: tf.TensorSpec, label: list[tf.TensorSpec]
+) -> dict[str, Endpoint]:
     z = tf.TensorSpec([None, model.latent_dim], tf.float32, name="z")
     data = tf.TensorSpec([None], tf.string, name="image_bytes")
-    endpoints = {
+    encode = _encode(model) if model.has_prior else _codes(model)
+    return {
         "reconstruct": (_reconstruct(model), [image, *label]),
         "decode": (_decode(model), [z, *label]),
         "reconstruct_bytes": (_reconstruct_bytes(model), [data, *label]),
+        "encode": (encode, [image, *label]),
     }
-    if label:
-        endpoints["class_names"] = (_class_names(model), label)
-    if not model.group_shapes:
-        endpoints["encode"] = (
-            lambda image: {"z": model.encode(image)},
-            [image],
-        )
-        return _checked(endpoints, model)
-    seed = tf.TensorSpec([None, 2], tf.int32, name="seed")
-    temperature = tf.TensorSpec([None], tf.float32, name="temperature")
-    endpoints["encode"] = (_encode(model), [image, *label])
-    sample = _sample(model, resolved.get("pixels", "mean"))
-    endpoints["sample"] = (sample, [seed, temperature, *label])
-    score = _score(model, resolved, num_bits)
-    endpoints["score"] = (score, [image, seed, *label])
-    return _checked(endpoints, model)
 
 
 def _checked(
@@ -78,10 +84,6 @@ def _checked(
     }
 
 
-def _given(label: tf.Tensor | None) -> dict[str, tf.Tensor]:
-    return {} if label is None else {"label": label}
-
-
 def _images(image: tf.Tensor, model: GenerativeModel) -> tf.Tensor:
     """Returns images of a shape that callers can read, whatever made them."""
     return tf.ensure_shape(image, [None, *model.image_shape])
@@ -91,7 +93,7 @@ def _reconstruct(model: GenerativeModel) -> Callable[..., dict[str, tf.Tensor]]:
     def reconstruct(
         image: tf.Tensor, label: tf.Tensor | None = None
     ) -> dict[str, tf.Tensor]:
-        found = model.reconstruct(image, **_given(label))
+        found = model.reconstruct(image, **condition_on(label))
         return {"reconstruction": _images(found, model)}
 
     return reconstruct
@@ -101,10 +103,14 @@ def _encode(model: GenerativeModel) -> Callable[..., dict[str, tf.Tensor]]:
     def encode(
         image: tf.Tensor, label: tf.Tensor | None = None
     ) -> dict[str, tf.Tensor]:
-        mean, stddev = model.latent_moments(image, **_given(label))
+        mean, stddev = model.latent_moments(image, **condition_on(label))
         return {"mean": mean, "stddev": stddev}
 
     return encode
+
+
+def _codes(model: GenerativeModel) -> Callable[..., dict[str, tf.Tensor]]:
+    return lambda image: {"z": model.encode(image)}
 
 
 def _decode(model: GenerativeModel) -> Callable[..., dict[str, tf.Tensor]]:
@@ -113,7 +119,7 @@ def _decode(model: GenerativeModel) -> Callable[..., dict[str, tf.Tensor]]:
     ) -> dict[str, tf.Tensor]:
         # A server does not check it; the error names both shapes.
         z = tf.ensure_shape(z, [None, model.latent_dim])
-        return {"image": _images(model.decode(z, **_given(label)), model)}
+        return {"image": _images(model.decode(z, **condition_on(label)), model)}
 
     return decode
 
@@ -131,7 +137,7 @@ def _sample(
             noise,
             temperature,
             pixel_seed=pixel_seed(pixels, seed),
-            **_given(label),
+            **condition_on(label),
         )
         return {"image": _images(image, model)}
 
@@ -139,7 +145,7 @@ def _sample(
 
 
 def _score(
-    model: GenerativeModel, resolved: dict[str, str], num_bits: int
+    model: GenerativeModel, preparation: Preparation
 ) -> Callable[..., dict[str, tf.Tensor]]:
     """Scores images as the model was trained and evaluated on them.
 
@@ -150,7 +156,7 @@ def _score(
         image: tf.Tensor, seed: tf.Tensor, label: tf.Tensor | None = None
     ) -> dict[str, tf.Tensor]:
         noise_seed, latent_seed = _row_split(seed)
-        if resolved["binarization"] != "none":
+        if preparation.binarization != "none":
             noise = _row_uniform(noise_seed, model.image_shape)
             image = tf.cast(noise < image, tf.float32)
         elif model.dequantized_bits:
@@ -159,11 +165,15 @@ def _score(
             unit = to_unit_interval(_levels(image), model.dequantized_bits)
             levels = tf.round(unit * (count - 1.0))
             image = (levels + noise) / count
-        elif num_bits < MAX_BITS:
-            image = to_unit_interval(_levels(image), num_bits)
-        noise = seeds.row_normal(latent_seed, model.latent_dim)
-        encoding = model.encode(image, **_given(label))
-        inference = model.infer_with_noise(image, encoding, noise)
+        elif preparation.num_bits < MAX_BITS:
+            image = to_unit_interval(_levels(image), preparation.num_bits)
+        if model.has_prior:
+            noise = seeds.row_normal(latent_seed, model.latent_dim)
+            encoding = model.encode(image, **condition_on(label))
+            inference = model.infer_with_noise(image, encoding, noise)
+        else:
+            key = seeds.from_int(model.seed)
+            inference = model.infer(image, None, key)
         return {
             "elbo": inference.elbo,
             "log_likelihood": inference.log_likelihood,
@@ -211,7 +221,7 @@ def _reconstruct_bytes(
         pixels = tf.map_fn(decode, image_bytes, fn_output_signature=tf.uint8)
         pixels = tf.reshape(pixels, [-1, *model.image_shape])
         images = tf.cast(pixels, tf.float32) / 255.0
-        images = model.reconstruct(images, **_given(label))
+        images = model.reconstruct(images, **condition_on(label))
         answers = tf.map_fn(encode, images, fn_output_signature=tf.string)
         return {"reconstruction_bytes": answers}
 

@@ -2,16 +2,14 @@
 
 from keras_vae.training.diagnosis import diagnose
 from keras_vae.training.divergence import DivergedError
-from keras_vae.training.experiment import ExperimentConfig, RunFolder
+from keras_vae.training.experiment import ExperimentConfig
 from keras_vae.training.optimizer import Adam, Adamax, Muon
-from keras_vae.training.preparation import resolve_data
+from keras_vae.training.preparation import Preparation, prepare
 from keras_vae.training.run_data import RunData, open_run_data
+from keras_vae.training.run_folder import RunFolder
 from keras_vae.training.strategy import make_strategy, share_cores
-from keras_vae.training.trained import (
-    TrainedRun,
-    load_trained,
-    load_trained_run,
-)
+from keras_vae.training.trained import load_trained
+from keras_vae.training.trained_model import TrainedModel
 from keras_vae.training.trainer import TrainResult, train
 
 __all__ = [
@@ -20,16 +18,16 @@ __all__ = [
     "DivergedError",
     "ExperimentConfig",
     "Muon",
+    "Preparation",
     "RunData",
     "RunFolder",
     "TrainResult",
-    "TrainedRun",
+    "TrainedModel",
     "diagnose",
     "load_trained",
-    "load_trained_run",
     "make_strategy",
     "open_run_data",
-    "resolve_data",
+    "prepare",
     "share_cores",
     "train",
 ]

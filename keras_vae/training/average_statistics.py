@@ -53,11 +53,15 @@ class AverageStatistics:
         self.known = _variable(False)
         self._observe = tf.function(self._observe_batch, autograph=False)
 
-    def swap(self) -> None:
-        """Exchanges the two sets."""
+    def make_known(self) -> None:
+        """Makes `averages` what the model has, if they were not estimated."""
         if not bool(self.known.numpy()):
             for average, variable in zip(self.averages, self.statistics):
                 average.assign(variable.numpy())
+
+    def swap(self) -> None:
+        """Exchanges the two sets."""
+        self.make_known()
         for average, variable in zip(self.averages, self.statistics):
             old = variable.numpy()
             variable.assign(average.numpy())

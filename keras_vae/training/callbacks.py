@@ -1,6 +1,5 @@
 """Callbacks that steer a run: its clock, its safety, its checkpoints."""
 
-import dataclasses
 import pathlib
 import signal
 import threading
@@ -24,17 +23,15 @@ from keras_vae.training.state import TrainingState
 
 __all__ = [
     "Averages",
+    "BestWeights",
     "Checkpoints",
     "Clock",
     "ConstantDraws",
     "DivergedError",
-    "EarlyStopping",
     "Interruption",
     "StopOnDivergence",
     "StopOnNonFinite",
 ]
-
-_BEST_KEPT = 2
 
 
 class Clock(keras.callbacks.Callback):
@@ -182,22 +179,15 @@ class Checkpoints(keras.callbacks.Callback):
         """Restores the last checkpoint; returns whether there was one."""
         if self.saved is None:
             return False
-        checkpoint, path = self.manager.checkpoint, self.saved.path
-        if self.saved.record is None:  # Of a version that named none.
-            unnamed = dataclasses.replace(self.state, record=None)
-            checkpoint = unnamed.checkpoint()
+        path = self.saved.path
         try:
-            checkpoint.restore(path).assert_consumed()
+            self.manager.checkpoint.restore(path).assert_consumed()
         except (AssertionError, ValueError) as error:
             raise UserError(
-                "The checkpoint was written by another version of the package "
-                "and cannot be gone on with: choose another --workdir, or move "
-                f"the folder away. Received: {path}"
+                "The checkpoint was written by another version of the package: "
+                "begin a new run from its weights, with --init_from and "
+                f"another --workdir. Received: {path}"
             ) from error
-        model = self.state.model
-        if self.saved.record is None and model.group_shapes:
-            # Such a version kept the loss of a density, not that of its levels.
-            self.state.best_loss.assign_add(model.dequantization_nats)
         return True
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
@@ -219,28 +209,28 @@ class Checkpoints(keras.callbacks.Callback):
         self._last = time.monotonic()
 
 
-class EarlyStopping(keras.callbacks.Callback):
-    """Keeps the best run so far, and stops when it gets no better.
+class BestWeights(keras.callbacks.Callback):
+    """Keeps the best weights so far, and stops when they get no better.
 
     Better is a lower `val_loss`, the objective that is trained, whatever it
     is: late in a run with importance-weighted draws, or with a beta that is
-    not 1, the ELBO may fall where the model does what it is asked.
+    not 1, the ELBO may fall where the model does what it is asked. They are the
+    averages that were validated, so it comes before `Averages`, and lie in
+    each checkpoint from then on.
 
     An epoch that a signal cut off does not count: it is counted when the
-    resumed run has finished it. The best checkpoint before is kept too, in case
-    the best is damaged; then the best loss is that of the one before.
+    resumed run has finished it.
 
     Args:
         state: The run.
-        folder: Where the checkpoint of the lowest `val_loss` goes.
-        patience: Epochs without a lower `val_loss`.
+        patience: Epochs without a lower `val_loss` after which the run stops;
+            0 never stops it.
         interruption: Knows of signals.
     """
 
     def __init__(
         self,
         state: TrainingState,
-        folder: pathlib.Path,
         patience: int,
         interruption: "Interruption",
     ):
@@ -249,10 +239,6 @@ class EarlyStopping(keras.callbacks.Callback):
         self.patience = patience
         self.interruption = interruption
         self._within_epoch = False
-        self._recover(folder)
-        self.manager = tf.train.CheckpointManager(
-            state.checkpoint(), str(folder), max_to_keep=_BEST_KEPT
-        )
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self._within_epoch = batch + 1 < self.params["steps"]
@@ -262,22 +248,13 @@ class EarlyStopping(keras.callbacks.Callback):
             return
         loss = (logs or {})["val_loss"]
         if loss < float(self.state.best_loss.numpy()):
-            self.state.best_loss.assign(loss)
+            self.state.keep_best(loss)
             self.state.epochs_waited.assign(0)
-            checkpoint_files.save(self.manager, self.state.step)
             return
         self.state.epochs_waited.assign_add(1)
-        if int(self.state.epochs_waited.numpy()) >= self.patience:
+        waited = int(self.state.epochs_waited.numpy())
+        if self.patience and waited >= self.patience:
             self.model.stop_training = True
-
-    def _recover(self, folder: pathlib.Path) -> None:
-        saved = checkpoint_files.recover(folder)
-        if saved is None:
-            known = float(self.state.best_loss.numpy())
-            checkpoint_files.check_best(known, folder)
-        elif saved.damaged:
-            loss = checkpoint_files.best_loss(saved.path)
-            self.state.best_loss.assign(loss)
 
 
 class Interruption(keras.callbacks.Callback):

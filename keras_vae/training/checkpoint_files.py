@@ -8,7 +8,6 @@ which one should be there.
 import dataclasses
 import errno
 import json
-import math
 import os
 import pathlib
 import re
@@ -17,6 +16,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any, TextIO
 
+import numpy as np
 import tensorflow as tf
 
 from keras_vae import local_files
@@ -26,8 +26,8 @@ from keras_vae.failures import storage_error, writing
 __all__ = [
     "ExperimentRecord",
     "SavedCheckpoint",
-    "best_loss",
-    "check_best",
+    "best_step",
+    "has_best",
     "newest",
     "recover",
     "save",
@@ -41,6 +41,7 @@ _LEFTOVER = re.compile(
     r"ckpt-\d+_temp|.*\.tempstate\d+.*|checkpoint\.tmp[0-9a-f]+|\.partial-.*"
 )
 _BEST_LOSS = "best_loss/.ATTRIBUTES/VARIABLE_VALUE"
+_BEST_STEP = "best_step/.ATTRIBUTES/VARIABLE_VALUE"
 _RECORD = "experiment/.ATTRIBUTES/py_state"
 # What reading a damaged checkpoint raises.
 _DAMAGE = (tf.errors.OpError, IndexError, NotImplementedError, ValueError)
@@ -88,6 +89,11 @@ class SavedCheckpoint:
     step: int
     record: dict[str, Any] | None
     damaged: dict[str, str]
+
+    @property
+    def schema(self) -> int:
+        """That of what it holds; see `training.experiment.SCHEMA`."""
+        return (self.record or {}).get("schema", 1)
 
     @property
     def last_step(self) -> int:
@@ -175,28 +181,15 @@ def recover(folder: pathlib.Path) -> SavedCheckpoint | None:
     return saved
 
 
-def best_loss(path: str) -> float:
-    """Returns the lowest validation loss by the time of a checkpoint.
-
-    Args:
-        path: The checkpoint, of `TrainingState.checkpoint`.
-    """
-    return float(tf.train.load_checkpoint(path).get_tensor(_BEST_LOSS))
+def has_best(path: str) -> bool:
+    """Returns whether a checkpoint has the weights of a best validation."""
+    loss = tf.train.load_checkpoint(path).get_tensor(_BEST_LOSS)
+    return bool(np.isfinite(loss))
 
 
-def check_best(loss: float, folder: pathlib.Path) -> None:
-    """Raises UserError if the best checkpoint should be there.
-
-    Args:
-        loss: The lowest validation loss; infinite before the first.
-        folder: That of the best checkpoint, which has none.
-    """
-    if loss < math.inf:
-        raise UserError(
-            "The best checkpoint of the run is missing.\n"
-            "Restore the folder from a copy, or train again in another "
-            f"--workdir. Received: {folder}"
-        )
+def best_step(path: str) -> int:
+    """Returns the step of the best validation by the time of a checkpoint."""
+    return int(tf.train.load_checkpoint(path).get_tensor(_BEST_STEP))
 
 
 def save(manager: tf.train.CheckpointManager, step: int) -> None:
@@ -208,7 +201,7 @@ def save(manager: tf.train.CheckpointManager, step: int) -> None:
     # TensorFlow would make the folder anew, alone.
     if not os.path.isdir(manager.directory):
         raise StorageError(
-            "The folder of the checkpoints has been removed under way.\n"
+            "The folder of the checkpoints was removed while it was in use.\n"
             "Put it back, then repeat the command; else it starts anew. "
             f"Received: {manager.directory}"
         )

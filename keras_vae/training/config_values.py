@@ -48,6 +48,11 @@ def build(cls: type[Any], name: str, values: Mapping[str, Any]) -> Any:
                 f"package may have written it. {did_you_mean(key, known)} "
                 f"Received: {_short(value)}"
             )
+    for field in dataclasses.fields(cls):
+        if field.default is dataclasses.MISSING and field.name not in values:
+            raise UserError(
+                f"{name}.{field.name} is missing. Received: {_short(values)}"
+            )
     return cls(**values)
 
 

@@ -12,8 +12,6 @@ from keras_vae.units import NATS
 
 __all__ = ["Progress", "duration"]
 
-_SHOWN = ("elbo", "log_likelihood", "kl_divergence", "squared_error")
-
 
 def duration(seconds: float) -> str:
     """Returns seconds as m:ss or h:mm:ss."""
@@ -87,12 +85,10 @@ class Progress(keras.callbacks.Callback):
         done = self._share_done()
         bar = ("=" * int(20 * done)).ljust(20, ".")
         parts = [f"epoch {self.state.step / self.steps_per_epoch:6.2f} [{bar}]"]
-        parts += [f"{k} {float(logs[k]):.2f}" for k in _SHOWN if k in logs]
-        parts += [
-            f"val_{k} {float(logs['val_' + k]):.2f}"
-            for k in ("elbo", "squared_error", "loss")
-            if f"val_{k}" in logs
-        ]
+        # Its own names, the one that says most first.
+        names = self.state.model.METRICS
+        shown = [*names, *(f"val_{name}" for name in (*names[:1], "loss"))]
+        parts += [f"{k} {float(logs[k]):.2f}" for k in shown if k in logs]
         parts.append(self.unit.replace(" per ", "/"))
         skipped = int(logs.get("skipped_steps", 0))
         if skipped:

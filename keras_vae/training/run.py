@@ -8,23 +8,21 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_vae.data import (
-    ImageDataset,
-    evaluation_batches,
-    training_batches,
-)
+from keras_vae.data import ImageDataset
 from keras_vae.training.callbacks import (
     Averages,
+    BestWeights,
     Checkpoints,
     Clock,
     ConstantDraws,
-    EarlyStopping,
     Interruption,
     StopOnDivergence,
     StopOnNonFinite,
 )
-from keras_vae.training.experiment import ExperimentConfig, RunFolder
+from keras_vae.training.experiment import ExperimentConfig
+from keras_vae.training.preparation import Preparation
 from keras_vae.training.progress import Progress
+from keras_vae.training.run_folder import RunFolder
 from keras_vae.training.state import TrainingState
 from keras_vae.training.tensorboard import TensorBoard
 
@@ -41,7 +39,7 @@ class Run:
 
     Attributes:
         experiment: What is trained.
-        resolved: What `auto` stands for in it.
+        preparation: How the images reach the model.
         dataset: The images.
         state: The model and what belongs to it.
         folder: The run folder.
@@ -49,7 +47,7 @@ class Run:
     """
 
     experiment: ExperimentConfig
-    resolved: dict[str, str]
+    preparation: Preparation
     dataset: ImageDataset
     state: TrainingState
     folder: RunFolder
@@ -63,6 +61,8 @@ class Run:
         """Trains to the end; returns the signal that ended it early."""
         if self._finished():
             return None
+        # It is of before; the checkpoints say more until the end.
+        self.folder.model.unlink(missing_ok=True)
         interruption = Interruption(checkpoints.save)
         validation = self._validation()
         callbacks = [
@@ -84,8 +84,37 @@ class Run:
             interruption.restore_handlers()
         return interruption.received.name if interruption.received else None
 
+    def stretch_schedules(self) -> str:
+        """Makes the schedules as long as the run, which may be longer now.
+
+        Returns:
+            What became of them; nothing where they are as they were.
+        """
+        state, length = self.state, self.experiment.training
+        total = int(state.total_steps.numpy())
+        if not state.step:
+            return ""
+        if length.max_minutes:
+            elapsed = float(state.elapsed.numpy())
+            is_longer = state.step >= total - 1 and not self._finished()
+            if not is_longer or not elapsed:
+                return ""
+            longer = int(state.step * 60 * length.max_minutes / elapsed)
+        else:
+            longer = self.epoch * length.epochs
+        if longer == total:
+            return ""
+        before = float(state.inner_optimizer.learning_rate)
+        state.total_steps.assign(longer)
+        after = float(state.inner_optimizer.learning_rate)
+        return (
+            f"\nthe run is longer now, about {longer:,} steps instead of "
+            f"{total:,}: its schedules are stretched to that, so that the "
+            f"learning rate continues from {after:.3g} (it was at {before:.3g})"
+        )
+
     def describe_start(self) -> str:
-        """Returns a line on where a run goes on that was begun before."""
+        """Returns a line on where a run that was begun before continues."""
         step, length = self.state.step, self.experiment.training
         if self._finished():
             what = f"nothing was left to do: it is finished at step {step}"
@@ -94,11 +123,11 @@ class Run:
         elif length.max_minutes:
             minutes = float(self.state.elapsed.numpy()) / 60
             what = (
-                f"goes on from step {step}, after {minutes:.1f} of "
+                f"continues from step {step}, after {minutes:.1f} of "
                 f"{length.max_minutes:g} minutes"
             )
         else:
-            what = f"goes on from step {step} of {self._total_steps()}"
+            what = f"continues from step {step} of {self._total_steps()}"
         return f"{what} ({self.folder.path})"
 
     def _fit(
@@ -134,18 +163,11 @@ class Run:
 
     def _batches(self, start_step: int, num_steps: int | None) -> Any:
         """Returns the training images from one step to another, a dataset."""
-        data = self.experiment.data
-        return training_batches(
+        return self.preparation.training_batches(
             self.dataset.splits["train"],
             batch_size=self.experiment.model.batch_size,
-            seed=self.experiment.training.seed,
             start_step=start_step,
             num_steps=num_steps,
-            binarization=self.resolved["binarization"],
-            dequantization=self.resolved["dequantization"],
-            num_bits=data.num_bits,
-            horizontal_flip=data.horizontal_flip,
-            mutation_rate=data.mutation_rate,
             with_labels=bool(self.state.model.num_classes),
         )
 
@@ -159,13 +181,9 @@ class Run:
         return self._batches(step, step + min(_STATISTICS_BATCHES, self.epoch))
 
     def _validation(self) -> tf.data.Dataset:
-        return evaluation_batches(
+        return self.preparation.evaluation_batches(
             self.dataset.splits["validation"],
             batch_size=EVALUATION_BATCH_SIZE,
-            binarization=self.resolved["binarization"],
-            dequantization=self.resolved["dequantization"],
-            seed=self.experiment.training.seed,
-            num_bits=self.experiment.data.num_bits,
             with_labels=bool(self.state.model.num_classes),
         )
 
@@ -182,7 +200,7 @@ class Run:
             self.epoch,
             self.experiment.model.batch_size,
             length.max_minutes,
-            unit=self.resolved["unit"],
+            unit=self.preparation.unit,
         )
         board = TensorBoard(
             state,
@@ -193,7 +211,8 @@ class Run:
                 "model": self.experiment.model.name,
                 **self.experiment.model.flat(),
                 "dataset": self.experiment.data.dataset,
-                **self.resolved,
+                **self.preparation.protocol(),
+                "precision": self.preparation.precision,
             },
         )
 
@@ -207,12 +226,7 @@ class Run:
             *([ConstantDraws()] if objective.draws_change else []),
             progress,
             board,
+            BestWeights(state, length.patience, interruption),
             Averages(state, self._statistics_batches),
         ]
-        if length.patience:
-            callbacks.append(
-                EarlyStopping(
-                    state, self.folder.best, length.patience, interruption
-                )
-            )
         return [*callbacks, checkpoints]

@@ -7,7 +7,7 @@ from keras_vae.data import DataConfig, ImageDataset, load
 from keras_vae.data.contents import Contents, array_digest, describe_changes
 from keras_vae.errors import UserError
 from keras_vae.notes import note
-from keras_vae.training.experiment import RunFolder, write_json
+from keras_vae.training.run_folder import RunFolder, write_json
 
 __all__ = ["RunData", "open_run_data"]
 
@@ -44,7 +44,7 @@ class RunData:
 
 
 def open_run_data(
-    folder: RunFolder,
+    folder: RunFolder | None,
     config: DataConfig,
     dataset: ImageDataset | None = None,
     *,
@@ -53,7 +53,8 @@ def open_run_data(
     """Opens the images of a run, if they are those that it began with.
 
     Args:
-        folder: The run folder; where there is no run yet, nothing is compared.
+        folder: The run folder; where there is none, or no run in it yet,
+            nothing is compared.
         config: Which images, and where they lie now.
         dataset: The images, where they are loaded already.
         accept_changed_data: Whether they may be others. Images that were there
@@ -62,6 +63,9 @@ def open_run_data(
     Raises:
         UserError: If they are others, or do not fit the model.
     """
+    if folder is None:
+        dataset = dataset or load(config)
+        return RunData(dataset, _contents(dataset))
     recorded, changes = _read(folder)
     dataset = dataset or load(config, recorded=recorded)
     contents = _contents(dataset)
@@ -86,8 +90,8 @@ def open_run_data(
     if not accept_changed_data:
         raise UserError(
             f"The images are not those that the run began with: {change}. Put "
-            "them back, or go on with --accept_changed_data, where images that "
-            f"were there before keep their split. {received}"
+            "them back, or add --accept_changed_data: images that were there "
+            f"before keep their split. {received}"
         )
     note(f"images are not those that the run began with: {change}")
     contents = dataclasses.replace(contents, former=_former(recorded, contents))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_vae.config import ModelConfig
@@ -13,6 +14,7 @@ from keras_vae.models import GenerativeModel, build_model
 from keras_vae.objectives import WarmupCosine
 from keras_vae.training.average_statistics import AverageStatistics
 from keras_vae.training.checkpoint_files import ExperimentRecord
+from keras_vae.training.named_variables import named_variables
 from keras_vae.training.optimizer import Adam, Adamax, LossScale, Muon
 
 __all__ = ["TrainingState", "check_finite", "make_state"]
@@ -29,7 +31,10 @@ class TrainingState:
         optimizer: Its optimizer, with its variables.
         total_steps: Length of the run in steps, int64; all schedules read it.
         elapsed: Seconds of training so far, float64.
-        best_loss: Lowest validation loss so far, float64.
+        best: The variables of the model, by their names, as they were (with
+            their averages) at the lowest validation loss so far.
+        best_loss: That loss, float64; infinite before the first validation.
+        best_step: The step of that validation, int64.
         epochs_waited: Epochs since then, int64.
         average_statistics: What batch normalisation needs with the averages of
             the weights; None where either is missing.
@@ -40,7 +45,9 @@ class TrainingState:
     optimizer: keras.optimizers.Optimizer
     total_steps: tf.Variable
     elapsed: tf.Variable
+    best: dict[str, tf.Variable]
     best_loss: tf.Variable
+    best_step: tf.Variable
     epochs_waited: tf.Variable
     average_statistics: AverageStatistics | None = None
     record: ExperimentRecord | None = None
@@ -57,25 +64,68 @@ class TrainingState:
 
     def checkpoint(self) -> tf.train.Checkpoint:
         """Returns the object that saves and restores all of this."""
-        # What lies in lists of layers TensorFlow does not find by itself: it
-        # has the weights from the optimizer, and the rest from here.
-        parts: dict[str, Any] = {"others": self.model.non_trainable_weights}
+        parts: dict[str, Any] = {}
         if self.optimizer is not self.inner_optimizer:
             parts["loss_scale"] = self.optimizer
         if self.average_statistics is not None:
-            parts["average_statistics"] = self.average_statistics.averages
-            parts["average_statistics_known"] = self.average_statistics.known
+            parts["statistics_known"] = self.average_statistics.known
         if self.record is not None:
             parts["experiment"] = self.record
         return tf.train.Checkpoint(
-            model=self.model,
+            weights=named_variables(self.model),
+            averages=self.averages(),
+            best=self.best,
             optimizer=self.inner_optimizer,
             **parts,
             total_steps=self.total_steps,
             elapsed=self.elapsed,
             best_loss=self.best_loss,
+            best_step=self.best_step,
             epochs_waited=self.epochs_waited,
         )
+
+    def averages(self) -> dict[str, Any]:
+        """Returns the averages of the variables that have one, by name."""
+        if not self.inner_optimizer.use_ema:
+            return {}
+        pairs = list(
+            zip(
+                self.model.trainable_variables,
+                self.inner_optimizer._model_variables_moving_average,
+                strict=True,
+            )
+        )
+        if self.average_statistics is not None:
+            statistics = self.average_statistics
+            pairs += zip(
+                statistics.statistics, statistics.averages, strict=True
+            )
+        average = {id(variable): average for variable, average in pairs}
+        return {
+            name: average[id(variable)]
+            for name, variable in named_variables(self.model).items()
+            if id(variable) in average
+        }
+
+    def values(self, weights: str) -> dict[str, np.ndarray]:
+        """Returns what a model for inference has, by name.
+
+        Args:
+            weights: `last`, the averages where there are any, or `best`.
+        """
+        if weights == "best":
+            return {name: v.numpy() for name, v in self.best.items()}
+        if self.average_statistics is not None:
+            self.average_statistics.make_known()
+        found = named_variables(self.model) | self.averages()
+        return {name: np.array(v) for name, v in found.items()}
+
+    def keep_best(self, loss: float) -> None:
+        """Keeps the variables as they are now as the best."""
+        self.best_loss.assign(loss)
+        self.best_step.assign(self.step)
+        for name, variable in named_variables(self.model).items():
+            self.best[name].assign(variable.numpy())
 
     def swap_averages(self) -> None:
         """Exchanges the weights with their averages, where there are any.
@@ -153,7 +203,12 @@ def make_state(
         optimizer,
         total_steps=total,
         elapsed=_counter(0.0, tf.float64),
+        best={
+            name: tf.Variable(tf.zeros(v.shape, v.dtype), trainable=False)
+            for name, v in named_variables(model).items()
+        },
         best_loss=_counter(math.inf, tf.float64),
+        best_step=_counter(0, tf.int64),
         epochs_waited=_counter(0, tf.int64),
         average_statistics=statistics,
     )

@@ -9,29 +9,15 @@ import numpy as np
 import tensorflow as tf
 from tensorboard.plugins.hparams import api as hparams
 
-from keras_vae import plotting, seeds
+from keras_vae import plotting
 from keras_vae.failures import writing
-from keras_vae.models import (
-    HierarchicalVAE,
-    latent_statistics,
-    resampled,
-    traverse,
-)
+from keras_vae.models import LatentStatistics, latent_statistics
 from keras_vae.training.progress import Progress
 from keras_vae.training.state import TrainingState
 
 __all__ = ["TensorBoard"]
 
 _NUM_PICTURES = 32
-_SAMPLE_ROWS = 8
-_TRAVERSED = 8
-_WITH_UNIT = (
-    "elbo",
-    "kl_divergence",
-    "log_likelihood",
-    "loss",
-    "squared_error",
-)
 
 
 class TensorBoard(keras.callbacks.Callback):
@@ -40,12 +26,11 @@ class TensorBoard(keras.callbacks.Callback):
     Scalars are `elbo`, `log_likelihood`, `kl_divergence`, `loss` (under
     `train` and `validation`), `beta`, `learning_rate`, `images_per_second`,
     `gradient_norm` (of the last step that was applied, before clipping),
-    `skipped_steps` (so far) and `active_units`; pictures are reconstructions
-    beside their inputs, samples and latent traversals; `kl_by_dimension` is a
+    `skipped_steps` (so far) and `active_units`; pictures are those that the
+    model draws, see `GenerativeModel.pictures`; `kl_by_dimension` is a
     histogram; HParams shows the configuration beside the last validation
     scalars. A hierarchical model also has the KL of each group, as scalars and
-    as a histogram, the number of collapsed groups, and what each group decides
-    in place of traversals.
+    as a histogram, and the number of collapsed groups.
 
     It must come before `Averages`, so that it sees the averaged weights.
 
@@ -125,7 +110,8 @@ class TensorBoard(keras.callbacks.Callback):
         self._flush()
 
     def _scalar(self, name: str, value: Any, step: int) -> None:
-        unit = self.progress.unit if name in _WITH_UNIT else None
+        of_loss = name in ("loss", *self.state.model.METRICS)
+        unit = self.progress.unit if of_loss else None
         tf.summary.scalar(name, value, step, description=unit)
 
     def on_train_end(self, logs: Any = None) -> None:
@@ -147,46 +133,28 @@ class TensorBoard(keras.callbacks.Callback):
             return
         self._last_pictures = now
         model = self.state.model
-        reconstructions = model.reconstruct(self._images, **self._condition)
-        pairs = np.stack([self._images, reconstructions], axis=1)
-        pairs = pairs.reshape([-1, *model.image_shape])
-        _picture("reconstructions", pairs, 8, step)
-        if not model.group_shapes:
-            return
-        statistics = latent_statistics(model, self.validation)
-        tf.summary.scalar("active_units", statistics.active_units, step)
-        tf.summary.histogram(
-            "kl_by_dimension", statistics.kl_by_dimension, step
-        )
-        columns = plotting.sample_columns(model.num_classes)
-        count = columns * _SAMPLE_ROWS
-        seed = seeds.from_int(model.seed)
-        classes = model.classes_in_turn(count)
-        samples = model.sample([count], seed, **classes)
-        _picture("samples", samples.numpy(), columns, step)
-        if isinstance(model, HierarchicalVAE):
-            for index, kl in enumerate(statistics.kl_by_group):
-                tf.summary.scalar(f"kl_by_group/{index:02d}", kl, step)
-            tf.summary.histogram("kl_by_group", statistics.kl_by_group, step)
-            collapsed = len(statistics.collapsed_groups)
-            tf.summary.scalar("collapsed_groups", collapsed, step)
-            images = resampled(model, self._images[:3], 4)
-            columns = images.shape[1]
-            images = images.reshape([-1, *model.image_shape])
-            _picture("resampled_from_group", images, columns, step)
-            return
-        dimensions = statistics.order[:_TRAVERSED]
-        condition = {k: v[:1] for k, v in self._condition.items()}
-        traversal = traverse(model, self._images[:1], dimensions, **condition)
-        columns = traversal.shape[1]
-        traversal = traversal.reshape([-1, *model.image_shape])
-        _picture("traversals", traversal, columns, step)
+        statistics = None
+        if model.has_prior:
+            statistics = latent_statistics(model, self.validation)
+            _write_latents(statistics, step)
+        for picture in model.pictures(
+            self._images, self._condition, statistics, brief=True
+        ):
+            grid = plotting.image_grid(picture.images, picture.columns)
+            tf.summary.image(picture.name, grid[np.newaxis], step)
 
     def _flush(self) -> None:
         for writer in self._writers.values():
             writer.flush()
 
 
-def _picture(name: str, images: np.ndarray, columns: int, step: int) -> None:
-    grid = plotting.image_grid(images, columns)
-    tf.summary.image(name, grid[np.newaxis], step)
+def _write_latents(statistics: LatentStatistics, step: int) -> None:
+    tf.summary.scalar("active_units", statistics.active_units, step)
+    tf.summary.histogram("kl_by_dimension", statistics.kl_by_dimension, step)
+    if len(statistics.group_shapes) == 1:
+        return
+    for index, kl in enumerate(statistics.kl_by_group):
+        tf.summary.scalar(f"kl_by_group/{index:02d}", kl, step)
+    tf.summary.histogram("kl_by_group", statistics.kl_by_group, step)
+    collapsed = len(statistics.collapsed_groups)
+    tf.summary.scalar("collapsed_groups", collapsed, step)

@@ -1,85 +1,137 @@
-"""The model of a run, as its checkpoint holds it."""
+"""`load_trained`: the model of a run, from where it was left."""
 
 import dataclasses
 import os
+import pathlib
 
+from keras_vae.config import check_choice
 from keras_vae.errors import UserError
 from keras_vae.failures import translated
-from keras_vae.models import GenerativeModel
-from keras_vae.training import run_record
-from keras_vae.training.experiment import ExperimentConfig, RunFolder
-from keras_vae.training.preparation import resolve_data
-from keras_vae.training.state import make_state
+from keras_vae.models import build_model
+from keras_vae.notes import note
+from keras_vae.training import checkpoint_files, run_record
+from keras_vae.training.checkpoint_files import SavedCheckpoint
+from keras_vae.training.experiment import ExperimentConfig
+from keras_vae.training.model_file import read_model
+from keras_vae.training.restoring import restore_weights
+from keras_vae.training.run_folder import RunFolder
+from keras_vae.training.trained_model import TrainedModel
 
-__all__ = ["TrainedRun", "load_trained", "load_trained_run"]
+__all__ = ["WEIGHTS", "chosen_weights", "load_trained"]
+
+WEIGHTS = ("last", "best")
 
 
-@dataclasses.dataclass(frozen=True)
-class TrainedRun:
-    """The model of a run.
-
-    Attributes:
-        model: In float32, with its averaged weights.
-        experiment: What it was trained on and how.
-        step: The training steps after which it was saved.
-        last_step: Those of the last checkpoint of its kind, which is another
-            one where that is damaged.
-    """
-
-    model: GenerativeModel
-    experiment: ExperimentConfig
-    step: int
-    last_step: int
+def chosen_weights(experiment: ExperimentConfig) -> str:
+    """Returns which weights of a run are its model: `best` with patience."""
+    return "best" if experiment.training.patience else "last"
 
 
 def load_trained(
-    workdir: str | os.PathLike[str],
-) -> tuple[GenerativeModel, ExperimentConfig]:
-    """Returns the model and the experiment of `load_trained_run`."""
-    run = load_trained_run(workdir)
-    return run.model, run.experiment
+    workdir: str | os.PathLike[str], weights: str | None = None
+) -> TrainedModel:
+    """Loads the model of a run; no optimizer is made for it.
 
+    It comes from `model.keras`, which a run has when it ends or is stopped, or
+    else, as in a run that goes on or was killed, from its last checkpoint.
 
-def load_trained_run(workdir: str | os.PathLike[str]) -> TrainedRun:
-    """Loads the model of a run.
-
-    With `patience` its weights are those of the lowest `val_loss`, else the
-    last ones.
+    Args:
+        workdir: The run folder, or a `model.keras` alone.
+        weights: `last`, or `best`: those of the lowest `val_loss`. None: the
+            best of a run with `patience`, and else the last.
 
     Raises:
         UserError: If the folder holds no run, no checkpoint yet, none that is
             whole, or one of another experiment, or of another model than this
             version of the package makes.
     """
+    if weights is not None:
+        check_choice("weights", weights, WEIGHTS)
+    path = pathlib.Path(workdir)
+    if path.suffix == ".keras" and path.is_file():
+        return read_model(path)
     folder = RunFolder(workdir)
     experiment = folder.load_experiment()
+    with translated():
+        found = _from_file(folder)
+        if found is not None and weights in (None, found.weights):
+            run_record.check_model(folder, experiment, found)
+            return dataclasses.replace(
+                found, experiment=experiment, folder=folder
+            )
+        return _from_checkpoint(folder, experiment, weights)
+
+
+def _from_file(folder: RunFolder) -> TrainedModel | None:
+    """Returns what is in `model.keras`; None where there is none to be read."""
+    if not folder.model.exists():
+        return None
+    try:
+        return read_model(folder.model)
+    except UserError as error:
+        note(f"{error}, so that the checkpoint is used")
+        return None
+
+
+def _from_checkpoint(
+    folder: RunFolder, experiment: ExperimentConfig, wanted: str | None
+) -> TrainedModel:
     shape, names = folder.load_image_shape(), folder.load_class_names()
-    saved = run_record.best_or_last(folder, experiment)
+    saved, weights = _newest(folder, experiment, wanted)
     saved.warn()
     run_record.check(saved, folder, experiment)
     run_record.check_images(saved, shape, names)
-    resolved = resolve_data(experiment.data, experiment.model)
-    with translated():
-        state = make_state(
-            experiment.model,
-            shape,
-            likelihood=resolved["likelihood"],
-            total_steps=None,
-            seed=experiment.training.seed,
-            precision="float32",
-            num_bits=experiment.data.num_bits,
-            dequantization=resolved["dequantization"],
-            class_names=names,
-        )
-    try:
-        # Without what the checkpoint has beyond the model being warned of.
-        status = state.checkpoint().restore(saved.path).expect_partial()
-        status.assert_existing_objects_matched()
-    except (AssertionError, ValueError) as error:
+    preparation = run_record.preparation(saved, folder, experiment)
+    model = build_model(
+        experiment.model,
+        shape,
+        **preparation.model_options(),
+        class_names=names,
+    )
+    averaged = experiment.model.ema_momentum > 0
+    restore_weights(saved, model, weights, averaged)
+    step = saved.step
+    if weights == "best" and saved.schema > 1:
+        step = checkpoint_files.best_step(saved.path)
+    return TrainedModel(
+        model,
+        experiment,
+        preparation,
+        folder,
+        step=step,
+        last_step=max(step, saved.last_step),
+        weights=weights,
+    )
+
+
+def _newest(
+    folder: RunFolder, experiment: ExperimentConfig, wanted: str | None
+) -> tuple[SavedCheckpoint, str]:
+    """Returns the checkpoint that has the weights, and which these are.
+
+    A run with `patience` that was not validated yet has its last ones alone.
+
+    Raises:
+        UserError: If there is none, or none that is whole.
+    """
+    last = checkpoint_files.newest(folder.checkpoints)
+    if last is None:
         raise UserError(
-            "The checkpoint does not fit the model: another version of the "
-            "package wrote it. Use that version, or train again. "
-            f"Received: {saved.path}"
-        ) from error
-    state.swap_averages()
-    return TrainedRun(state.model, experiment, saved.step, saved.last_step)
+            "The run has no checkpoint yet: train it first with apps/train.py. "
+            f"Received: --workdir={folder.path}"
+        )
+    validated = checkpoint_files.has_best(last.path)
+    if wanted is None:
+        wanted = chosen_weights(experiment) if validated else "last"
+    if wanted == "last":
+        return last, wanted
+    best: SavedCheckpoint | None = last if validated else None
+    if last.schema == 1:  # It kept the best ones in a folder of their own.
+        best = checkpoint_files.newest(folder.checkpoints / "best")
+    if best is None:
+        raise UserError(
+            "The best weights of the run are missing: restore the folder from "
+            "a copy, or take the last ones with --weights=last. "
+            f"Received: {folder.checkpoints}"
+        )
+    return best, wanted

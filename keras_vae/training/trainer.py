@@ -19,22 +19,28 @@ from keras_vae.data import (
     steps_per_epoch,
 )
 from keras_vae.failures import translated, writing
-from keras_vae.models import GenerativeModel
+from keras_vae.models import GenerativeModel, build_model
 from keras_vae.notes import counted, first_names
+from keras_vae.priors import Prior
 from keras_vae.training import checkpoint_files, run_record
 from keras_vae.training.callbacks import Checkpoints
-from keras_vae.training.experiment import ExperimentConfig, RunFolder
-from keras_vae.training.preparation import resolve_data
+from keras_vae.training.experiment import ExperimentConfig
+from keras_vae.training.first_weights import take_weights
+from keras_vae.training.model_file import write_model
+from keras_vae.training.named_variables import named_variables
+from keras_vae.training.preparation import Preparation
 from keras_vae.training.run import EVALUATION_BATCH_SIZE, Run
 from keras_vae.training.run_data import RunData, open_run_data
+from keras_vae.training.run_folder import RunFolder
 from keras_vae.training.state import TrainingState, make_state
 from keras_vae.training.strategy import (
     check_batch_size,
     make_strategy,
     resolve_batch_parts,
     resolve_jit,
-    resolve_precision,
 )
+from keras_vae.training.trained import chosen_weights, load_trained
+from keras_vae.training.trained_model import TrainedModel
 
 __all__ = ["TrainResult", "train"]
 
@@ -50,11 +56,13 @@ class TrainResult:
         interrupted: Name of the signal that ended it early, or None.
         summary: What was done, as it stands in `results.json`.
         dataset: The images that it was trained on.
+        trained: The model, as it lies in `model.keras`.
     """
 
     interrupted: str | None
     summary: dict[str, Any]
     dataset: ImageDataset = dataclasses.field(repr=False)
+    trained: TrainedModel = dataclasses.field(repr=False)
 
 
 def train(
@@ -62,28 +70,32 @@ def train(
     workdir: str | os.PathLike[str],
     *,
     resume: bool = True,
+    init_from: str | os.PathLike[str] | None = None,
     accept_changed_data: bool = False,
     dataset: ImageDataset | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
-    check_model: Callable[[GenerativeModel], None] | None = None,
+    check_model: Callable[[TrainedModel], None] | None = None,
 ) -> TrainResult:
     """Trains a model with `fit`, or goes on with a run that was cut off.
 
     All input is checked before anything is left in the run folder, which no
     other process can train in meanwhile. The same call after a kill resumes at
     the step of the last checkpoint that is whole, says so, and repeats what
-    the uninterrupted run would have done.
+    the uninterrupted run would have done. With more `epochs` or `max_minutes` a
+    run goes on longer, and its schedules are stretched to the new length.
 
     Args:
         experiment: Data, model and training.
         workdir: The run folder; see `RunFolder`.
         resume: Whether to go on with a run that the folder holds.
+        init_from: A run folder or `model.keras`: the new run starts from its
+            weights, as far as they fit; see `take_weights`.
         accept_changed_data: Whether to go on with it where the images are not
             those that it began with; see `open_run_data`.
         dataset: The images, where they are loaded already.
         callbacks: Further Keras callbacks; they come last.
-        check_model: Called with the model before the run folder is touched;
-            raises what speaks against training it.
+        check_model: Called with the model, before it is trained and before the
+            run folder is touched; raises what speaks against training it.
 
     Raises:
         UserError: If the experiment cannot be run as asked, or another process
@@ -102,7 +114,9 @@ def train(
             dataset,
             accept_changed_data=accept_changed_data,
         )
-        return _train(experiment, folder, open_data, callbacks, check_model)
+        return _train(
+            experiment, folder, open_data, callbacks, check_model, init_from
+        )
 
 
 def _train(
@@ -110,7 +124,8 @@ def _train(
     folder: RunFolder,
     open_data: Callable[[], RunData],
     callbacks: Sequence[keras.callbacks.Callback],
-    check_model: Callable[[GenerativeModel], None] | None,
+    check_model: Callable[[TrainedModel], None] | None,
+    init_from: str | os.PathLike[str] | None,
 ) -> TrainResult:
     config, length = experiment.model, experiment.training
     saved = checkpoint_files.newest(folder.checkpoints)
@@ -118,42 +133,65 @@ def _train(
     strategy = make_strategy(length.distribution)
     check_batch_size(strategy, config.batch_size)
     parts = resolve_batch_parts(config, length, strategy.num_replicas_in_sync)
-    resolved = resolve_data(experiment.data, config)
     goes_on = saved is not None or folder.config.exists()
     if saved is None:
         folder.forget_unbegun()
+    preparation = run_record.preparation(saved, folder, experiment)
     data = open_data()
     dataset = data.dataset
     epoch = steps_per_epoch(dataset.splits["train"], config.batch_size)
-    resolved["precision"] = resolve_precision(length.precision, config)
     with strategy.scope():
-        state = _compiled_state(experiment, dataset, resolved, epoch)
+        state = _compiled_state(experiment, dataset, preparation, epoch)
     state.model.batch_parts = parts
     state = dataclasses.replace(
-        state, record=run_record.make(experiment, state.model)
+        state, record=run_record.make(experiment, preparation, state.model)
     )
     if check_model is not None:
-        check_model(state.model)
+        check_model(TrainedModel(state.model, experiment, preparation, folder))
+    if saved is None:
+        _initialize(state.model, experiment, preparation, dataset, init_from)
     print(_describe(dataset), flush=True)
     # The configuration last: it says that there is a run.
     with writing(folder.data):
         data = data.record(folder, 0 if saved is None else saved.step)
-    folder.start(experiment, dataset.image_shape, state.model.class_names)
+    folder.start(
+        experiment, dataset.image_shape, state.model.class_names, preparation
+    )
     checkpoints = Checkpoints(
         state,
         folder.checkpoints,
         length.keep_checkpoints,
         length.checkpoint_seconds,
     )
-    if not checkpoints.restore():
-        _begin(state.model, dataset.splits["train"], experiment, resolved)
-    run = Run(experiment, resolved, dataset, state, folder, epoch)
+    checkpoints.restore()
+    run = Run(experiment, preparation, dataset, state, folder, epoch)
+    stretched = run.stretch_schedules()
     if goes_on:
-        print(run.describe_start(), flush=True)
+        print(run.describe_start() + stretched, flush=True)
     received = run.fit(checkpoints, callbacks)
+    trained = _hand_over(run)
     summary = _summary(run, strategy.num_replicas_in_sync, data.changes)
-    folder.update_results({"training": summary})
-    return TrainResult(received, summary, dataset)
+    summary |= {"weights": trained.weights, "weights_step": trained.step}
+    folder.results.update({"training": summary})
+    return TrainResult(received, summary, dataset, trained)
+
+
+def _initialize(
+    model: GenerativeModel,
+    experiment: ExperimentConfig,
+    preparation: Preparation,
+    dataset: ImageDataset,
+    init_from: str | os.PathLike[str] | None,
+) -> None:
+    """Gives a new model the weights that training starts from."""
+    if experiment.model.output_mean_bias:
+        mean = _mean_image(dataset.splits["train"], preparation.num_bits)
+        model.set_output_mean(mean)
+    prior = getattr(model, "prior", None)
+    if prior is not None and prior.num_initial_examples:
+        _initialize_prior(prior, dataset.splits["train"], preparation)
+    if init_from is not None:
+        print(take_weights(model, init_from).describe(), flush=True)
 
 
 def _describe(dataset: ImageDataset) -> str:
@@ -185,32 +223,65 @@ def _summary(
         "jit_compile": bool(state.model.jit_compile),
         "num_replicas": num_replicas,
         "batch_parts": state.model.batch_parts,
-        **run.resolved,
+        **run.preparation.protocol(),
+        "precision": run.preparation.precision,
     }
+    if np.isfinite(state.best_loss.numpy()):
+        summary["best_step"] = int(state.best_step.numpy())
+        summary["best_val_loss"] = float(state.best_loss.numpy())
     if changes:
         summary["data_changes"] = changes
     return summary
 
 
+def _hand_over(run: Run) -> TrainedModel:
+    """Returns the model of a run that ended, and writes it to `model.keras`."""
+    folder, state = run.folder, run.state
+    if folder.model.exists():
+        return load_trained(folder.path)
+    weights = chosen_weights(run.experiment)
+    if not np.isfinite(state.best_loss.numpy()):
+        weights = "last"
+    model = build_model(
+        run.experiment.model,
+        run.dataset.image_shape,
+        **run.preparation.model_options(),
+        total_steps=int(state.total_steps.numpy()),
+        class_names=state.model.class_names,
+    )
+    values = state.values(weights)
+    for name, variable in named_variables(model).items():
+        variable.assign(values[name])
+    best = weights == "best"
+    trained = TrainedModel(
+        model,
+        run.experiment,
+        run.preparation,
+        folder,
+        step=int(state.best_step.numpy()) if best else state.step,
+        last_step=state.step,
+        weights=weights,
+    )
+    with writing(folder.model):
+        write_model(trained, folder.model)
+    return trained
+
+
 def _compiled_state(
     experiment: ExperimentConfig,
     dataset: ImageDataset,
-    resolved: dict[str, str],
+    preparation: Preparation,
     epoch: int,
 ) -> TrainingState:
     length = experiment.training
     timed = length.max_minutes is not None
-    precision = resolved["precision"]
     state = make_state(
         experiment.model,
         dataset.image_shape,
-        likelihood=resolved["likelihood"],
+        **preparation.model_options(),
         total_steps=None if timed else epoch * length.epochs,
-        seed=length.seed,
-        precision=precision,
         num_examples=dataset.splits["train"].num_images,
-        num_bits=experiment.data.num_bits,
-        dequantization=resolved["dequantization"],
+        precision=preparation.precision,
         class_names=resolve_classes(experiment.model, dataset.class_names),
     )
     state.model.compile(
@@ -235,28 +306,20 @@ def _steps_per_execution(epoch: int, num_replicas: int) -> int:
     return math.ceil(epoch / math.ceil(epoch / _STEPS_PER_EXECUTION))
 
 
-def _begin(
-    model: GenerativeModel,
-    split: Split,
-    experiment: ExperimentConfig,
-    resolved: dict[str, str],
+def _initialize_prior(
+    prior: Prior, split: Split, preparation: Preparation
 ) -> None:
-    """Gives a new model what it takes from the training images."""
-    num_bits = experiment.data.num_bits
-    if experiment.model.output_mean_bias:
-        model.decoder.set_output_mean(_mean_image(split, num_bits))
-    prior = getattr(model, "prior", None)
-    if prior is not None and prior.num_initial_examples:
-        batches = evaluation_batches(
-            split,
-            batch_size=EVALUATION_BATCH_SIZE,
-            binarization=resolved["binarization"],
-            dequantization=resolved["dequantization"],
-            num_images=min(prior.num_initial_examples, split.num_images),
-            num_bits=num_bits,
-            seed=experiment.training.seed,
-        )
-        prior.initialize(np.concatenate([batch.numpy() for batch in batches]))
+    """Gives a new prior the training images that it starts from."""
+    batches = evaluation_batches(
+        split,
+        batch_size=EVALUATION_BATCH_SIZE,
+        binarization=preparation.binarization,
+        dequantization=preparation.dequantization,
+        num_images=min(prior.num_initial_examples, split.num_images),
+        num_bits=preparation.num_bits,
+        seed=preparation.seed,
+    )
+    prior.initialize(np.concatenate([batch.numpy() for batch in batches]))
 
 
 def _mean_image(split: Split, num_bits: int) -> np.ndarray:

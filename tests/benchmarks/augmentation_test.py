@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks import augmentation
+from benchmarks.records import figure
 
 
 def test_rare_classes_keep_their_share():
@@ -29,21 +30,25 @@ def test_balanced_accuracy_counts_classes_not_images():
 
 
 def test_the_gain_is_of_the_same_seed():
-    rows = [
+    results = [
         {
             "seed": seed,
             "rare": [1, 2],
-            "no augmentation": 0.5,
+            "none": 0.5,
             "copies": 0.6 + seed / 10,
-            "conditional VAE": 0.7 + seed / 10,
+            "conditional_vae": 0.7 + seed / 10,
         }
         for seed in range(2)
     ]
-    text = augmentation.table(rows)
-    assert "| 0: 1, 2 | 0.5000 | 0.6000 | 0.7000 |" in text
+    first, _, mean = augmentation.rows(results)
+    assert first["label"] == "0: 1, 2"
+    assert [str(first[name]) for name in ("none", "copies")] == [
+        "0.5000",
+        "0.6000",
+    ]
     # Half the distance of two values is the error of their mean.
-    assert "0.5000 ± 0.0000 | 0.6500 ± 0.0500 | 0.7500 ± 0.0500 |" in text
-    assert "+0.1000 ± 0.0000." in text
+    assert mean["conditional_vae"] == figure(0.75, 0.05, 4)
+    assert mean["gain"] == figure(0.1, 0.0, 4)
 
 
 if __name__ == "__main__":

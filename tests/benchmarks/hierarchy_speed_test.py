@@ -151,7 +151,7 @@ def test_fit_and_the_loop_have_a_speed(case):
     assert hierarchy_speed.loop(case)["steps"] > 0
 
 
-def test_the_report_has_shares_and_differences():
+def test_rows_have_shares_and_differences():
     results = {
         "fit": {"steps": 200.0, "epochs": 160.0},
         "loop": {"steps": 250.0},
@@ -177,13 +177,22 @@ def test_the_report_has_shares_and_differences():
         },
         "parts": {"the forward pass": 0.125, "the gradient": 0.375},
     }
-    text = hierarchy_speed.report(results, batch_size=100)
-    assert "| `fit`, training steps | 200 | 0.5000 | 2 | 50% |" in text
-    assert "| bare loop | 250 | 0.4000 | 2 | 62% |" in text
-    assert "| products alone | 400 | 0.2500 | 4 | 100% |" in text
-    assert "| the gradient | 0.3750 | 0.2500 |" in text
-    assert "| matrix, 32 to 16 | 100 rows | 1 | 125.00 | 8 |" in text
-    assert "| 3x3 convolution, 32 to 16 | 14x14 | 2 | 250.00 | 4 |" in text
+    rows = hierarchy_speed.speed_rows(results, batch_size=100)
+    assert [tuple(map(str, row.values())) for row in rows[1:]] == [
+        ("`fit`, training steps", "200", "0.5000", "2", "50"),
+        ("bare loop", "250", "0.4000", "2", "62"),
+        ("products alone", "400", "0.2500", "4", "100"),
+    ]
+    _, gradient = hierarchy_speed.step_rows(results["parts"])
+    assert str(gradient["seconds"]) == "0.3750"
+    assert str(gradient["more"]) == "0.2500"
+    _, *products = hierarchy_speed.product_rows(
+        results["convolutions"]["shapes"]
+    )
+    assert products == [
+        ["3x3 convolution, 32 to 16", "14x14", "2", "250.00", "4"],
+        ["matrix, 32 to 16", "100 rows", "1", "125.00", "8"],
+    ]
 
 
 @pytest.mark.parametrize("flag", ["--epochs=1", "--num_images=4095"])

@@ -1,11 +1,11 @@
-"""Tests of the table of imputations."""
+"""Tests of the rows of imputations."""
 
 import pytest
 
-from benchmarks import imputation
+from benchmarks import imputation, records
 
 
-def _table(chains):
+def _row(chains):
     figures = {
         "num_unknown": 1_200,
         "num_values": 8_000,
@@ -22,29 +22,30 @@ def _table(chains):
         },
         "chains": chains,
     }
-    return imputation.table({"half": figures})
+    return imputation.row("half", figures)
 
 
 @pytest.mark.parametrize(
     ("median", "above", "converged", "cells"),
     [
-        (1.02, 0.025, True, "1.02 | 2%"),
-        (None, 0.75, False, "inf | 75%"),
-        (None, None, None, "none | none"),
+        (1.02, 0.025, True, ["1.02", "2"]),
+        (None, 0.75, False, ["", "75"]),
+        (None, None, None, ["", ""]),
     ],
 )
 def test_gains_are_counted_in_standard_errors(median, above, converged, cells):
-    text = _table(
+    row = _row(
         {
             "median_r_hat": median,
             "share_above_1.1": above,
             "converged": converged,
         }
     )
-    assert text.splitlines()[-1] == (
-        "| half | 15% | 0.1000 | 0.2000 | 0.3000 | 0.03000 ± 0.00400 | 7.5 "
-        f"| 20.00 ± 2.00 | {cells} |"
-    )
+    assert row["gain"] == records.figure(0.03, 0.004, 5)
+    assert str(row["gain_errors"]) == "7.5"
+    assert str(row["unknown"]) == "15"
+    found = [str(row.get(key, "")) for key in ("r_hat", "not_converged")]
+    assert found == cells
 
 
 if __name__ == "__main__":

@@ -20,33 +20,23 @@ _RESULT = {
 }
 
 
-def test_the_table_has_what_each_group_added():
-    more = {
-        **_RESULT,
-        "graph_cpu_s": 29.0,
-        "step_cpu_s": 3.9,
-        "step_mb": 12_845.0,
-    }
-    table = nvae_scaling.scaling_table({5: _RESULT, 10: more})
-    header, line, first, second = table.splitlines()
-    assert header.count("|") == line.count("|") == first.count("|") == 12
-    assert first == (
-        "| 5 | 1,234,567 | 20.0 | 19.0 |  | 8.0 | 1.50 | 2.90 |  | 12,345 |  |"
-    )
-    # 10 s, 1 s and 500 MB for 5 groups.
-    assert second == (
-        "| 10 | 1,234,567 | 20.0 | 29.0 | 2.00 | 8.0 | 1.50 | 3.90 | 0.200 "
-        "| 12,845 | 100 |"
-    )
-
-
-def test_the_limits_stand_beside_a_published_configuration():
-    table = nvae_scaling.preset_table("mnist", 16, _RESULT)
-    assert "| mnist, batch 16 | measured | limit |" in table
-    assert "| parameters | 1,234,567 |  |" in table
-    assert "| graph | 20.0 s | 90 s |" in table
-    assert "| peak memory, steps | 12.35 GB | 16 GB |" in table
-    assert "| 90 s |" not in nvae_scaling.preset_table("mnist", 8, _RESULT)
+def test_rows_have_rounded_figures_of_the_measurement():
+    row = nvae_scaling.scaling_row(5, _RESULT)
+    assert row["label"] == "5 groups"
+    assert row["parameters"] == 1_234_567
+    assert [str(row[key]) for key in ("graph_cpu", "step_cpu", "peak_rss")] == [
+        "19.0",
+        "2.90",
+        "12345",
+    ]
+    row = nvae_scaling.preset_row("mnist", 16, _RESULT)
+    assert row["label"] == "mnist, batch 16"
+    # Bytes: 12.345 is not a binary fraction, and is rounded up.
+    assert [str(row[key]) for key in ("graph", "step", "peak_rss")] == [
+        "20.0",
+        "1.50",
+        "12.35",
+    ]
 
 
 def test_every_preset_has_images_that_fit_it():

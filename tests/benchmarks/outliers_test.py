@@ -35,15 +35,14 @@ def test_photographs_become_grey_and_small(tmp_path):
     assert (found[0] == 0).all() and (found[1] == 255).all()
 
 
-def test_report_has_a_row_for_each_kind():
+def test_there_is_a_row_for_each_kind():
     worth = detection(np.arange(10.0), np.arange(10.0) + 5)
     scores = ("nll", "nll_ratio", "reconstruction_error")
-    rows = [("box_black", dict.fromkeys(scores, worth))]
-    *_, row = outliers.report(rows).splitlines()
+    (row,) = outliers.rows([("box_black", dict.fromkeys(scores, worth))])
+    assert (row["label"], row["number"]) == ("box black", 10)
     # By hand: of 100 pairs 85 are in order, and 5 are ties.
-    cells = row.split(" | ")
-    assert cells[:2] == ["| box black", "10"]
-    assert cells[2].startswith("0.875 ± 0.0")
+    assert str(row["nll_ratio"]["value"]) == "0.875"
+    assert 0 < row["nll_ratio"]["standard_error"] < 0.1
 
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ from keras_vae.config import (
 )
 from keras_vae.data import DataConfig
 from keras_vae.models import build_model
-from keras_vae.serving import ExportedModel, export_model
-from keras_vae.training import ExperimentConfig
+from keras_vae.serving import ExportedModel, export
+from keras_vae.training import ExperimentConfig, TrainedModel
 from tests.serving.protocol import server as protocol_server
 
 pytestmark = pytest.mark.slow
@@ -26,7 +26,7 @@ def base_path(tmp_path_factory):
     )
     model = build_model(config, (4, 6, 1), likelihood="bernoulli")
     folder = tmp_path_factory.mktemp("load") / "vae"
-    export_model(model, experiment, folder)
+    export(TrainedModel(model, experiment, experiment.prepare()), folder)
     return folder
 
 
@@ -56,21 +56,32 @@ def test_server_has_its_name():
     assert protocol_server.__name__ == serving_requests.SERVER
 
 
-def test_report_gives_percentiles_and_the_share_outside_the_model():
+def test_a_load_has_percentiles_and_the_share_outside_the_model():
     seconds = [0.001 * i for i in range(101)]
     # Of 50 ms on average a call of the model, which four share, takes 10.
-    table = serving_load.report([Load("x", 8, seconds, 2.0, 0.25, 25)])
-    row = table.splitlines()[-1]
-    assert row == "| x | 8 | 50 | 50.0 | 99.0 | 4.0 | 10.00 | 80% |"
+    row = serving_load.load_row(Load("x", 8, seconds, 2.0, 0.25, 25))
+    assert {key: str(value) for key, value in row.items()} == {
+        "label": "x",
+        "clients": "8",
+        "rate": "50",
+        "p50": "50.0",
+        "p99": "99.0",
+        "joined": "4.0",
+        "call": "10.00",
+        "outside": "80",
+    }
 
 
-def test_soak_report_names_errors_and_growth():
-    text = serving_load.soak_report(
-        Soak(1000, 1, "E: no", 10**9, 12 * 10**8, 2)
-    )
-    assert "500 a second: 1 errors" in text
-    assert "(+20.0%)" in text
-    assert text.endswith("The first error: E: no")
+def test_a_soak_has_its_errors_and_memory():
+    row = serving_load.soak_row(Soak(1000, 1, "E: no", 10**9, 12 * 10**8, 2))
+    assert {key: str(value) for key, value in row.items()} == {
+        "label": "soak",
+        "requests": "1000",
+        "errors": "1",
+        "rate": "500",
+        "before": "1000",
+        "after": "1200",
+    }
 
 
 if __name__ == "__main__":

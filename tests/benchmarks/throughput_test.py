@@ -55,6 +55,28 @@ def test_sides_run_in_turn(tmp_path):
     assert runs["pythae"][0].peak_rss_mb == 7.5
 
 
+def _runs(*speeds: float) -> list[throughput.Run]:
+    return [throughput.Run(speed, 3, 500.0, 0.25) for speed in speeds]
+
+
+def test_the_ratio_is_that_of_medians():
+    ours, pythae = throughput.rows(
+        {"keras_vae": _runs(30, 10, 20), "pythae": _runs(10, 10, 5)}
+    )
+    assert ours["rounds"] == [30, 10, 20]
+    assert ours["median"] == 20
+    assert [str(ratio) for ratio in ours["ratios"]] == ["3.00", "1.00", "4.00"]
+    assert str(ours["ratio"]) == "2.00"
+    assert ours["peak_rss"] == 500
+    assert str(pythae["other_cores"]) == "0.25"
+    assert "ratio" not in pythae
+
+
+def test_one_side_has_no_ratio():
+    (row,) = throughput.rows({"keras_vae": _runs(1.0)})
+    assert "ratio" not in row
+
+
 @pytest.mark.parametrize("flag", ["--epochs=1", "--rounds=0"])
 def test_flags_out_of_range_are_refused(flag, capsys):
     with pytest.raises(SystemExit, match="2"):

@@ -9,6 +9,7 @@ import pytest
 from keras_vae.config import (
     PRESETS,
     AutoencoderConfig,
+    AutoregressiveConfig,
     DenseConfig,
     ELBOConfig,
     HierarchicalConfig,
@@ -276,6 +277,12 @@ def test_what_a_model_prefers_is_for_every_part_that_has_it():
     assert not NVAEConfig(objective=ELBOConfig()).objective.kl_balancing
 
 
+def test_an_autoregressive_model_has_no_density():
+    assert AutoregressiveConfig(likelihood="bernoulli").filters == 32
+    with pytest.raises(UserError, match="Received: .*likelihood=normal_fixed"):
+        AutoregressiveConfig(likelihood="normal_fixed")
+
+
 @pytest.mark.parametrize(
     ("kind", "settings", "words"),
     [
@@ -286,6 +293,8 @@ def test_what_a_model_prefers_is_for_every_part_that_has_it():
             "--model=vae or hierarchical or nvae",
         ),
         (NVAEConfig, {"objective": SquaredErrorConfig()}, "a code without"),
+        (VAEConfig, {"objective": "log_likelihood"}, "--model=autoregressive"),
+        (AutoregressiveConfig, {"objective": "elbo"}, "a prior on its latents"),
     ],
 )
 def test_parts_that_do_not_fit_are_refused_with_both_names(

@@ -12,7 +12,7 @@ from keras_vae.data.transforms import final_shape, flip_half, make_transform
 
 def _transform(image, config):
     shape = final_shape(image.shape, config)
-    return make_transform(shape, config)(image).numpy()
+    return make_transform(shape, config.resize, config.pad)(image).numpy()
 
 
 def test_padding_is_black_on_every_side():

@@ -516,5 +516,44 @@ def test_impossible_arguments_are_an_error(arguments, message):
         DiscretizedLogisticMixture((4, 4, 3), **arguments)
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_draws_from_noise_come_as_often_as_they_are_probable(channels):
+    shape, num = (1, 1, channels), 20_000
+    layer = DiscretizedLogisticMixture(shape, num_components=3, num_bits=2)
+    assert layer.noise_size == 3 + channels
+    random = np.random.default_rng(0)
+    size = [1, 1, 1, layer.num_params]
+    params = tf.constant(random.normal(size=size), tf.float32)
+    noise = random.uniform(1e-7, 1 - 1e-7, [num, layer.noise_size])
+    drawn = layer.from_noise(
+        tf.tile(params, [num, 1, 1, 1]),
+        tf.constant(noise[:, np.newaxis, np.newaxis], tf.float32),
+        tf.constant([[[1.0]]]),
+    )
+    levels = np.round(drawn.numpy() * 3).astype(int).reshape([num, channels])
+    every = np.array(list(itertools.product(range(4), repeat=channels)))
+    images = (every.reshape([-1, *shape]) / 3).astype(np.float32)
+    exact = np.exp(layer(params).log_prob(images).numpy())
+    places = levels @ 4 ** np.arange(channels)[::-1]
+    counts = np.bincount(places, minlength=len(every))
+    # Each within five standard deviations, and a few for those that are rare.
+    slack = 5 * np.sqrt(num * exact * (1 - exact)) + 8
+    np.testing.assert_array_less(np.abs(counts - num * exact), slack)
+
+
+def test_temperature_of_draws_from_noise():
+    """A single component is a logistic distribution of another scale."""
+    layer = DiscretizedLogisticMixture((1, 1, 1), 1, num_bits=8)
+    noise = np.stack([np.full(99, 0.5), np.arange(1, 100) / 100], axis=-1)
+    noise = tf.constant(noise, tf.float32)
+    params = tf.constant([[0.0, 0.1, -2.0]])
+    for temperature in (0.0, 0.5, 1.0):
+        drawn = layer.from_noise(params, noise, tf.constant([temperature]))
+        scale = temperature * np.exp(-2.0)
+        x = 0.1 + scale * scipy.special.logit(noise[:, 1:])
+        expected = (np.clip(x, -1, 1) + 1) / 2
+        np.testing.assert_allclose(drawn, expected, atol=0.5 / 255 + 1e-6)
+
+
 if __name__ == "__main__":
     raise SystemExit(pytest.main([__file__]))

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import scipy.special
 import scipy.stats
 import tensorflow as tf
 
@@ -118,6 +119,21 @@ def test_example_of_the_docstring_runs():
 def test_bad_event_shape_is_an_error(shape):
     with pytest.raises(UserError, match=r"`event_shape` must .* Received: "):
         IndependentBernoulli(shape)
+
+
+def test_draws_from_noise_are_as_probable_as_their_logits_say():
+    layer = IndependentBernoulli((1, 1, 2))
+    assert layer.noise_size == 2
+    logits = tf.constant([[-1.5, 0.7]])
+    # Quantiles of uniform noise: the share below p is p.
+    u = (np.arange(1000) + 0.5) / 1000
+    noise = tf.constant(np.stack([u, u], axis=-1), tf.float32)
+    for temperature in (0.5, 1.0, 2.0):
+        drawn = layer.from_noise(logits, noise, tf.constant([temperature]))
+        expected = scipy.special.expit(logits / temperature)[0]
+        np.testing.assert_allclose(np.mean(drawn, axis=0), expected, atol=1e-3)
+    coldest = layer.from_noise(logits, noise, tf.constant([0.0]))
+    np.testing.assert_array_equal(coldest, np.tile([0.0, 1.0], [1000, 1]))
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ def _labels(count=5):
 
 def test_figures_say_that_the_class_is_given(run):
     assert "given the class" in run.result.stdout
-    results = json.loads((run.workdir / "results.json").read_text())["test"]
+    results = json.loads((run.workdir / "results.json").read_text())["test"][-1]
     assert results["nll"]["given"] == results["elbo"]["given"] == "class"
     assert 100 < results["nll"]["nats_per_image"] < 300
     config = json.loads((run.workdir / "config.json").read_text())
@@ -69,7 +69,7 @@ def test_finished_run_goes_on(run, warm_process):
     arguments = (*run.flags, *folders, "--noevaluate", "--noexport")
     result = warm_process.run("train", *arguments, cwd=run.workdir)
     assert result.returncode == 0, result.stdout + result.stderr
-    model, _ = load_trained(run.workdir)
+    model = load_trained(run.workdir).model
     assert model.class_names == tuple(_DIGITS)
     assert RunFolder(run.workdir).load_class_names() == tuple(_DIGITS)
 
@@ -97,7 +97,7 @@ def test_export_says_which_classes_there_are(exported):
 
 
 def test_export_answers_as_the_model(run, exported):
-    model, _ = load_trained(run.workdir)
+    model = load_trained(run.workdir).model
     y, inputs = _labels(), _inputs()
     image, z = inputs["encode"]["image"], inputs["decode"]["z"]
     mean, stddev = model.latent_moments(image, label=y)
@@ -163,7 +163,7 @@ def test_predict_takes_classes(run, tmp_path):
 
 def test_verbs_know_the_classes(run, tmp_path):
     source = ImageSource(num_images=8, data_dir=str(run.data_dir))
-    sample(run.workdir, tmp_path / "s.npz", num_images=4, label="7,3")
+    sample(run.trained, tmp_path / "s.npz", num_images=4, label="7,3")
     with np.load(tmp_path / "s.npz") as arrays:
         assert arrays["label"].tolist() == [7, 3, 7, 3]
     exported = ExportedModel(run.export_dir)
@@ -177,17 +177,17 @@ def test_verbs_know_the_classes(run, tmp_path):
         np.testing.assert_allclose(
             arrays["image"], served["image"], rtol=1e-4, atol=1e-5
         )
-    sample(run.workdir, tmp_path / "folder", num_images=20)
+    sample(run.trained, tmp_path / "folder", num_images=20)
     folders = sorted(path.name for path in (tmp_path / "folder").iterdir())
     assert folders == _DIGITS
-    interpolate(run.workdir, source, tmp_path / "between.png")
-    encode(run.workdir, source, tmp_path / "latents")
+    interpolate(run.trained, source, tmp_path / "between.png")
+    encode(run.trained, source, tmp_path / "latents")
     with np.load(tmp_path / "latents" / "latents.npz") as arrays:
         assert len(arrays["label"]) == 8
     files = ImageSource(inputs=[str(tmp_path / "folder")], label="3")
-    score(run.workdir, files, tmp_path / "scores", num_importance_samples=2)
+    score(run.trained, files, tmp_path / "scores", num_importance_samples=2)
     with pytest.raises(UserError, match="name of a class.*Received: label=10"):
-        sample(run.workdir, tmp_path / "no.png", label="10")
+        sample(run.trained, tmp_path / "no.png", label="10")
     assert not (tmp_path / "no.png").exists()
 
 

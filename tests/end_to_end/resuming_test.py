@@ -95,7 +95,7 @@ def test_exit_codes_are_those_of_shells(story):
 
 def test_ended_run_says_how_to_go_on(story):
     _, log, _, _ = story
-    assert "stopped by SIGTERM: the same command goes on" in log
+    assert "stopped by SIGTERM: the same command continues" in log
     assert "Traceback" not in log
 
 

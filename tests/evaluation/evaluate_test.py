@@ -25,13 +25,7 @@ from keras_vae.evaluation import (
     format_table,
     likelihood_bounds,
 )
-from keras_vae.evaluation import evaluate as evaluate_function
-from keras_vae.training import (
-    ExperimentConfig,
-    TrainedRun,
-    load_trained,
-    load_trained_run,
-)
+from keras_vae.training import ExperimentConfig, TrainedModel, load_trained
 from tests.full_disk import full_disk
 from tests.models.cases import IMAGE, make_model
 
@@ -57,7 +51,7 @@ PROTOCOL = {
 @pytest.fixture(scope="module")
 def results(vae_run):
     config = EvaluationConfig(num_importance_samples=5, num_images=60, seed=2)
-    return evaluate(vae_run, config)
+    return evaluate(load_trained(vae_run), config)
 
 
 def test_each_figure_names_its_protocol(results):
@@ -80,7 +74,8 @@ def test_each_figure_names_its_protocol(results):
 
 
 def test_figures_are_those_of_the_bounds(results, vae_run):
-    model, experiment = load_trained(vae_run)
+    trained = load_trained(vae_run)
+    model, experiment = trained.model, trained.experiment
     batches = evaluation_batches(
         load(experiment.data).splits["test"],
         batch_size=100,
@@ -108,12 +103,12 @@ def test_results_are_kept_beside_those_of_other_splits(vae_run, results):
     config = EvaluationConfig(
         split="validation", num_importance_samples=1, num_images=1
     )
-    other = evaluate(vae_run, config)
+    other = evaluate(load_trained(vae_run), config)
     assert other["validation"]["nll"]["standard_error"] is None
     assert "±" not in format_table(other)
     content = json.loads((vae_run / "results.json").read_text())
-    assert content["test"] == results["test"]
-    assert content["validation"] == other["validation"]
+    assert content["test"][-1] == results["test"]
+    assert content["validation"][-1] == other["validation"]
     assert content["training"]["epochs"] == 1.0
 
 
@@ -122,22 +117,23 @@ def test_figures_are_shown_before_they_are_written(vae_run):
     config = EvaluationConfig(num_importance_samples=1, num_images=2, seed=3)
     shown = []
     with full_disk(10), pytest.raises(StorageError, match="results"):
-        evaluate(vae_run, config, show=shown.append)
+        evaluate(load_trained(vae_run), config, show=shown.append)
     assert shown[0]["test"]["nll"]["seed"] == 3
     assert (vae_run / "results.json").read_bytes() == written
 
 
 def test_the_same_evaluation_gives_the_same_figures(vae_run, results):
     config = EvaluationConfig(num_importance_samples=5, num_images=60, seed=2)
-    assert evaluate(vae_run, config) == results
+    assert evaluate(load_trained(vae_run), config) == results
 
 
 def test_autoencoder_has_a_squared_error_alone(autoencoder_run):
     config = EvaluationConfig(num_images=50)
-    results = evaluate(autoencoder_run, config)
+    results = evaluate(load_trained(autoencoder_run), config)
     assert results["test"].keys() == {"squared_error"}
     figure = results["test"]["squared_error"]
-    model, experiment = load_trained(autoencoder_run)
+    trained = load_trained(autoencoder_run)
+    model, experiment = trained.model, trained.experiment
     batches = evaluation_batches(
         load(experiment.data).splits["test"],
         batch_size=100,
@@ -155,7 +151,9 @@ def test_autoencoder_has_a_squared_error_alone(autoencoder_run):
 
 
 def test_one_image_has_no_standard_error(autoencoder_run):
-    results = evaluate(autoencoder_run, EvaluationConfig(num_images=1))
+    results = evaluate(
+        load_trained(autoencoder_run), EvaluationConfig(num_images=1)
+    )
     figure = results["test"]["squared_error"]
     assert figure["standard_error"] is None
     assert f"{figure['squared_error_per_image']:.3f} per image (1 image of" in (
@@ -163,10 +161,10 @@ def test_one_image_has_no_standard_error(autoencoder_run):
     )
     text = (autoencoder_run / "results.json").read_text()
     content = json.loads(text, parse_constant=pytest.fail)
-    assert content["test"]["squared_error"]["standard_error"] is None
+    assert content["test"][-1]["squared_error"]["standard_error"] is None
 
 
-def test_a_uniform_density_takes_8_bits_a_dimension(tmp_path, monkeypatch):
+def test_a_uniform_density_takes_8_bits_a_dimension():
     # All weights 0: the posterior is the prior, and logits of 0 make the
     # continuous Bernoulli uniform on [0, 1].
     model = make_model("continuous_bernoulli")
@@ -181,13 +179,9 @@ def test_a_uniform_density_takes_8_bits_a_dimension(tmp_path, monkeypatch):
     levels = np.random.default_rng(0).integers(256, size=(20, *IMAGE))
     split = ArraySplit(levels.astype(np.uint8))
     dataset = ImageDataset("grey", IMAGE, None, {"test": split})
-    monkeypatch.setitem(
-        evaluate_function.__globals__,
-        "load_trained_run",
-        lambda workdir: TrainedRun(model, experiment, 1, 1),
-    )
+    trained = TrainedModel(model, experiment, experiment.prepare())
     config = EvaluationConfig(num_importance_samples=7)
-    figures = evaluate(tmp_path, config, dataset=dataset)["test"]
+    figures = evaluate(trained, config, dataset=dataset)["test"]
     for name in ("elbo", "nll"):
         assert figures[name]["dequantization"] == "uniform"
         assert figures[name]["bits_per_dimension"] == pytest.approx(8, abs=1e-5)
@@ -199,7 +193,7 @@ def test_a_uniform_density_takes_8_bits_a_dimension(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("num_bits", [8, 5])
 def test_figures_are_the_bounds_of_dequantized_images(
-    tmp_path, monkeypatch, num_bits
+    num_bits,
 ):
     # Logits that differ: a density that is not flat within a bin.
     model = make_model("continuous_bernoulli")
@@ -211,13 +205,9 @@ def test_figures_are_the_bounds_of_dequantized_images(
     )
     levels = np.random.default_rng(0).integers(256, size=(20, *IMAGE))
     split = ArraySplit(levels.astype(np.uint8))
-    monkeypatch.setitem(
-        evaluate_function.__globals__,
-        "load_trained_run",
-        lambda workdir: TrainedRun(model, experiment, 1, 1),
-    )
+    trained = TrainedModel(model, experiment, experiment.prepare())
     figures = evaluate(
-        tmp_path,
+        trained,
         EvaluationConfig(num_importance_samples=7, num_images=15, seed=3),
         dataset=ImageDataset("grey", IMAGE, None, {"test": split}),
     )["test"]
@@ -251,9 +241,9 @@ def test_table_shows_each_figure_with_its_protocol(results):
     assert "of 3" in latent
 
 
-def test_figures_name_the_step_of_the_model(vae_run, tmp_path, monkeypatch):
+def test_figures_name_the_step_of_the_model(vae_run, tmp_path):
     run = shutil.copytree(vae_run, tmp_path / "run")
-    results, loaded = run / "results.json", load_trained_run(run)
+    results, loaded = run / "results.json", load_trained(run)
     dataset = load(loaded.experiment.data)
     config = EvaluationConfig(num_importance_samples=1, num_images=2)
     for step, last, done, text in (
@@ -266,11 +256,8 @@ def test_figures_name_the_step_of_the_model(vae_run, tmp_path, monkeypatch):
         training = {} if done is None else {"training": {"steps": done}}
         results.write_text(json.dumps(training))
         other = dataclasses.replace(loaded, step=step, last_step=last)
-        monkeypatch.setitem(
-            evaluate.__globals__, "load_trained_run", lambda _, o=other: o
-        )
-        found = evaluate(run, config, dataset=dataset)
-        written = json.loads(results.read_text())["test"]
+        found = evaluate(other, config, dataset=dataset)
+        written = json.loads(results.read_text())["test"][-1]
         for name in ("elbo", "nll"):
             assert written[name]["step"] == step
             assert ("last_step" in written[name]) == bool(text)
@@ -285,7 +272,9 @@ def test_figures_without_a_step_are_shown(results):
 
 
 def test_table_of_an_autoencoder(autoencoder_run):
-    results = evaluate(autoencoder_run, EvaluationConfig(num_images=50))
+    results = evaluate(
+        load_trained(autoencoder_run), EvaluationConfig(num_images=50)
+    )
     figure = results["test"]["squared_error"]["squared_error_per_image"]
     assert f"{figure:.3f}" in format_table(results)
 
@@ -302,7 +291,7 @@ def test_progress_is_shown_on_a_terminal_only(vae_run, monkeypatch):
         (Terminal(), "120/120"),
         (io.StringIO(), ""),
     ]:
-        evaluate(vae_run, config, stream=stream)
+        evaluate(load_trained(vae_run), config, stream=stream)
         *_, last = stream.getvalue().split("\r")
         assert expected in last
         assert bool(last) == bool(expected)
@@ -325,13 +314,7 @@ def test_bad_settings_are_named(argument, value):
 
 def test_more_images_than_there_are_is_a_user_error(vae_run):
     with pytest.raises(UserError, match="num_images=501"):
-        evaluate(vae_run, EvaluationConfig(num_images=501))
-
-
-def test_a_folder_without_a_run_is_a_user_error(tmp_path):
-    with pytest.raises(UserError, match="No run found"):
-        evaluate(tmp_path / "nothing")
-    assert not (tmp_path / "nothing").exists()
+        evaluate(load_trained(vae_run), EvaluationConfig(num_images=501))
 
 
 if __name__ == "__main__":

@@ -19,9 +19,8 @@ from keras_vae.evaluation import (
     format_table,
     likelihood_bounds,
 )
-from keras_vae.evaluation import evaluate as evaluate_function
 from keras_vae.models import build_model, latent_statistics
-from keras_vae.training import ExperimentConfig, TrainedRun
+from keras_vae.training import ExperimentConfig, TrainedModel
 from tests.models.cases import IMAGE, make_hierarchical, make_nvae
 
 _LEVELS = "discretized_logistic_mixture"
@@ -35,17 +34,13 @@ def _dataset():
 
 
 @pytest.fixture
-def figures_of(tmp_path, monkeypatch):
+def figures_of():
     """Returns a function that evaluates a model as if a run had made it."""
 
     def evaluate_model(model, data, config):
         experiment = ExperimentConfig(data, config, TrainingConfig())
-        monkeypatch.setitem(
-            evaluate_function.__globals__,
-            "load_trained_run",
-            lambda workdir: TrainedRun(model, experiment, 1, 1),
-        )
-        return evaluate(tmp_path, _CONFIG, dataset=_dataset())
+        trained = TrainedModel(model, experiment, experiment.prepare())
+        return evaluate(trained, _CONFIG, dataset=_dataset())
 
     return evaluate_model
 

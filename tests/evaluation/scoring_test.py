@@ -98,7 +98,7 @@ class ShiftedClasses:
     def __init__(self, inner, num_classes):
         self.inner = inner
         self.num_classes = num_classes
-        self.group_shapes = inner.group_shapes
+        self.has_likelihood = inner.has_likelihood
 
     def _centred(self, image, label):
         label = tf.cast(label, tf.float32)

@@ -27,7 +27,7 @@ def conditional(tmp_path_factory):
 @pytest.fixture(scope="module")
 def written(conditional, tmp_path_factory):
     folder = tmp_path_factory.mktemp("augment") / "balanced"
-    result = augment(conditional.workdir, folder, per_class=_PER_CLASS, seed=5)
+    result = augment(conditional.trained, folder, per_class=_PER_CLASS, seed=5)
     return folder, result
 
 
@@ -65,7 +65,7 @@ def test_samples_are_those_of_the_seed_and_marked(conditional, written):
     found = [e for e in builder.as_dataset(split="train") if e["synthetic"]]
     images = np.stack([e["image"].numpy() for e in found])
     labels = np.array([e["label"].numpy() for e in found], np.int32)
-    model, _ = load_trained(conditional.workdir)
+    model = load_trained(conditional.workdir).model
     expected_labels = np.sort(labels)
     expected = np.concatenate(
         list(sample_batches(model, len(found), 5, labels=expected_labels))
@@ -87,34 +87,34 @@ def test_missing_images_are_counted():
 
 def test_model_without_classes_is_refused(run, tmp_path):
     with pytest.raises(UserError, match="num_classes=auto"):
-        augment(run.workdir, tmp_path / "balanced")
+        augment(run.trained, tmp_path / "balanced")
     assert not (tmp_path / "balanced").exists()
 
 
 def test_balanced_dataset_is_refused_and_nothing_written(conditional, tmp_path):
     with pytest.raises(UserError, match="nothing to add"):
-        augment(conditional.workdir, tmp_path / "balanced")
+        augment(conditional.trained, tmp_path / "balanced")
     with pytest.raises(UserError, match="per_class"):
-        augment(conditional.workdir, tmp_path / "balanced", per_class=0)
+        augment(conditional.trained, tmp_path / "balanced", per_class=0)
     assert not list(tmp_path.iterdir())
 
 
 def test_what_would_be_too_large_is_refused(conditional, tmp_path, monkeypatch):
     folder = tmp_path / "balanced"
     with pytest.raises(UserError, match="9,999,996,000 samples, and .* seeds"):
-        augment(conditional.workdir, folder, per_class=10**9)
+        augment(conditional.trained, folder, per_class=10**9)
     usage = types.SimpleNamespace(free=100_000)
     monkeypatch.setattr("shutil.disk_usage", lambda folder: usage)
     # 140 bytes for each of 6,000 samples.
     with pytest.raises(UserError, match="6,000 samples need 840 kB of disk"):
-        augment(conditional.workdir, folder, per_class=1000)
+        augment(conditional.trained, folder, per_class=1000)
     assert not list(tmp_path.iterdir())
 
 
 def test_folder_that_exists_is_not_overwritten(conditional, tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(UserError, match="Received"):
-        augment(conditional.workdir, tmp_path, per_class=_PER_CLASS)
+        augment(conditional.trained, tmp_path, per_class=_PER_CLASS)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 

@@ -14,8 +14,8 @@ from keras_vae.errors import UserError
 from keras_vae.generation import ImageSource, impute, upscale
 from keras_vae.generation.block_means import block_means
 from keras_vae.generation.independent_pixels import IndependentPixels
-from keras_vae.generation.source import SourceImages, TrainedModel
-from keras_vae.training import ExperimentConfig, resolve_data
+from keras_vae.generation.source import SourceImages
+from keras_vae.training import ExperimentConfig, TrainedModel
 from tests import trained_run
 from tests.models.cases import grey_images, make_model
 
@@ -31,7 +31,7 @@ def _source(run, **settings):
 def imputed(run, tmp_path_factory):
     folder = tmp_path_factory.mktemp("impute") / "imputed"
     source = _source(run, num_images=5)
-    return folder, impute(run.workdir, source, folder, num_shown=3, **_SHORT)
+    return folder, impute(run.trained, source, folder, num_shown=3, **_SHORT)
 
 
 def test_draws_agree_with_what_is_known(imputed):
@@ -78,7 +78,7 @@ def test_figures_are_those_of_the_images(imputed):
 def test_seed_decides(imputed, run, tmp_path):
     folder, _ = imputed
     source = _source(run, num_images=5)
-    impute(run.workdir, source, tmp_path / "again", **_SHORT)
+    impute(run.trained, source, tmp_path / "again", **_SHORT)
     again = (tmp_path / "again" / "imputed.csv").read_bytes()
     assert again == (folder / "imputed.csv").read_bytes()
 
@@ -86,7 +86,7 @@ def test_seed_decides(imputed, run, tmp_path):
 def test_upscaled_draws_have_the_known_means(run, tmp_path):
     source = _source(run, num_images=3)
     folder = tmp_path / "upscaled"
-    written = upscale(run.workdir, source, folder, factor=4, **_SHORT)
+    written = upscale(run.trained, source, folder, factor=4, **_SHORT)
     with np.load(folder / "upscaled.npz") as arrays:
         image, draws = arrays["image"], arrays["draws"]
         mean, unknown = arrays["mean"], arrays["unknown"]
@@ -110,7 +110,7 @@ def test_images_that_are_known_entirely_are_refused(run, tmp_path):
     PIL.Image.fromarray(black).save(tmp_path / "black.png")
     source = ImageSource([str(tmp_path / "black.png")])
     with pytest.raises(UserError, match=r"nothing is left.*black\.png"):
-        upscale(run.workdir, source, tmp_path / "upscaled", **_SHORT)
+        upscale(run.trained, source, tmp_path / "upscaled", **_SHORT)
     assert not (tmp_path / "upscaled").exists()
 
 
@@ -120,7 +120,7 @@ def test_a_mask_can_be_a_file(run, tmp_path):
     PIL.Image.fromarray(mask).save(tmp_path / "mask.png")
     source, folder = _source(run, num_images=2), tmp_path / "imputed"
     path = str(tmp_path / "mask.png")
-    impute(run.workdir, source, folder, mask=path, **_SHORT)
+    impute(run.trained, source, folder, mask=path, **_SHORT)
     with np.load(folder / "imputed.npz") as arrays:
         unknown = arrays["unknown"][..., 0]
     assert (unknown == (mask > 0)).all()
@@ -130,7 +130,7 @@ def test_a_mask_can_be_a_file(run, tmp_path):
     for seed in (0, 1):
         source = ImageSource([str(tmp_path / "image.png")], seed=seed)
         folder = tmp_path / str(seed)
-        impute(run.workdir, source, folder, mask=path, **_SHORT)
+        impute(run.trained, source, folder, mask=path, **_SHORT)
         with np.load(folder / "imputed.npz") as arrays:
             images.append(arrays["image"])
             draws.append(arrays["draws"])
@@ -141,7 +141,7 @@ def test_a_mask_can_be_a_file(run, tmp_path):
 def test_a_conditional_model_is_told_the_classes(tmp_path_factory, tmp_path):
     run = trained_run.make_conditional(tmp_path_factory)
     source = _source(run, num_images=2)
-    written = impute(run.workdir, source, tmp_path / "imputed", **_SHORT)
+    written = impute(run.trained, source, tmp_path / "imputed", **_SHORT)
     assert written.figures["completions"]["one_pass"]["log_missing"] < 0
 
 
@@ -161,7 +161,7 @@ def test_a_conditional_model_is_told_the_classes(tmp_path_factory, tmp_path):
 )
 def test_bad_settings_are_refused(settings, message, run, tmp_path):
     with pytest.raises(UserError, match=f"(?s){message}"):
-        impute(run.workdir, _source(run), tmp_path / "imputed", **settings)
+        impute(run.trained, _source(run), tmp_path / "imputed", **settings)
     assert not (tmp_path / "imputed").exists()
 
 
@@ -175,7 +175,7 @@ def test_bad_settings_are_refused(settings, message, run, tmp_path):
 )
 def test_bad_scales_are_refused(settings, message, run, tmp_path):
     with pytest.raises(UserError, match=message):
-        upscale(run.workdir, _source(run), tmp_path / "upscaled", **settings)
+        upscale(run.trained, _source(run), tmp_path / "upscaled", **settings)
     assert not (tmp_path / "upscaled").exists()
 
 
@@ -185,7 +185,7 @@ def test_mask_of_another_size_is_refused(run, tmp_path):
     )
     path = str(tmp_path / "mask.png")
     with pytest.raises(UserError, match="28x28.*5x7"):
-        impute(run.workdir, _source(run), tmp_path / "imputed", mask=path)
+        impute(run.trained, _source(run), tmp_path / "imputed", mask=path)
     assert not (tmp_path / "imputed").exists()
 
 
@@ -200,13 +200,8 @@ def test_figures_of_dequantized_images_are_of_their_levels(
     experiment = ExperimentConfig(
         DataConfig("cifar10"), VAEConfig(), TrainingConfig()
     )
-    resolved = resolve_data(experiment.data, experiment.model)
+    trained = TrainedModel(model, experiment, experiment.prepare())
     module = sys.modules[impute.__module__]
-    monkeypatch.setattr(
-        module,
-        "load_model",
-        lambda workdir: TrainedModel(model, experiment, resolved),
-    )
     names = [str(number) for number in range(num)]
     monkeypatch.setattr(
         ImageSource,
@@ -231,7 +226,7 @@ def test_figures_of_dequantized_images_are_of_their_levels(
 
     keep("compared", lambda ways: [way.log_missing for way in ways])
     keep("sample_posterior", lambda draws: [draws.log_missing])
-    impute("run", ImageSource(), tmp_path / "imputed", **_SHORT)
+    impute(trained, ImageSource(), tmp_path / "imputed", **_SHORT)
     one_pass, mean, posterior = densities
     found = json.loads((tmp_path / "imputed" / "imputed.json").read_text())
     for name, density in (

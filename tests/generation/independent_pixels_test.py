@@ -10,9 +10,11 @@ import tensorflow as tf
 from keras_vae.data import ArraySplit, DataConfig, evaluation_batches
 from keras_vae.distributions import IndependentNormal, MultivariateNormalDiag
 from keras_vae.generation.independent_pixels import IndependentPixels
-from keras_vae.generation.source import ImageSource, TrainedModel
+from keras_vae.generation.source import ImageSource
 from keras_vae.models import VAE
 from keras_vae.networks import DenseDecoder, DenseEncoder
+from keras_vae.training import Preparation, TrainedModel
+from keras_vae.units import NATS
 
 _SHAPE = (2, 2, 1)
 # Share of images in which a pixel has its upper level, and both levels.
@@ -42,16 +44,18 @@ class _Source(ImageSource):
         return type("Dataset", (), {"splits": splits})
 
 
-def _trained(model=None, num_bits=8, **resolved):
+def _trained(model=None, num_bits=8, **decided):
     data = DataConfig("mnist_5k", num_bits=num_bits)
     experiment = type("Experiment", (), {"data": data})
     settings = {
         "binarization": "none",
         "dequantization": "uniform",
         "likelihood": "normal_shared",
+        "unit": NATS,
+        "num_bits": num_bits,
     }
     model = model or type("Model", (), {"image_shape": _SHAPE})
-    return TrainedModel(model, experiment, settings | resolved)
+    return TrainedModel(model, experiment, Preparation(**settings | decided))
 
 
 @pytest.mark.parametrize("num_bits", [8, 5, 3])

@@ -46,7 +46,7 @@ def test_without_an_angle_the_arc_is_the_line(factor):
 def test_a_row_for_each_pair_of_images(run, tmp_path):
     path = tmp_path / "ways.png"
     source = ImageSource(split="test", num_images=4, data_dir=str(run.data_dir))
-    interpolate(run.workdir, source, path, steps=3)
+    interpolate(run.trained, source, path, steps=3)
     with Image.open(path) as picture:
         width, height = picture.size
     # Five images in a row, two rows; 2 pixels between them, twice enlarged.
@@ -56,5 +56,5 @@ def test_a_row_for_each_pair_of_images(run, tmp_path):
 def test_seeds_that_are_no_pairs_are_refused(run, tmp_path):
     with pytest.raises(UserError, match=r"pairs .* Received: between_seeds=1"):
         interpolate(
-            run.workdir, ImageSource(), tmp_path / "w.png", between_seeds=[1]
+            run.trained, ImageSource(), tmp_path / "w.png", between_seeds=[1]
         )

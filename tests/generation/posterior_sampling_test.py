@@ -10,6 +10,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from keras_vae.distributions import IndependentBernoulli, MultivariateNormalDiag
+from keras_vae.distributions.white_noise import diagonal_normal
 from keras_vae.errors import UserError
 from keras_vae.generation import posterior_sampling
 from keras_vae.generation.block_means import BlockMeans, block_means
@@ -22,7 +23,13 @@ from keras_vae.generation.posterior_sampling import (
 )
 from keras_vae.models import VAE, HierarchicalVAE
 from keras_vae.networks import DenseDecoder, DenseEncoder
-from keras_vae.networks.hierarchy import BottomUpEncoder, TopDownDecoder
+from keras_vae.networks.hierarchy import (
+    BottomUpEncoder,
+    Stage,
+    TopDownDecoder,
+)
+from keras_vae.networks.likelihood_output import add_output_bias
+from keras_vae.networks.network import build_distribution
 from tests.evaluation.linear_gaussian import LinearGaussian
 from tests.models.cases import (
     binary_images,
@@ -297,24 +304,54 @@ class TwoGroups(TopDownDecoder):
         super().__init__(IndependentBernoulli(_SQUARE), ((1,), (1,)))
 
     def build(self, input_shape=None):
-        self.build_output_bias()
-        self.build_distribution((None, *_SQUARE))
+        add_output_bias(self)
+        build_distribution(self, (None, *_SQUARE))
 
-    def descend(self, rows, choose, training=False):
-        zero = tf.zeros([rows, 1])
+    def start(self, rows, classes):
+        return tf.zeros([rows, 1])
 
-        def first(feature):
-            sums = feature @ [[1.0], [-0.5], [0.3], [0.2]]
-            return 0.6 * sums - 0.4, 0.9 + zero
+    def stages(self):
+        def logits(zw, training=False):
+            z, w = tf.split(zw, 2, axis=-1)
+            return tf.reshape(_two_group_logits(z, w), [-1, *_SQUARE])
 
-        def second(feature):
-            sums = feature @ [[0.2], [0.7], [-0.4], [0.6]]
-            # The map from noise to latents has a Jacobian that varies.
-            return 0.4 * sums + 0.5 * z, 0.8 * tf.exp(0.9 * tf.tanh(z))
+        return [Stage(First(), []), Stage(Second(), [logits])]
 
-        z = choose(0, (zero, 1.0 + zero), first)
-        w = choose(1, (0.8 * z, 0.6 + zero), second)
-        return tf.reshape(_two_group_logits(z, w), [-1, *_SQUARE])
+
+class First:
+    flow = None
+
+    def read(self, x):
+        return x
+
+    def prior(self, x):
+        return diagonal_normal(x, 1.0 + x)
+
+    def posterior(self, x, feature):
+        sums = feature @ [[1.0], [-0.5], [0.3], [0.2]]
+        return diagonal_normal(0.6 * sums - 0.4, 0.9 + x)
+
+    def merge(self, x, z):
+        return z
+
+
+class Second:
+    flow = None
+
+    def read(self, z):
+        return z
+
+    def prior(self, z):
+        return diagonal_normal(0.8 * z, 0.6 + 0.0 * z)
+
+    def posterior(self, z, feature):
+        sums = feature @ [[0.2], [0.7], [-0.4], [0.6]]
+        # The map from noise to latents has a Jacobian that varies.
+        scale = 0.8 * tf.exp(0.9 * tf.tanh(z))
+        return diagonal_normal(0.4 * sums + 0.5 * z, scale)
+
+    def merge(self, z, w):
+        return tf.concat([z, w], axis=-1)
 
 
 def _two_group_logits(z, w):

@@ -14,16 +14,15 @@ from keras_vae.data import DataConfig
 from keras_vae.errors import UserError
 from keras_vae.generation import sample
 from keras_vae.generation.sample import sample_batches
-from keras_vae.generation.source import TrainedModel
 from keras_vae.networks.nvae import collect
 from keras_vae.serving import ExportedModel, make_endpoints
-from keras_vae.training import ExperimentConfig
+from keras_vae.training import ExperimentConfig, TrainedModel
 from tests.models.cases import make_hierarchical, make_model, make_nvae
 
 
 def test_rows_are_those_that_the_export_serves(run, tmp_path):
     path = tmp_path / "samples.npz"
-    sample(run.workdir, path, num_images=3, seed=7, temperature=0.5)
+    sample(run.trained, path, num_images=3, seed=7, temperature=0.5)
     served = ExportedModel(run.export_dir)(
         "sample",
         seed=np.array([[7, 0], [7, 1], [7, 2]], np.int32),
@@ -37,7 +36,7 @@ def test_more_images_begin_with_the_same_ones(run, tmp_path):
     drawn = []
     for count in (2, 5):
         path = tmp_path / f"{count}.npz"
-        sample(run.workdir, path, num_images=count)
+        sample(run.trained, path, num_images=count)
         with np.load(path) as arrays:
             drawn.append(arrays["image"])
     np.testing.assert_allclose(drawn[1][:2], drawn[0], atol=1e-6)
@@ -45,7 +44,7 @@ def test_more_images_begin_with_the_same_ones(run, tmp_path):
 
 
 def test_a_folder_has_a_file_for_each_image(run, tmp_path):
-    sample(run.workdir, tmp_path / "digits", num_images=3)
+    sample(run.trained, tmp_path / "digits", num_images=3)
     files = sorted((tmp_path / "digits").glob("*.png"))
     assert len(files) == 3
     with Image.open(files[0]) as picture:
@@ -54,35 +53,24 @@ def test_a_folder_has_a_file_for_each_image(run, tmp_path):
 
 def test_a_class_is_refused_by_a_model_without_classes(run, tmp_path):
     with pytest.raises(UserError, match="does not know classes"):
-        sample(run.workdir, tmp_path / "s.png", num_images=1, label="3")
+        sample(run.trained, tmp_path / "s.png", num_images=1, label="3")
     assert not list(tmp_path.iterdir())
 
 
-@pytest.fixture
-def load(monkeypatch):
-    """Returns a function that takes a model for that of any run."""
-
-    def load(model):
-        experiment = ExperimentConfig(
-            DataConfig("mnist_5k"), HierarchicalConfig(), TrainingConfig()
-        )
-        monkeypatch.setitem(
-            sample.__globals__,
-            "load_model",
-            lambda workdir: TrainedModel(model, experiment, {}),
-        )
-
-    return load
+def _trained(model):
+    experiment = ExperimentConfig(
+        DataConfig("mnist_5k"), HierarchicalConfig(), TrainingConfig()
+    )
+    return TrainedModel(model, experiment, experiment.prepare())
 
 
 @pytest.fixture
-def draw(load, tmp_path):
+def draw(tmp_path):
     """Returns a function that draws images as if a model were a run's."""
 
     def draw(model, **options):
-        load(model)
         path = tmp_path / "samples.npz"
-        sample("run", path, num_images=3, seed=7, **options)
+        sample(_trained(model), path, num_images=3, seed=7, **options)
         with np.load(path) as arrays:
             return arrays["image"]
 
@@ -108,10 +96,8 @@ def test_each_group_of_a_hierarchy_may_have_its_temperature(draw, tmp_path):
 def test_draws_of_pixels_are_those_that_an_export_serves(draw):
     model = make_hierarchical("discretized_logistic_mixture")
     drawn = draw(model, temperature=0.5, pixels="draw")
-    resolved = {"binarization": "none", "dequantization": "none"}
-    function, _ = make_endpoints(model, {**resolved, "pixels": "draw"})[
-        "sample"
-    ]
+    preparation = _trained(model).preparation
+    function, _ = make_endpoints(model, preparation, "draw")["sample"]
     rows = tf.constant([[7, 0], [7, 1], [7, 2]])
     served = function(rows, tf.fill([3], 0.5))["image"]
     np.testing.assert_allclose(drawn, served, atol=1e-6)
@@ -198,7 +184,7 @@ def test_a_class_a_seed_and_an_image_in_each_row(load, tmp_path):
 
 def test_another_suffix_is_refused(run, tmp_path):
     with pytest.raises(UserError, match="Received"):
-        sample(run.workdir, tmp_path / "samples.txt", num_images=4)
+        sample(run.trained, tmp_path / "samples.txt", num_images=4)
     assert not list(tmp_path.iterdir())
 
 

@@ -11,8 +11,8 @@ from keras_vae.config import TrainingConfig, VAEConfig
 from keras_vae.data import DataConfig
 from keras_vae.evaluation import image_scores
 from keras_vae.generation import ImageSource, score
-from keras_vae.generation.source import TrainedModel
-from keras_vae.training import ExperimentConfig
+from keras_vae.training import ExperimentConfig, Preparation, TrainedModel
+from keras_vae.units import NATS
 from tests.models.cases import IMAGE, make_model
 
 _BITS = {
@@ -39,22 +39,24 @@ def files(tmp_path):
 
 
 @pytest.fixture
-def scores(tmp_path, monkeypatch, files):
+def scores(tmp_path, files):
     """Returns a function: the rows of images that models score, by name."""
 
-    def scores(models, resolved, **arguments):
+    def scores(models, decided, **arguments):
         experiment = ExperimentConfig(
             DataConfig("mnist_5k"), VAEConfig(), TrainingConfig()
         )
+        preparation = Preparation(**decided, unit=NATS)
         found = {
-            name: TrainedModel(model, experiment, resolved)
+            name: TrainedModel(model, experiment, preparation)
             for name, model in models.items()
         }
-        monkeypatch.setitem(score.__globals__, "load_model", found.__getitem__)
+        if "background" in arguments:
+            arguments["background"] = found[arguments["background"]]
         folder = tmp_path / f"scores{len(list(tmp_path.iterdir()))}"
         seed = arguments.pop("seed", 0)
         source = ImageSource([files], seed=seed)
-        score("own", source, folder, **arguments)
+        score(found["own"], source, folder, **arguments)
         with (folder / "scores.csv").open() as file:
             rows = list(csv.DictReader(file))
         prepared = source.load(found["own"], dequantize=True)
@@ -103,7 +105,7 @@ def test_scores_are_bounds_of_the_prepared_images(scores, k):
 
 
 @pytest.fixture
-def animals(tmp_path, monkeypatch):
+def animals(tmp_path):
     """Returns a run whose images are 40 files in two folders of classes."""
     random = np.random.default_rng(1)
     for index in range(40):
@@ -113,9 +115,8 @@ def animals(tmp_path, monkeypatch):
         Image.fromarray(levels).save(path / f"{index}.png")
     data = DataConfig("image_folder", data_dir=str(tmp_path / "animals"))
     experiment = ExperimentConfig(data, VAEConfig(), TrainingConfig())
-    trained = TrainedModel(make_model(), experiment, _BITS)
-    monkeypatch.setitem(score.__globals__, "load_model", lambda _: trained)
-    return trained
+    preparation = Preparation(**_BITS, unit=NATS)
+    return TrainedModel(make_model(), experiment, preparation)
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
@@ -136,7 +137,7 @@ def test_images_of_a_folder_are_named_by_their_files(
 
 def test_files_and_classes_are_shown_and_written(animals, tmp_path):
     source = ImageSource(split="train", num_images=6)
-    written = score("own", source, tmp_path / "scores")
+    written = score(animals, source, tmp_path / "scores")
     with (tmp_path / "scores" / "scores.csv").open() as file:
         rows = list(csv.DictReader(file))
     document = json.loads((tmp_path / "scores" / "scores.json").read_text())
@@ -160,7 +161,7 @@ def test_files_and_classes_are_shown_and_written(animals, tmp_path):
 )
 def test_all_images_are_listed_where_they_are_few(animals, tmp_path, num, text):
     source = ImageSource(split="train", num_images=num)
-    report = score("own", source, tmp_path / "scores").report.splitlines()
+    report = score(animals, source, tmp_path / "scores").report.splitlines()
     assert report[0] == text
     assert len(report) == num + 2
 

@@ -38,7 +38,7 @@ def noise(tmp_path_factory):
 
 def test_reconstructions_beside_their_images(run, tmp_path):
     path = tmp_path / "pairs.png"
-    reconstruct(run.workdir, _source(run, num_images=3), path)
+    reconstruct(run.trained, _source(run, num_images=3), path)
     with Image.open(path) as picture:
         assert picture.mode == "L"
         assert np.asarray(picture).std() > 10
@@ -46,7 +46,7 @@ def test_reconstructions_beside_their_images(run, tmp_path):
 
 def test_traversal_has_a_row_for_each_active_dimension(run, tmp_path):
     path = tmp_path / "dimensions.png"
-    traverse(run.workdir, _source(run), path, steps=5)
+    traverse(run.trained, _source(run), path, steps=5)
     with Image.open(path) as picture:
         assert min(picture.size) > 100
 
@@ -54,7 +54,7 @@ def test_traversal_has_a_row_for_each_active_dimension(run, tmp_path):
 def test_noise_is_found_among_digits(run, tmp_path, noise):
     folder = tmp_path / "scores"
     written = score(
-        run.workdir,
+        run.trained,
         _source(run, num_images=20),
         folder,
         outliers=str(noise),
@@ -78,7 +78,7 @@ def test_noise_is_found_among_digits(run, tmp_path, noise):
 
 def test_latents_have_the_moments_and_the_classes(run, tmp_path):
     folder = tmp_path / "latents"
-    encode(run.workdir, _source(run, num_images=9), folder)
+    encode(run.trained, _source(run, num_images=9), folder)
     with np.load(folder / "latents.npz") as arrays:
         assert arrays["mean"].shape == arrays["stddev"].shape == (9, 4)
         assert (arrays["stddev"] > 0).all()
@@ -143,5 +143,5 @@ def test_an_output_that_exists_is_not_overwritten(run, tmp_path):
     kept.mkdir()
     (kept / "mine.txt").write_text("mine")
     with pytest.raises(UserError, match="Received"):
-        encode(run.workdir, _source(run, num_images=9), kept)
+        encode(run.trained, _source(run, num_images=9), kept)
     assert [p.name for p in kept.iterdir()] == ["mine.txt"]

@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_vae.config import (
     AutoencoderConfig,
+    AutoregressiveConfig,
     HierarchicalConfig,
     ModelConfig,
     NVAEConfig,
@@ -18,6 +19,7 @@ __all__ = [
     "IMAGE",
     "binary_images",
     "grey_images",
+    "make_autoregressive",
     "make_hierarchical",
     "make_model",
     "make_nvae",
@@ -81,7 +83,11 @@ def make_model(
 
 
 def make_hierarchical(
-    likelihood: str = "bernoulli", *, seed: int = 0, **config: Any
+    likelihood: str = "bernoulli",
+    *,
+    seed: int = 0,
+    class_names: Sequence[str] = (),
+    **config: Any,
 ) -> GenerativeModel:
     """Returns a `HierarchicalVAE` with three groups, the same each time."""
     sizes: dict[str, Any] = {
@@ -98,7 +104,9 @@ def make_hierarchical(
         "objective": _without_warmup(config),
     }
     config = {"likelihood": likelihood, **sizes, **config}
-    return _build(HierarchicalConfig(**config), seed=seed)
+    return _build(
+        HierarchicalConfig(**config), seed=seed, class_names=class_names
+    )
 
 
 def make_nvae(
@@ -114,6 +122,27 @@ def make_nvae(
     }
     config = {"likelihood": likelihood, **sizes, **config}
     return _build(NVAEConfig(**config), seed=seed)
+
+
+def make_autoregressive(
+    likelihood: str = "bernoulli",
+    *,
+    shape: tuple[int, int, int] = IMAGE,
+    seed: int = 0,
+    **config: Any,
+) -> GenerativeModel:
+    """Returns an `Autoregressive` of binary images, or levels of two bits."""
+    sizes = {"filters": 6, "num_blocks": 3, "first_rows": 2, "head_units": 8}
+    parts: dict[str, Any] = {"name": likelihood}
+    if likelihood == "discretized_logistic_mixture":
+        parts["num_mixtures"] = 2
+    return build_model(
+        AutoregressiveConfig(likelihood=parts, **{**sizes, **config}),
+        shape,
+        likelihood=likelihood,
+        seed=seed,
+        num_bits=2,
+    )
 
 
 def _without_warmup(config: dict[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from tests.conformance import (
 from tests.models.cases import (
     IMAGE,
     binary_images,
+    make_autoregressive,
     make_hierarchical,
     make_model,
     make_nvae,
@@ -97,7 +98,23 @@ def make_with_flow() -> keras.Model:
     return models.VAE(encoder, decoder)
 
 
+def autoregressive_tensors(
+    model: keras.Model, image: Any
+) -> dict[str, tf.Tensor]:
+    inference = model.infer(image, None, seed=tf.constant([0, 0]))
+    return {
+        "log_prob": model(image),
+        "loss": model.objective(inference, ObjectiveContext(0)),
+        "mean": inference.likelihood.mean(),
+    }
+
+
 CASES = {
+    "autoregressive": (make_autoregressive, autoregressive_tensors),
+    "autoregressive_levels": (
+        lambda: make_autoregressive("discretized_logistic_mixture"),
+        autoregressive_tensors,
+    ),
     "vae_flow": (make_with_flow, hierarchical_tensors),
     "vae_mixture_prior": (lambda: make_with("mixture"), prior_tensors),
     "vae_vamp_prior": (lambda: make_with("vamp"), prior_tensors),

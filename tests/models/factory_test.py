@@ -226,7 +226,7 @@ def test_a_fault_of_the_package_stays_what_it_is(model, monkeypatch):
     def faulty(*args, **kwargs):
         raise ValueError("shapes (3,) and (4,) do not match")
 
-    monkeypatch.setattr(GenerativeModel, "_classes", faulty)
+    monkeypatch.setattr(GenerativeModel, "_check_same", faulty)
     with pytest.raises(ValueError, match="do not match") as caught:
         build_model(config, (28, 28, 1), likelihood="bernoulli")
     assert not isinstance(caught.value, UserError)

@@ -341,7 +341,7 @@ def test_images_of_different_shape_are_named():
 
 def test_the_base_class_leaves_its_parts_open():
     vae = make_model()
-    model = GenerativeModel(vae.encoder, vae.decoder, vae.objective)
+    model = GenerativeModel((vae.encoder, vae.decoder), vae.objective)
     images = binary_images()
     with pytest.raises(NotImplementedError):
         model.encode(images)

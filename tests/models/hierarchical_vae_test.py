@@ -93,15 +93,16 @@ def test_noise_of_rows_is_the_noise_of_groups(model):
     np.testing.assert_allclose(actual.elbo, expected.elbo, rtol=1e-5)
 
 
-def test_samples_are_draws_of_the_prior(model):
-    seed = tf.constant(_SEED)
-    noise = _flat(model.draw_noise(4, seed))
-    np.testing.assert_allclose(
-        model.sample([4], seed),
-        model.generate(noise, tf.ones([4])),
-        rtol=1e-5,
-        atol=1e-6,
-    )
+def test_a_sample_is_a_function_of_its_own_seed(model):
+    """As in an export and in the verbs, `[a, b + i]` for image i."""
+    rows = np.int32([[3, 4], [3, 5], [3, 6], [3, 7]])
+    noise = seeds.row_normal(rows, model.latent_dim)
+    for pixels, pixel_seed in (("mean", None), ("draw", rows)):
+        images = model.generate(noise, tf.ones([4]), pixel_seed=pixel_seed)
+        samples = model.sample([4], _SEED, pixels=pixels)
+        np.testing.assert_allclose(samples, images, rtol=1e-5, atol=1e-6)
+        some = model.sample([2], (3, 6), pixels=pixels)
+        np.testing.assert_allclose(some, images[2:], rtol=1e-5, atol=1e-6)
 
 
 def test_at_temperature_0_the_seed_does_not_matter(model):
@@ -118,7 +119,7 @@ def test_temperatures_of_groups_and_rows(model):
     np.testing.assert_allclose(
         model.sample([3], seed, temperature=[0.5] * count), everywhere
     )
-    noise = _flat(model.draw_noise(3, seed))
+    noise = seeds.row_normal(seeds.rows(seed, 3), model.latent_dim)
     rows = model.generate(noise, tf.constant([0.5, 1.0, 0.0]))
     np.testing.assert_allclose(rows[0], everywhere[0], rtol=1e-5, atol=1e-6)
     cold = model.sample([3], seed, temperature=0.0)
@@ -214,13 +215,13 @@ def test_the_bound_encodes_once_and_repeats_the_top_down_pass(
     encoded, decoded = tf.Variable(0), tf.Variable(0)
     encode, descend = model.encode, model.decoder.descend
 
-    def counted_encode(image, training=False):
+    def counted_encode(image, training=False, **condition):
         encoded.assign_add(tf.shape(image)[0])
-        return encode(image, training)
+        return encode(image, training, **condition)
 
-    def counted_descend(rows, choose, training=False):
+    def counted_descend(choices, rows, *args):
         decoded.assign_add(rows)
-        return descend(rows, choose, training)
+        return descend(choices, rows, *args)
 
     monkeypatch.setattr(model, "encode", counted_encode)
     monkeypatch.setattr(model.decoder, "descend", counted_descend)

@@ -10,6 +10,7 @@ from tests import keras_contract
 from tests.models.cases import (
     IMAGE,
     binary_images,
+    make_autoregressive,
     make_hierarchical,
     make_model,
     make_nvae,
@@ -32,6 +33,7 @@ def plain():
 KINDS = {
     "plain": plain,
     "autoencoder": lambda: make_model("normal_fixed", model="autoencoder"),
+    "autoregressive": make_autoregressive,
     "vae": lambda: make_model(),
     "conditional": lambda: make_model(class_names=CLASSES),
     "hierarchical": make_hierarchical,

@@ -77,7 +77,7 @@ def test_prior_is_standard_normal_unless_given():
 
 def test_a_prior_of_another_size_is_refused():
     model = make_model()
-    with pytest.raises(ValueError, match=r"`prior` .* 3 .* Received: .*=4"):
+    with pytest.raises(ValueError, match=r"`prior` .* \(3,\).* Received: .*=4"):
         VAE(model.encoder, model.decoder, prior=StandardNormal(4))
 
 

@@ -13,6 +13,7 @@ from keras_vae.networks import (
     ResidualTopDown,
     TopDownBlock,
 )
+from keras_vae.networks.latent_choices import from_posterior, from_prior
 from tests.networks.cases import seeded
 
 _IMAGE = (8, 8, 1)
@@ -131,20 +132,18 @@ def test_a_latent_is_white_and_scaled_by_its_prior():
     """x + W [h, w g]: twice the latent is twice the step from w = 0."""
     block = seeded(TopDownBlock, 4, 3, 2, activation="tanh")
     x = np.random.default_rng(0).normal(size=(1, 2, 2, 4)).astype(np.float32)
-    seen = []
-
-    def at(value):
-        def choose(prior, posterior):
-            seen.append(prior)
-            return tf.fill([1, 2, 2, 2], value)
-
-        return block(x, choose=choose).numpy()
-
-    zero, one, two = at(0.0), at(1.0), at(2.0)
+    block.build((None, 2, 2, 4))
+    state = block.read(x)
+    zero, one, two = (
+        block.merge(state, tf.fill([1, 2, 2, 2], value)).numpy()
+        for value in (0.0, 1.0, 2.0)
+    )
     np.testing.assert_allclose(two - zero, 2 * (one - zero), atol=1e-5)
-    loc, scale = seen[0]
-    np.testing.assert_array_equal(loc, np.zeros([1, 2, 2, 2]))
-    np.testing.assert_array_equal(scale, np.ones([1, 2, 2, 2]))
+    assert np.abs(one - zero).max() > 0.01
+    prior = block.prior(state)
+    assert prior.event_shape == [2, 2, 2]
+    np.testing.assert_array_equal(prior.mean(), np.zeros([1, 2, 2, 2]))
+    np.testing.assert_array_equal(prior.stddev(), np.ones([1, 2, 2, 2]))
 
 
 def test_a_dense_group_is_one_of_maps_of_a_single_position():
@@ -162,21 +161,15 @@ def test_a_dense_group_is_one_of_maps_of_a_single_position():
     x, w, feature = (
         random.normal(size=(5, size)).astype(np.float32) for size in (4, 2, 3)
     )
-    posteriors = []
 
     def run(block, shape):
-        def choose(prior, posterior):
-            posteriors.append(posterior(tf.reshape(feature, [*shape, 3])))
-            return tf.reshape(w, [*shape, 2])
+        state = block.read(tf.reshape(x, [*shape, 4]))
+        q = block.posterior(state, tf.reshape(feature, [*shape, 3]))
+        y = block.merge(state, tf.reshape(w, [*shape, 2]))
+        return [tf.reshape(t, [5, -1]) for t in (y, q.mean(), q.stddev())]
 
-        y = block(tf.reshape(x, [*shape, 4]), choose=choose)
-        return tf.reshape(y, [5, 4])
-
-    np.testing.assert_allclose(
-        run(dense, [5]), run(maps, [5, 1, 1]), rtol=1e-5, atol=1e-5
-    )
-    for ours, theirs in zip(*posteriors, strict=True):
-        np.testing.assert_allclose(ours, theirs[:, 0, 0], rtol=1e-5, atol=1e-5)
+    for ours, theirs in zip(run(dense, [5]), run(maps, [5, 1, 1])):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
 
 
 def test_without_dense_groups_the_maps_follow_the_top():
@@ -190,23 +183,19 @@ def test_without_dense_groups_the_maps_follow_the_top():
 def _descend_far_out(factor):
     """Posteriors and output where the features are `factor` times theirs."""
     encoder, decoder = _networks()
-    features = [factor * feature for feature in encoder(_images())]
-    posteriors = []
-
-    def choose(index, prior, posterior):
-        posteriors.append(posterior(features[index]))
-        return posteriors[-1][0]
-
-    return posteriors, decoder.descend(4, choose).numpy()
+    choices = [from_posterior(factor * f) for f in encoder(_images())]
+    params, latents = decoder.descend(choices, 4)
+    return [latent.posterior for latent in latents], params.numpy()
 
 
 def test_a_posterior_is_bounded():
     posteriors, _ = _descend_far_out(1e4)
     assert len(posteriors) == 6
-    for loc, scale in posteriors:
-        assert np.abs(loc).max() <= 5.0
-        assert scale.numpy().min() >= math.exp(-6.0) * (1 - 1e-6)
-        assert scale.numpy().max() <= math.exp(1.5) * (1 + 1e-6)
+    for posterior in posteriors:
+        assert np.abs(posterior.mean()).max() <= 5.0
+        scale = posterior.stddev().numpy()
+        assert scale.min() >= math.exp(-6.0) * (1 - 1e-6)
+        assert scale.max() <= math.exp(1.5) * (1 + 1e-6)
 
 
 def test_an_image_unlike_all_others_has_a_finite_likelihood():
@@ -220,17 +209,15 @@ def test_an_image_unlike_all_others_has_a_finite_likelihood():
 @pytest.mark.parametrize("upsampling", ["nearest", "depth_to_space"])
 def test_the_groups_come_in_their_order(upsampling):
     _, decoder = _networks(upsampling=upsampling)
-    asked = []
-
-    def choose(index, prior, posterior):
-        asked.append((index, tuple(prior[0].shape)))
-        return prior[0]
-
-    params = decoder.descend(2, choose)
+    noise = [tf.zeros([2, *shape]) for shape in decoder.group_shapes]
+    params, latents = decoder.descend([from_prior(n, 1.0) for n in noise], 2)
     assert params.shape == (2, *_IMAGE)
-    assert asked == [
-        (index, (2, *shape)) for index, shape in enumerate(decoder.group_shapes)
-    ]
+    shapes = [tuple(latent.z.shape) for latent in latents]
+    assert shapes == [(2, *shape) for shape in decoder.group_shapes]
+    # One choice for each group, no more and no less.
+    for few in (noise[:-1], [*noise, noise[-1]]):
+        with pytest.raises(ValueError, match="shorter|longer"):
+            decoder.descend([from_prior(n, 1.0) for n in few], 2)
 
 
 def test_leading_axes_of_latents_become_the_batch_shape():
@@ -259,13 +246,11 @@ def test_bfloat16_networks_have_float32_latents():
         keras.config.set_dtype_policy(before)
     features = encoder(_images())
     assert features[1].dtype == tf.bfloat16
-
-    def choose(index, prior, posterior):
-        loc, scale = posterior(features[index])
-        assert {x.dtype for x in (*prior, loc, scale)} == {tf.float32}
-        return loc
-
-    assert decoder.descend(4, choose).dtype == tf.bfloat16
+    params, latents = decoder.descend([from_posterior(f) for f in features], 4)
+    assert params.dtype == tf.bfloat16
+    for latent in latents:
+        dtypes = {latent.z.dtype, latent.prior.dtype, latent.posterior.dtype}
+        assert dtypes == {tf.float32}
 
 
 @pytest.mark.parametrize(

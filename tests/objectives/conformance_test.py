@@ -25,6 +25,7 @@ CASES = {
     ),
     "one_step": objectives.OneStep(1.0, 3.0, 0.5, 10),
     "kl_warmup": objectives.KLWarmup(2.0, 0.5, 10, 0.1, 0.01),
+    "log_likelihood": objectives.LogLikelihood(),
     "squared_error": objectives.SquaredError(),
     "linear_warmup": SCHEDULE,
     "warmup_cosine": objectives.WarmupCosine(0.1, 0.2, 0.3, 10),

@@ -18,9 +18,9 @@ from keras_vae.config import (
 from keras_vae.data import DataConfig
 from keras_vae.errors import UserError
 from keras_vae.models import build_model
-from keras_vae.serving import export, export_model, versions
+from keras_vae.serving import export, versions
 from keras_vae.serving.metadata import describe
-from keras_vae.training import ExperimentConfig, resolve_data
+from keras_vae.training import ExperimentConfig, TrainedModel
 
 # The package's function of the same name hides the module.
 exporting = importlib.import_module("keras_vae.serving.export")
@@ -32,11 +32,12 @@ _EXPERIMENT = ExperimentConfig(
 
 
 @pytest.fixture(scope="module")
-def model():
-    return build_model(_CONFIG, (4, 5, 1), likelihood="bernoulli")
+def trained():
+    model = build_model(_CONFIG, (4, 5, 1), likelihood="bernoulli")
+    return TrainedModel(model, _EXPERIMENT, _EXPERIMENT.prepare())
 
 
-def _fake_write(model, resolved, num_bits, folder):
+def _fake_write(trained, pixels, folder):
     (folder / "saved_model.pb").write_bytes(b"whole")
     image = {"image": {"dtype": "float32", "shape": [None, 4, 5, 1]}}
     return {"serving_default": {"inputs": image, "outputs": {}}}
@@ -47,29 +48,29 @@ def _files(folder: pathlib.Path) -> set[str]:
 
 
 def test_versions_count_up_and_pass_over_other_names(
-    model, tmp_path, monkeypatch
+    trained, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(exporting, "_write", _fake_write)
     base = tmp_path / "models" / "vae"
-    assert export_model(model, _EXPERIMENT, base) == base / "1"
-    assert export_model(model, _EXPERIMENT, base) == base / "2"
+    assert export(trained, base) == base / "1"
+    assert export(trained, base) == base / "2"
     for name in ("9", "notes", "-3", "1.5"):
         (base / name).mkdir()
-    assert export_model(model, _EXPERIMENT, base) == base / "10"
+    assert export(trained, base) == base / "10"
     assert [p for p in base.iterdir() if p.name.startswith(".")] == []
 
 
-def test_version_is_seen_only_when_it_is_whole(model, tmp_path, monkeypatch):
+def test_version_is_seen_only_when_it_is_whole(trained, tmp_path, monkeypatch):
     seen = []
 
-    def write(model, resolved, num_bits, folder):
+    def write(trained, pixels, folder):
         seen.append(versions(tmp_path))
-        signatures = _fake_write(model, resolved, num_bits, folder)
+        signatures = _fake_write(trained, pixels, folder)
         seen.append(versions(tmp_path))
         return signatures
 
     monkeypatch.setattr(exporting, "_write", write)
-    path = export_model(model, _EXPERIMENT, tmp_path)
+    path = export(trained, tmp_path)
     assert seen == [[], []]
     assert _files(path) == {
         "saved_model.pb",
@@ -89,42 +90,52 @@ def test_version_is_seen_only_when_it_is_whole(model, tmp_path, monkeypatch):
     ],
 )
 def test_failed_export_leaves_the_old_version_alone(
-    error, raised, model, tmp_path, monkeypatch
+    error, raised, trained, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(exporting, "_write", _fake_write)
-    export_model(model, _EXPERIMENT, tmp_path)
+    export(trained, tmp_path)
     before = _files(tmp_path)
 
-    def fail(model, resolved, num_bits, folder):
-        _fake_write(model, resolved, num_bits, folder)
+    def fail(trained, pixels, folder):
+        _fake_write(trained, pixels, folder)
         raise error
 
     monkeypatch.setattr(exporting, "_write", fail)
     with pytest.raises(raised):
-        export_model(model, _EXPERIMENT, tmp_path, keep_versions=1)
+        export(
+            trained,
+            tmp_path,
+            keep_versions=1,
+        )
     assert _files(tmp_path) == before
 
 
-def test_failed_first_export_leaves_no_folder(model, tmp_path, monkeypatch):
-    def fail(model, resolved, num_bits, folder):
+def test_failed_first_export_leaves_no_folder(trained, tmp_path, monkeypatch):
+    def fail(trained, pixels, folder):
         raise RuntimeError("no graph")
 
     monkeypatch.setattr(exporting, "_write", fail)
     with pytest.raises(RuntimeError, match="no graph"):
-        export_model(model, _EXPERIMENT, tmp_path / "new" / "model")
+        export(
+            trained,
+            tmp_path / "new" / "model",
+        )
     assert _files(tmp_path) == set()
 
 
-def test_export_folder_below_a_file_is_refused(model, tmp_path):
+def test_export_folder_below_a_file_is_refused(trained, tmp_path):
     (tmp_path / "file").touch()
     message = "cannot be written.*Received: --export_dir=.*Not a directory"
     with pytest.raises(UserError, match=message):
-        export_model(model, _EXPERIMENT, tmp_path / "file" / "model")
+        export(
+            trained,
+            tmp_path / "file" / "model",
+        )
 
 
-def test_metadata_says_what_the_model_is(model, tmp_path, monkeypatch):
+def test_metadata_says_what_the_model_is(trained, tmp_path, monkeypatch):
     monkeypatch.setattr(exporting, "_write", _fake_write)
-    path = export_model(model, _EXPERIMENT, tmp_path)
+    path = export(trained, tmp_path)
     metadata = json.loads((path / "assets.extra/metadata.json").read_text())
     assert metadata["image_shape"] == [4, 5, 1]
     assert metadata["image_range"] == [0.0, 1.0]
@@ -146,23 +157,31 @@ def test_metadata_says_what_the_model_is(model, tmp_path, monkeypatch):
     assert again == _EXPERIMENT
 
 
-def test_metadata_says_what_samples_are(model, tmp_path, monkeypatch):
+def test_metadata_says_what_samples_are(trained, tmp_path, monkeypatch):
     written = []
 
-    def write(model, resolved, num_bits, folder):
-        written.append(resolved["pixels"])
-        return _fake_write(model, resolved, num_bits, folder)
+    def write(trained, pixels, folder):
+        written.append(pixels)
+        return _fake_write(trained, pixels, folder)
 
     monkeypatch.setattr(exporting, "_write", write)
-    path = export_model(model, _EXPERIMENT, tmp_path, pixels="draw")
+    path = export(
+        trained,
+        tmp_path,
+        pixels="draw",
+    )
     metadata = json.loads((path / "assets.extra/metadata.json").read_text())
     assert [metadata["pixels"]] == written == ["draw"]
     with pytest.raises(UserError, match="Unknown pixels"):
-        export_model(model, _EXPERIMENT, tmp_path, pixels="median")
+        export(
+            trained,
+            tmp_path,
+            pixels="median",
+        )
 
 
-def test_metadata_has_the_signatures_that_a_server_sees(model, tmp_path):
-    path = export_model(model, _EXPERIMENT, tmp_path)
+def test_metadata_has_the_signatures_that_a_server_sees(trained, tmp_path):
+    path = export(trained, tmp_path)
     text = (path / "assets.extra/metadata.json").read_text()
     signatures = json.loads(text)["signatures"]
     assert next(iter(signatures)) == "serving_default"
@@ -179,7 +198,7 @@ def test_metadata_has_the_signatures_that_a_server_sees(model, tmp_path):
                 for key, spec in specs.items()
             }
     # The same model says the same: there is no date in it.
-    again = export_model(model, _EXPERIMENT, tmp_path)
+    again = export(trained, tmp_path)
     assert (again / "assets.extra/metadata.json").read_text() == text
 
 
@@ -192,8 +211,7 @@ def test_layout_of_a_hierarchy_fills_the_flat_latent():
         num_classes=2,
         class_names=("cat", "dog"),
     )
-    resolved = resolve_data(_EXPERIMENT.data, _EXPERIMENT.model)
-    found = describe(model, _EXPERIMENT, resolved)
+    found = describe(TrainedModel(model, _EXPERIMENT, _EXPERIMENT.prepare()))
     flat = np.arange(13)
     parts = [
         flat[group["offset"] :][: group["size"]].reshape(group["shape"])
@@ -206,16 +224,10 @@ def test_layout_of_a_hierarchy_fills_the_flat_latent():
 
 
 @pytest.mark.parametrize("keep", [0, -1])
-def test_number_of_kept_versions_is_checked_first(keep, tmp_path):
+def test_number_of_kept_versions_is_checked_first(trained, keep, tmp_path):
     message = f"keep_versions must be at least 1. .*keep_versions={keep}"
     with pytest.raises(UserError, match=message):
-        export(tmp_path / "run", tmp_path / "model", keep_versions=keep)
-    assert _files(tmp_path) == set()
-
-
-def test_export_of_a_folder_without_a_run_leaves_nothing(tmp_path):
-    with pytest.raises(UserError, match="No run found"):
-        export(tmp_path / "run", tmp_path / "model")
+        export(trained, tmp_path / "model", keep_versions=keep)
     assert _files(tmp_path) == set()
 
 

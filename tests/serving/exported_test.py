@@ -21,7 +21,7 @@ def copied(trained_run, tmp_path):
 
 
 def test_export_of_a_run_is_its_averaged_model(trained_run):
-    model, _ = load_trained(trained_run.workdir)
+    model = load_trained(trained_run.workdir).model
     exported = ExportedModel(trained_run.export_dir)
     assert exported.path == trained_run.export_dir / "1"
     assert exported.image_shape == model.image_shape == (28, 28, 1)

@@ -17,8 +17,8 @@ from keras_vae.config import (
     VAEConfig,
 )
 from keras_vae.data import DataConfig
-from keras_vae.serving import ExportedModel, export_model
-from keras_vae.training import ExperimentConfig
+from keras_vae.serving import ExportedModel, export
+from keras_vae.training import ExperimentConfig, TrainedModel
 from tests.apps import app
 from tests.models.cases import make_hierarchical, make_model, make_nvae
 from tests.serving import tf_c_api
@@ -116,7 +116,7 @@ def exported(request, tmp_path_factory):
     experiment = ExperimentConfig(
         DataConfig("mnist_5k"), config, TrainingConfig()
     )
-    export_model(make(), experiment, folder)
+    export(TrainedModel(make(), experiment, experiment.prepare()), folder)
     return ExportedModel(folder)
 
 

@@ -14,8 +14,8 @@ from keras_vae.config import (
 from keras_vae.data import DataConfig
 from keras_vae.errors import UserError
 from keras_vae.models import build_model
-from keras_vae.serving import ExportedModel, export_model
-from keras_vae.training import ExperimentConfig
+from keras_vae.serving import ExportedModel, export
+from keras_vae.training import ExperimentConfig, TrainedModel
 from tests.serving.protocol import asking
 from tests.serving.protocol.batching import BatchingParameters
 from tests.serving.protocol.server import running_server
@@ -35,7 +35,7 @@ def export_dir(tmp_path_factory):
     experiment = ExperimentConfig(
         DataConfig("mnist_5k"), config, TrainingConfig()
     )
-    export_model(model, experiment, path)
+    export(TrainedModel(model, experiment, experiment.prepare()), path)
     return path
 
 

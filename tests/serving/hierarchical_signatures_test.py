@@ -10,8 +10,9 @@ from keras_vae.data import DataConfig, to_unit_interval
 from keras_vae.errors import UserError
 from keras_vae.evaluation import likelihood_bounds
 from keras_vae.models import build_model
-from keras_vae.serving import ExportedModel, export_model, make_endpoints
-from keras_vae.training import ExperimentConfig
+from keras_vae.serving import ExportedModel, export, make_endpoints
+from keras_vae.training import ExperimentConfig, Preparation, TrainedModel
+from keras_vae.units import NATS
 from tests.models.cases import (
     IMAGE,
     binary_images,
@@ -20,16 +21,8 @@ from tests.models.cases import (
     make_nvae,
 )
 
-_BINARY = {
-    "binarization": "dynamic",
-    "dequantization": "none",
-    "likelihood": "bernoulli",
-}
-_LEVELS = {
-    "binarization": "none",
-    "dequantization": "none",
-    "likelihood": "discretized_logistic_mixture",
-}
+_BINARY = Preparation("dynamic", "none", "bernoulli", NATS)
+_LEVELS = "discretized_logistic_mixture"
 # Another batch size takes other paths through the matrix products.
 _CLOSE = {"rtol": 1e-4, "atol": 1e-5}
 _SHAPES = r"\[2,26\] is not compatible with expected shape \[\?,13\]"
@@ -65,8 +58,8 @@ def model(request):
     return request.getfixturevalue(request.param)
 
 
-def _ask(model, name, *inputs, resolved=None, num_bits=8):
-    function, _ = make_endpoints(model, resolved or _BINARY, num_bits)[name]
+def _ask(model, name, *inputs, preparation=_BINARY):
+    function, _ = make_endpoints(model, preparation)[name]
     outputs = function(*map(tf.constant, inputs))
     return {key: value.numpy() for key, value in outputs.items()}
 
@@ -165,9 +158,7 @@ def test_score_of_levels_is_what_evaluation_gives(num_bits, monkeypatch):
         num_groups=(1,),
         likelihood={"name": _LEVELS["likelihood"], "num_mixtures": 2},
     )
-    model = build_model(
-        config, IMAGE, likelihood=_LEVELS["likelihood"], num_bits=num_bits
-    )
+    model = build_model(config, IMAGE, likelihood=_LEVELS, num_bits=num_bits)
     levels = np.random.default_rng(0).integers(0, 256, [3, *IMAGE])
     images = (levels / 255).astype(np.float32)
     answer = _ask(
@@ -175,8 +166,9 @@ def test_score_of_levels_is_what_evaluation_gives(num_bits, monkeypatch):
         "score",
         images,
         _seeds(3).numpy(),
-        resolved=_LEVELS,
-        num_bits=num_bits,
+        preparation=Preparation(
+            "none", "none", _LEVELS, NATS, num_bits=num_bits
+        ),
     )
     prepared = to_unit_interval(levels.astype(np.uint8), num_bits)
     latent_seeds = [seeds.split(seed)[1] for seed in _seeds(3)]
@@ -197,7 +189,7 @@ def test_export_answers_as_the_model(hierarchy, tmp_path):
     experiment = ExperimentConfig(
         DataConfig("mnist_5k"), HierarchicalConfig(), TrainingConfig()
     )
-    export_model(hierarchy, experiment, tmp_path)
+    export(TrainedModel(hierarchy, experiment, experiment.prepare()), tmp_path)
     exported = ExportedModel(tmp_path)
     assert exported.metadata["groups"] == [[3], [1, 1, 2], [2, 2, 2]]
     images, rows = binary_images(3), _seeds(3).numpy()
@@ -217,12 +209,16 @@ def test_export_answers_as_the_model(hierarchy, tmp_path):
 
 
 def test_exported_draws_are_functions_of_their_own_rows(tmp_path):
-    config = HierarchicalConfig(likelihood=_LEVELS["likelihood"])
+    config = HierarchicalConfig(likelihood=_LEVELS)
     experiment = ExperimentConfig(
         DataConfig("mnist_5k"), config, TrainingConfig()
     )
-    model = make_hierarchical(_LEVELS["likelihood"])
-    export_model(model, experiment, tmp_path, pixels="draw")
+    model = make_hierarchical(_LEVELS)
+    export(
+        TrainedModel(model, experiment, experiment.prepare()),
+        tmp_path,
+        pixels="draw",
+    )
     exported = ExportedModel(tmp_path)
     assert exported.metadata["pixels"] == "draw"
     rows = _seeds(5).numpy()

@@ -285,8 +285,8 @@ _PROTO_METADATA = {
     "unknown dtype": (_signatures(_set_dtype(999)), "no signatures"),
     "variant": (_signatures(_set_dtype(21)), "no signatures"),
     "no dtype": (_signatures(_set_dtype(0)), "no signatures"),
-    "no output": (_signatures(_drop_output), "none of this package"),
-    "free rank": (_signatures(_free_rank), "none of this package"),
+    "no output": (_signatures(_drop_output), "not an export of this package"),
+    "free rank": (_signatures(_free_rank), "not an export of this package"),
 }
 
 

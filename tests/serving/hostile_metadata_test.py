@@ -72,7 +72,7 @@ def test_metadata_of_another_form(kind):
         if kind in _FOREIGN_METADATA:
             assert "no signatures" in said
         else:
-            assert "The model is none of this package" in said
+            assert "The model is not an export of this package" in said
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,8 @@ from keras_vae.config import (
 )
 from keras_vae.data import DataConfig
 from keras_vae.models import build_model
-from keras_vae.serving import export_model, versions
-from keras_vae.training import ExperimentConfig
+from keras_vae.serving import export, versions
+from keras_vae.training import ExperimentConfig, TrainedModel
 from tests.apps import app
 from tests.serving import killed_exporter
 from tests.serving.protocol.server import running_server
@@ -43,7 +43,10 @@ def exported(tmp_path_factory) -> pathlib.Path:
         DataConfig("mnist_5k"), config, TrainingConfig(epochs=1)
     )
     model = build_model(config, (4, 5, 1), likelihood="bernoulli")
-    return export_model(model, experiment, tmp_path_factory.mktemp("export"))
+    return export(
+        TrainedModel(model, experiment, experiment.prepare()),
+        tmp_path_factory.mktemp("export"),
+    )
 
 
 def _contents(folder: pathlib.Path) -> dict[str, bytes | None]:

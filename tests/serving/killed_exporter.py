@@ -18,9 +18,9 @@ import sys
 import types
 from typing import Any
 
-from keras_vae.serving.export import export_model
+from keras_vae.serving.export import export
 from keras_vae.serving.metadata import METADATA, read_signatures
-from keras_vae.training import ExperimentConfig
+from keras_vae.training import ExperimentConfig, TrainedModel
 
 __all__ = ["SURVIVED"]
 
@@ -49,8 +49,10 @@ def main(source: str, base: str, keep_versions: str) -> None:
         if not child:
             _kill_at(point, base, writer)
             _replace_tensorflow(pathlib.Path(source))
-            export_model(
-                model, experiment, base, keep_versions=int(keep_versions)
+            export(
+                TrainedModel(model, experiment, experiment.prepare()),
+                base,
+                keep_versions=int(keep_versions),
             )
             os._exit(0)
         os.close(writer)
@@ -100,7 +102,7 @@ def _kill_at(point: int, base: str, writer: int) -> None:
 
 def _replace_tensorflow(source: pathlib.Path) -> None:
     def write(
-        model: Any, resolved: Any, num_bits: int, folder: pathlib.Path
+        trained: Any, pixels: str, folder: pathlib.Path
     ) -> dict[str, Any]:
         for path in sorted(source.rglob("*")):
             target = folder / path.relative_to(source)

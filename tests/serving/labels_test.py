@@ -9,9 +9,9 @@ import pytest
 from keras_vae.config import TrainingConfig, VAEConfig
 from keras_vae.data import DataConfig
 from keras_vae.errors import UserError
-from keras_vae.serving import Client, export_model
+from keras_vae.serving import Client, export
 from keras_vae.serving.labels import labels_of_rows
-from keras_vae.training import ExperimentConfig
+from keras_vae.training import ExperimentConfig, TrainedModel
 from tests.models.cases import IMAGE, make_model
 from tests.serving.protocol.server import running_server
 
@@ -26,7 +26,7 @@ def clients(tmp_path_factory):
         DataConfig("mnist_5k"), VAEConfig(num_classes="auto"), TrainingConfig()
     )
     model = make_model(num_classes="auto", class_names=_NAMES)
-    export_model(model, experiment, folder)
+    export(TrainedModel(model, experiment, experiment.prepare()), folder)
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(running_server(folder, model_name="m"))
         targets = {

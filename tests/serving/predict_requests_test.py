@@ -16,8 +16,8 @@ from keras_vae.config import (
 )
 from keras_vae.data import DataConfig
 from keras_vae.models import build_model
-from keras_vae.serving import Client, ExportedModel, export_model, predict
-from keras_vae.training import ExperimentConfig
+from keras_vae.serving import Client, ExportedModel, export, predict
+from keras_vae.training import ExperimentConfig, TrainedModel
 
 _SHAPE = (4, 5, 1)
 _NUM = 7
@@ -41,7 +41,7 @@ def export_dir(tmp_path_factory):
     experiment = ExperimentConfig(
         DataConfig("mnist_5k"), config, TrainingConfig()
     )
-    export_model(model, experiment, path)
+    export(TrainedModel(model, experiment, experiment.prepare()), path)
     return path
 
 

@@ -27,10 +27,10 @@ from keras_vae.config import (
 from keras_vae.data import DataConfig
 from keras_vae.errors import UserError
 from keras_vae.models import build_model
-from keras_vae.serving import ServerOptions, export_model, write_server_files
+from keras_vae.serving import ServerOptions, export, write_server_files
 from keras_vae.serving.metadata import METADATA
 from keras_vae.serving.server_files import server_files
-from keras_vae.training import ExperimentConfig
+from keras_vae.training import ExperimentConfig, TrainedModel
 from tests.apps import app
 from tests.serving.protocol import config_files
 
@@ -222,7 +222,10 @@ def test_the_protocol_check_starts_from_the_files(tmp_path):
         DataConfig("mnist_5k"), config, TrainingConfig(epochs=1)
     )
     model = build_model(config, (4, 5, 1), likelihood="bernoulli")
-    export_model(model, experiment, tmp_path / "digits")
+    export(
+        TrainedModel(model, experiment, experiment.prepare()),
+        tmp_path / "digits",
+    )
     folder = tmp_path / "deploy"
     write_server_files(tmp_path / "digits", folder)
     compose = yaml.safe_load((folder / "compose.yaml").read_text())

@@ -1,5 +1,6 @@
 """Tests of the signatures: what they take, give, and compute."""
 
+import dataclasses
 import io
 import math
 
@@ -20,8 +21,8 @@ from keras_vae.data import DataConfig
 from keras_vae.errors import UserError
 from keras_vae.evaluation import likelihood_bounds
 from keras_vae.models import build_model
-from keras_vae.serving import ExportedModel, export_model, make_endpoints
-from keras_vae.training import ExperimentConfig, resolve_data
+from keras_vae.serving import ExportedModel, export, make_endpoints
+from keras_vae.training import ExperimentConfig, TrainedModel
 
 _SHAPE = (4, 6, 1)
 _COLOUR = (4, 6, 3)
@@ -45,21 +46,21 @@ def _exported(
         ),
         TrainingConfig(),
     )
-    resolved = resolve_data(experiment.data, experiment.model)
+    preparation = experiment.prepare()
     model = build_model(
         experiment.model,
         shape,
-        likelihood=resolved["likelihood"],
+        likelihood=preparation.likelihood,
         num_bits=experiment.data.num_bits,
-        dequantization=resolved["dequantization"],
+        dequantization=preparation.dequantization,
         seed=7,
     )
     random = np.random.default_rng(0)
     for variable in model.trainable_variables:
         noise = random.normal(size=variable.shape, scale=0.2)
         variable.assign(variable.numpy() + noise)
-    export_model(model, experiment, folder)
-    return model, ExportedModel(folder), resolved
+    export(TrainedModel(model, experiment, preparation), folder)
+    return model, ExportedModel(folder), preparation
 
 
 @pytest.fixture(scope="module")
@@ -187,8 +188,8 @@ def test_temperature_zero_gives_the_decoded_mean_of_the_prior(binary):
 
 
 def test_sample_decodes_standard_normal_numbers(binary, monkeypatch):
-    model, _, resolved = binary
-    sample, _ = make_endpoints(model, resolved)["sample"]
+    model, _, preparation = binary
+    sample, _ = make_endpoints(model, preparation)["sample"]
     seen = []
     call = type(model.decoder).__call__
 
@@ -239,12 +240,12 @@ def test_answers_differ_by_seed_and_are_the_same_for_the_same(
     assert len(np.unique(first[name].reshape(3, -1)[:, 0])) == 3
 
 
-def _by_hand(model, image, seed, resolved):
+def _by_hand(model, image, seed, preparation):
     """Returns the score of one image, with the noise drawn one by one."""
     noise_seed, latent_seed = seeds.split(tf.constant(seed))
     offset = 0.0
     noise = tf.random.stateless_uniform(model.image_shape, noise_seed).numpy()
-    if resolved["binarization"] == "dynamic":
+    if preparation.binarization == "dynamic":
         image = (noise < image).astype(np.float32)
     else:
         image = (np.round(image * 255) + noise) / 256
@@ -261,11 +262,11 @@ def _by_hand(model, image, seed, resolved):
 
 @pytest.mark.parametrize("fixture", ["binary", "colour"])
 def test_score_is_what_its_noise_gives_by_hand(fixture, request):
-    model, exported, resolved = request.getfixturevalue(fixture)
+    model, exported, preparation = request.getfixturevalue(fixture)
     images, row_seeds = _images(3, model.image_shape), _seeds(3)
     answer = exported("score", image=images, seed=row_seeds)
     for i, (image, seed) in enumerate(zip(images, row_seeds)):
-        log_likelihood, kl = _by_hand(model, image, seed, resolved)
+        log_likelihood, kl = _by_hand(model, image, seed, preparation)
         assert answer["log_likelihood"][i] == pytest.approx(
             log_likelihood, rel=1e-5
         )
@@ -278,10 +279,10 @@ def test_score_is_what_its_noise_gives_by_hand(fixture, request):
 def test_dequantized_score_is_offset_by_the_width_of_the_levels(
     colour, monkeypatch
 ):
-    model, exported, resolved = colour
+    model, exported, preparation = colour
     assert model.dequantized_bits == 8
     monkeypatch.setattr(model, "dequantized_bits", None)
-    score, _ = make_endpoints(model, resolved)["score"]
+    score, _ = make_endpoints(model, preparation)["score"]
     images, row_seeds = _images(3, _COLOUR), _seeds(3)
     # Levels that are not dequantized, as 8-bit levels in the middle of theirs.
     plain = score(tf.constant(images), tf.constant(row_seeds))
@@ -293,12 +294,15 @@ def test_dequantized_score_is_offset_by_the_width_of_the_levels(
 
 
 def test_score_of_fewer_bits_is_that_of_their_levels(tmp_path, monkeypatch):
-    model, exported, resolved = _exported(tmp_path, data="cifar10", num_bits=5)
+    model, exported, preparation = _exported(
+        tmp_path, data="cifar10", num_bits=5
+    )
     rows = {"image": _images(3), "seed": _seeds(3)}
     found = exported("score", **rows)
     for num_bits in (5, 8):
         monkeypatch.setattr(model, "dequantized_bits", num_bits)
-        score, _ = make_endpoints(model, resolved, num_bits)["score"]
+        kept = dataclasses.replace(preparation, num_bits=num_bits)
+        score, _ = make_endpoints(model, kept)["score"]
         expected = score(*map(tf.constant, rows.values()))
         for name, values in expected.items():
             is_close = np.allclose(found[name], values, rtol=1e-4, atol=1e-4)

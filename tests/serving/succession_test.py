@@ -16,7 +16,7 @@ from keras_vae.config import (
 from keras_vae.data import DataConfig
 from keras_vae.errors import UserError
 from keras_vae.models import build_model
-from keras_vae.serving import export_model, versions
+from keras_vae.serving import export, versions
 from keras_vae.serving.metadata import METADATA
 from keras_vae.serving.succession import (
     check_default_export_dir,
@@ -25,7 +25,7 @@ from keras_vae.serving.succession import (
     run_path,
 )
 from keras_vae.serving.version_folders import add_version
-from keras_vae.training import ExperimentConfig
+from keras_vae.training import ExperimentConfig, TrainedModel
 
 _CONFIG = VAEConfig(architecture=DenseConfig((8,)), latent_dim=2, batch_size=10)
 _EXPERIMENT = ExperimentConfig(
@@ -37,9 +37,9 @@ _EXPERIMENT = ExperimentConfig(
 def _fast():
     """Exports without graphs, whose making takes seconds."""
 
-    def write(model, resolved, num_bits, folder):
+    def write(trained, pixels, folder):
         (folder / "saved_model.pb").touch()
-        spec = {"dtype": "float32", "shape": [None, *model.image_shape]}
+        spec = {"dtype": "float32", "shape": [None, *trained.model.image_shape]}
         inputs, outputs = {"image": spec}, {"reconstruction": spec}
         return {"reconstruct": {"inputs": inputs, "outputs": outputs}}
 
@@ -59,7 +59,11 @@ def _export(base, shape=(4, 5, 1), names=(), replace=False, **config):
         likelihood=config.get("likelihood", "bernoulli"),
         class_names=names,
     )
-    return export_model(model, experiment, base, replace=replace)
+    return export(
+        TrainedModel(model, experiment, experiment.prepare()),
+        base,
+        replace=replace,
+    )
 
 
 @pytest.fixture(scope="module")

@@ -15,10 +15,10 @@ from keras_vae.config import (
 )
 from keras_vae.data import DataConfig
 from keras_vae.models import build_model
-from keras_vae.serving import ExportedModel, export_model
+from keras_vae.serving import ExportedModel, export
 from keras_vae.serving.metadata import METADATA
 from keras_vae.serving.warmup import WARMUP, requests
-from keras_vae.training import ExperimentConfig
+from keras_vae.training import ExperimentConfig, TrainedModel
 from tests.serving.protocol import warmup
 from tests.serving.protocol.batching import BatchingParameters
 from tests.serving.protocol.servable import Servable
@@ -43,7 +43,7 @@ def _export(folder, channels, kind=VAEConfig):
     model = build_model(
         experiment.model, (4, 5, channels), likelihood="bernoulli"
     )
-    return export_model(model, experiment, folder)
+    return export(TrainedModel(model, experiment, experiment.prepare()), folder)
 
 
 @pytest.fixture(

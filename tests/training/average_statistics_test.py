@@ -177,6 +177,7 @@ def test_without_averages_nothing_is_added(tmp_path):
     assert state.average_statistics is None
     names = dict(tf.train.list_variables(_saved(state, tmp_path)))
     assert not [name for name in names if "average" in name]
+    assert not [name for name in names if "statistics" in name]
     before = _values(state.model.variables)
     Averages(state, pytest.fail).on_test_begin()
     _assert_equal(_values(state.model.variables), before)

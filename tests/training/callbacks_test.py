@@ -13,11 +13,12 @@ from keras_vae.errors import UserError
 from keras_vae.training import DivergedError, callbacks
 from keras_vae.training.callbacks import (
     Averages,
+    BestWeights,
     Checkpoints,
     Clock,
-    EarlyStopping,
     Interruption,
 )
+from keras_vae.training.named_variables import named_variables
 from keras_vae.training.state import make_state
 from tests.training import experiments
 
@@ -182,7 +183,7 @@ def test_checkpoint_restores_everything(state, tmp_path):
     assert not checkpoints.restore()
     _step(state, 7)
     state.elapsed.assign(3.0)
-    state.best_loss.assign(2.0)
+    state.keep_best(2.0)
     state.epochs_waited.assign(1)
     slot = state.optimizer._velocities[0]
     slot.assign(tf.fill(slot.shape, 5.0))
@@ -192,6 +193,9 @@ def test_checkpoint_restores_everything(state, tmp_path):
     assert fresh.step == 7
     assert float(fresh.elapsed) == 3.0
     assert float(fresh.best_loss) == 2.0
+    assert int(fresh.best_step) == 7
+    for name, value in state.best.items():
+        np.testing.assert_array_equal(fresh.best[name], value)
     assert int(fresh.epochs_waited) == 1
     np.testing.assert_array_equal(
         fresh.optimizer._velocities[0].numpy(), slot.numpy()
@@ -243,9 +247,9 @@ def test_end_of_a_run_is_saved(state, tmp_path, clock):
     assert [path.name for path in tmp_path.glob("*.index")] == ["ckpt-3.index"]
 
 
-def _early_stopping(state, folder, received=None):
+def _best_weights(state, patience=2, received=None):
     interruption = types.SimpleNamespace(received=received)
-    return _attached(EarlyStopping(state, folder, 2, interruption))
+    return _attached(BestWeights(state, patience, interruption))
 
 
 def _epochs(stopping, state, losses):
@@ -255,59 +259,79 @@ def _epochs(stopping, state, losses):
         stopping.on_epoch_end(0, {"val_loss": loss})
 
 
-def test_early_stopping_keeps_the_best(state, tmp_path):
-    stopping = _early_stopping(state, tmp_path)
-    _epochs(stopping, state, [3.0, 2.0, 2.5])
-    assert not stopping.model.stop_training
-    _epochs(stopping, state, [2.0])
-    assert stopping.model.stop_training
-    # The best, and the best before it.
-    names = sorted(path.name for path in tmp_path.glob("*.index"))
-    assert names == ["ckpt-4.index", "ckpt-8.index"]
+def test_the_best_weights_are_kept(state):
+    best = _best_weights(state)
+    name, variable = next(iter(named_variables(state.model).items()))
+    for loss, value in ((3.0, 1.0), (2.0, 2.0), (2.5, 3.0)):
+        variable.assign(tf.fill(variable.shape, value))
+        _epochs(best, state, [loss])
+    assert not best.model.stop_training
+    assert float(state.best_loss) == 2.0
+    assert int(state.best_step) == 2 * _STEPS
+    assert np.all(state.best[name].numpy() == 2.0)
+    assert np.all(state.values("best")[name] == 2.0)
+    _epochs(best, state, [2.0])
+    assert best.model.stop_training
 
 
-def test_early_stopping_counts_anew_after_a_better_epoch(state, tmp_path):
-    stopping = _early_stopping(state, tmp_path)
-    _epochs(stopping, state, [3.0, 3.5, 2.0, 2.5])
-    assert not stopping.model.stop_training
+def test_the_best_weights_are_those_that_were_validated(state):
+    """The averages, which the model has until `Averages` puts it right."""
+    averages, best = _attached(Averages(state)), _best_weights(state)
+    average = state.optimizer._model_variables_moving_average[0]
+    average.assign(tf.fill(average.shape, 7.0))
+    averages.on_test_begin()
+    _epochs(best, state, [1.0])
+    averages.on_epoch_end(0)
+    assert np.all(next(iter(state.best.values())).numpy() == 7.0)
+    assert np.any(state.model.trainable_variables[0].numpy() != 7.0)
 
 
-def test_early_stopping_looks_at_what_is_trained(state, tmp_path):
+def test_without_patience_nothing_stops(state):
+    best = _best_weights(state, patience=0)
+    _epochs(best, state, [2.0, 3.0, 3.0, 3.0])
+    assert not best.model.stop_training
+    assert int(state.best_step) == _STEPS
+
+
+def test_patience_counts_anew_after_a_better_epoch(state):
+    best = _best_weights(state)
+    _epochs(best, state, [3.0, 3.5, 2.0, 2.5])
+    assert not best.model.stop_training
+
+
+def test_patience_looks_at_what_is_trained(state):
     """Not at the ELBO, which orders these epochs the other way round."""
-    stopping = _early_stopping(state, tmp_path)
+    best = _best_weights(state)
     for loss, elbo in ((3.0, -5.0), (2.0, -6.0), (1.0, -7.0), (1.5, -4.0)):
         _step(state, state.step + _STEPS)
-        stopping.on_train_batch_end(_STEPS - 1)
-        stopping.on_epoch_end(0, {"val_loss": loss, "val_elbo": elbo})
-    assert not stopping.model.stop_training
+        best.on_train_batch_end(_STEPS - 1)
+        best.on_epoch_end(0, {"val_loss": loss, "val_elbo": elbo})
+    assert not best.model.stop_training
     assert float(state.best_loss) == 1.0
-    # The one before stays too, in case the newest is damaged.
-    names = sorted(path.name for path in tmp_path.glob("*.index"))
-    assert names == ["ckpt-12.index", "ckpt-8.index"]
-    assert tf.train.latest_checkpoint(tmp_path).endswith("ckpt-12")
+    assert int(state.best_step) == 3 * _STEPS
 
 
-def test_early_stopping_goes_on_counting(state, tmp_path):
-    _epochs(_early_stopping(state, tmp_path), state, [2.0, 3.0])
-    resumed = _early_stopping(state, tmp_path)
+def test_patience_goes_on_counting(state):
+    _epochs(_best_weights(state), state, [2.0, 3.0])
+    resumed = _best_weights(state)
     _epochs(resumed, state, [2.5])
     assert resumed.model.stop_training
 
 
-def test_nan_is_no_better_epoch(state, tmp_path):
-    stopping = _early_stopping(state, tmp_path)
-    _epochs(stopping, state, [2.0, float("nan"), float("nan")])
-    assert stopping.model.stop_training
+def test_nan_is_no_better_epoch(state):
+    best = _best_weights(state)
+    _epochs(best, state, [2.0, float("nan"), float("nan")])
+    assert best.model.stop_training
     assert float(state.best_loss) == 2.0
 
 
-def test_epoch_that_was_cut_off_does_not_count(state, tmp_path):
-    stopping = _early_stopping(state, tmp_path, received=signal.SIGTERM)
-    stopping.on_train_batch_end(1)
-    stopping.on_epoch_end(0, {"val_loss": 1.0})
+def test_epoch_that_was_cut_off_does_not_count(state):
+    best = _best_weights(state, received=signal.SIGTERM)
+    best.on_train_batch_end(1)
+    best.on_epoch_end(0, {"val_loss": 1.0})
     assert float(state.best_loss) == np.inf
     # A signal within the last execution: this epoch is whole.
-    _epochs(stopping, state, [1.0])
+    _epochs(best, state, [1.0])
     assert float(state.best_loss) == 1.0
 
 

@@ -12,7 +12,6 @@ from keras_vae.errors import StorageError, UserError
 from keras_vae.training import (
     RunFolder,
     load_trained,
-    load_trained_run,
     run_record,
     train,
 )
@@ -197,7 +196,7 @@ def test_run_goes_on_from_the_one_before(finished, run, dataset, steps, capsys):
         (run.checkpoints / name).write_bytes(b"x")
     result = train(_EXPERIMENT, run.path, dataset=dataset)
     out, err = capsys.readouterr()
-    assert f"goes on from step {steps[-2]} of {_LAST} " in out
+    assert f"continues from step {steps[-2]} of {_LAST} " in out
     assert err.count("\n") == 1 and "is damaged" in err
     assert result.summary["steps"] == _LAST
     found = experiments.checkpoint_values(run.path)
@@ -224,32 +223,36 @@ def test_first_save_that_was_killed_is_no_checkpoint(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_loaded_model_knows_its_step_and_the_last(run):
-    loaded = load_trained_run(run.path)
-    best = _saved_steps(run.best)
-    assert (loaded.step, loaded.last_step) == (best[1], best[1])
-    _flip(_data(run.best, best[1]))
-    loaded = load_trained_run(run.path)
-    assert (loaded.step, loaded.last_step) == (best[0], best[1])
+def test_a_loaded_model_knows_its_step_and_the_last(run, steps):
+    run.model.unlink()
+    loaded = load_trained(run.path, "last")
+    assert (loaded.step, loaded.last_step) == (_LAST, _LAST)
+    _flip(_data(run.checkpoints, _LAST))
+    loaded = load_trained(run.path, "last")
+    assert (loaded.step, loaded.last_step) == (steps[-2], _LAST)
 
 
 @pytest.mark.parametrize("kind", _KINDS)
-def test_the_best_before_is_used(kind, run, capsys):
-    best = _saved_steps(run.best)
-    assert len(best) == 2
-    kind(_data(run.best, best[1]))
-    model, _ = load_trained(run.path)
-    assert f"ckpt-{best[1]} is damaged" in capsys.readouterr().err
-    reader = tf.train.load_checkpoint(str(run.best / f"ckpt-{best[0]}"))
-    values = [reader.get_tensor(n) for n in reader.get_variable_to_shape_map()]
-    weight = model.trainable_variables[0].numpy()
-    assert any(np.array_equal(weight, value) for value in values)
+def test_a_damaged_model_file_is_said_and_not_needed(kind, run, capsys):
+    whole = load_trained(run.path)
+    assert (whole.weights, capsys.readouterr().err) == ("best", "")
+    kind(run.model)
+    found = load_trained(run.path)
+    said = capsys.readouterr().err
+    expected = 0 if kind is _remove else 1
+    assert said.count("\n") == expected == said.count("note: The model file")
+    assert (found.step, found.weights) == (whole.step, "best")
+    for one, other in zip(
+        found.model.get_weights(), whole.model.get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
 
 
-def test_a_best_that_is_lost_is_no_last(run):
-    shutil.rmtree(run.best)
-    with pytest.raises(UserError, match="best checkpoint of the run is missin"):
-        load_trained(run.path)
+def test_a_model_file_is_enough(run):
+    shutil.rmtree(run.checkpoints)
+    assert load_trained(run.path).last_step == _LAST
+    with pytest.raises(UserError, match="no checkpoint yet"):
+        load_trained(run.path, "last")
 
 
 def _other(**model):
@@ -297,23 +300,24 @@ def test_checkpoints_without_a_configuration_are_a_run(run, dataset):
 
 
 @pytest.fixture
-def unnamed(tmp_path):
+def unnamed(run):
     """A run whose checkpoint does not name its experiment, as once."""
-    run = RunFolder(tmp_path / "old")
-    run.start(_EXPERIMENT, (6, 6, 1))
+    shutil.rmtree(run.checkpoints)
+    run.model.unlink()
     state = experiments.make_trained_state(_EXPERIMENT)
-    manager = tf.train.CheckpointManager(
-        state.checkpoint(), str(run.checkpoints), max_to_keep=1
+    checkpoint = tf.train.Checkpoint(
+        optimizer=state.optimizer, best_loss=state.best_loss
     )
-    manager.save(checkpoint_number=0)
+    manager = tf.train.CheckpointManager(
+        checkpoint, str(run.checkpoints), max_to_keep=1
+    )
+    manager.save(checkpoint_number=_LAST)
     return run
 
 
-def test_checkpoint_of_an_older_version_goes_on(unnamed, dataset, capsys):
-    load_trained(unnamed.path)
-    result = train(_EXPERIMENT, unnamed.path, dataset=dataset)
-    assert result.summary["steps"] == _LAST
-    assert files.newest(unnamed.checkpoints).record is not None
+def test_checkpoint_of_an_older_version_does_not_go_on(unnamed, dataset):
+    with pytest.raises(UserError, match=r"another version.*--init_from"):
+        train(_EXPERIMENT, unnamed.path, dataset=dataset)
 
 
 def test_nobody_knows_whose_an_unnamed_checkpoint_is(unnamed, dataset):

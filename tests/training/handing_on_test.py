@@ -10,8 +10,8 @@ import tensorflow as tf
 from keras_vae.data import ArraySplit, DataConfig
 from keras_vae.training import (
     RunFolder,
+    preparation,
     run,
-    run_record,
     train,
     trained,
     trainer,
@@ -51,13 +51,13 @@ def recorded(monkeypatch):
 
         monkeypatch.setattr(module, name, replacement)
 
-    record(run, "training_batches", _ReachedError())
-    record(run, "evaluation_batches")
-    record(run, "EarlyStopping")
+    record(preparation, "training_batches", _ReachedError())
+    record(preparation, "evaluation_batches")
+    record(run, "BestWeights")
     record(run, "Clock")
     record(run, "Progress")
     record(trainer, "make_state")
-    record(trained, "make_state")
+    record(trained, "build_model")
     record(trainer, "Checkpoints")
     record(trainer, "resolve_jit")
     return calls
@@ -96,6 +96,7 @@ def test_settings_of_the_data_reach_the_batches(recorded, tmp_path, dataset):
         "dequantization": "uniform",
         "seed": 11,
         "num_bits": 3,
+        "num_images": None,
         "with_labels": False,
     }
 
@@ -115,6 +116,7 @@ def test_settings_of_the_training_reach_the_run(recorded, tmp_path, dataset):
     assert options == {
         "likelihood": "normal_shared",
         "total_steps": None,
+        "num_examples": dataset.splits["train"].num_images,
         "seed": 11,
         "precision": "float32",
         "num_bits": 3,
@@ -127,8 +129,8 @@ def test_settings_of_the_training_reach_the_run(recorded, tmp_path, dataset):
         7,
         12.5,
     )
-    (_, best, patience, _), _ = calls["EarlyStopping"]
-    assert (best, patience) == (RunFolder(tmp_path).checkpoints / "best", 9)
+    (_, patience, _), _ = calls["BestWeights"]
+    assert patience == 9
     (_, minutes), _ = calls["Clock"]
     (_, epoch, batch_size, shown), _ = calls["Progress"]
     assert minutes == shown == 0.75
@@ -145,9 +147,10 @@ def _made_run(dataset, step=0, waited=0, elapsed=0.0, epoch=17, **training):
         elapsed=tf.constant(elapsed),
         model=types.SimpleNamespace(num_classes=0),
     )
-    resolved = {"binarization": "none", "dequantization": "none"}
     experiment = experiments.make_experiment(training)
-    return run.Run(experiment, resolved, dataset, state, None, epoch)
+    return run.Run(
+        experiment, experiment.prepare(), dataset, state, None, epoch
+    )
 
 
 @pytest.mark.parametrize(("epoch", "count"), [(17, 17), (80, 50)])
@@ -198,16 +201,14 @@ def test_a_loaded_model_has_the_settings_of_its_run(
     folder = RunFolder(tmp_path)
     folder.start(experiment, (6, 5, 1), ["dark", "bright"])
     saved = SavedCheckpoint(str(tmp_path / "none"), 0, None, {})
-    monkeypatch.setattr(run_record, "best_or_last", lambda *_: saved)
+    monkeypatch.setattr(trained, "_newest", lambda *_: (saved, "last"))
     with pytest.raises(tf.errors.NotFoundError, match="none"):
         trained.load_trained(tmp_path)
-    (config, shape), options = recorded["make_state"]
+    (config, shape), options = recorded["build_model"]
     assert (config, shape) == (experiment.model, (6, 5, 1))
     assert options == {
         "likelihood": "normal_shared",
-        "total_steps": None,
         "seed": 11,
-        "precision": "float32",
         "num_bits": 3,
         "dequantization": "uniform",
         "class_names": ("dark", "bright"),
@@ -225,7 +226,7 @@ def test_every_setting_of_the_data_is_looked_at():
         "pad",
         "validation_size",
         "seed",
-        # By `resolve_data`.
+        # By `prepare`.
         "binarization",
         "dequantization",
     }
@@ -258,7 +259,9 @@ class _Fits(run.Run):
 @pytest.mark.parametrize(
     ("step", "fits"), [(0, [18]), (27, [9, 18]), (36, [18])]
 )
-def test_a_run_is_validated_where_it_would_have_been(dataset, step, fits):
+def test_a_run_is_validated_where_it_would_have_been(
+    dataset, step, fits, tmp_path
+):
     """An epoch of 17 steps takes two executions of 9."""
     state = types.SimpleNamespace(
         step=step,
@@ -268,7 +271,8 @@ def test_a_run_is_validated_where_it_would_have_been(dataset, step, fits):
     )
     experiment = experiments.make_experiment()
     checkpoints = types.SimpleNamespace(save=None)
-    _Fits(experiment, {}, dataset, state, None, 17).fit(checkpoints, [])
+    made = _Fits(experiment, None, dataset, state, RunFolder(tmp_path), 17)
+    made.fit(checkpoints, [])
     assert state.fits == fits
 
 

@@ -33,8 +33,11 @@ def clock(monkeypatch):
     return clock
 
 
-def _state(step, total, elapsed):
+def _state(
+    step, total, elapsed, metrics=("elbo", "log_likelihood", "kl_divergence")
+):
     return types.SimpleNamespace(
+        model=types.SimpleNamespace(METRICS=metrics),
         step=step,
         total_steps=tf.constant(total, tf.int64),
         elapsed=tf.constant(elapsed, tf.float64),
@@ -84,7 +87,8 @@ def test_line_of_an_autoencoder(clock):
     stream = io.StringIO()
     logs = {"loss": 3.0, "squared_error": 3.0}
     logs |= {"val_squared_error": 4.0, "val_loss": 4.0}
-    _epoch(clock, stream, _state(0, 100, 60.0), logs=logs)
+    state = _state(0, 100, 60.0, metrics=("squared_error",))
+    _epoch(clock, stream, state, logs=logs)
     text = stream.getvalue()
     assert "squared_error 3.00  val_squared_error 4.00  val_loss 4.00" in text
     assert "elbo" not in text

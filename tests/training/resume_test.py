@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 
 from keras_vae.config import ImportanceWeightedConfig, NormalFixedConfig
-from keras_vae.training import RunFolder, train, trainer
+from keras_vae.training import RunFolder, load_trained, train, trainer
 from tests.training import experiments, worker
 
 pytestmark = pytest.mark.slow
@@ -145,10 +145,8 @@ def test_patience_counts_on(tmp_path, dataset):
     result = train(experiment, tmp_path, dataset=dataset)
     assert result.interrupted is None
     assert result.summary["steps"] == 54
-    best = tf.train.latest_checkpoint(
-        str(RunFolder(tmp_path).checkpoints / "best")
-    )
-    assert best.endswith("-18")
+    assert result.summary["best_step"] == result.summary["weights_step"] == 18
+    assert result.trained.weights == load_trained(tmp_path).weights == "best"
     # It stopped: the same call does not go on.
     result = train(experiment, tmp_path, dataset=dataset)
     assert result.summary["steps"] == 54

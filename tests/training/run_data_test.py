@@ -12,9 +12,9 @@ from keras_vae.data import ArraySplit, DataConfig, load
 from keras_vae.data.contents import Contents
 from keras_vae.errors import UserError
 from keras_vae.evaluation import EvaluationConfig, evaluate
-from keras_vae.generation.source import ImageSource, load_model
+from keras_vae.generation.source import ImageSource
 from keras_vae.pipeline import draw_pictures
-from keras_vae.training import RunFolder, open_run_data, train
+from keras_vae.training import RunFolder, load_trained, open_run_data, train
 from tests.training import experiments
 
 _NUM_IMAGES = 60
@@ -105,18 +105,18 @@ def test_change_of_a_folder_is_described(run, change):
 
 def test_changed_folder_is_refused_and_nothing_is_written(run):
     folder = RunFolder(run / "run")
-    evaluate(folder.path, _EVALUATION)
-    before = folder.results.read_text()
+    evaluate(load_trained(folder.path), _EVALUATION)
+    before = folder.results.path.read_text()
     expected = rf"{_add(run)}.*--accept_changed_data.*Received: .*images"
     with pytest.raises(UserError, match=expected):
         train(_experiment(run / "images", 1), folder.path)
     with pytest.raises(UserError, match=expected):
-        evaluate(folder.path, _EVALUATION)
+        evaluate(load_trained(folder.path), _EVALUATION)
     with pytest.raises(UserError, match=expected):
-        ImageSource().load(load_model(folder.path))
+        ImageSource().load(load_trained(folder.path))
     with pytest.raises(UserError, match=expected):
-        draw_pictures(folder.path)
-    assert folder.results.read_text() == before
+        draw_pictures(load_trained(folder.path))
+    assert folder.results.path.read_text() == before
 
 
 @pytest.mark.parametrize("change", _CHANGES)
@@ -141,15 +141,15 @@ def test_accepted_change_is_in_the_results(run):
     folder = RunFolder(run / "run")
     _swap(run)
     line = "2 changed (00.png, 01.png)"
-    evaluate(folder.path, _EVALUATION, accept_changed_data=True)
-    results = json.loads(folder.results.read_text())["test"]
+    evaluate(load_trained(folder.path), _EVALUATION, accept_changed_data=True)
+    results = json.loads(folder.results.path.read_text())["test"][-1]
     assert results["elbo"]["data_changes"] == [line]
     assert results["nll"]["data_changes"] == [line]
     # An evaluation changes nothing of what the run was trained on.
     with pytest.raises(UserError, match="--accept_changed_data"):
         _open(run)
     source = ImageSource(accept_changed_data=True)
-    found = source.load(load_model(folder.path))
+    found = source.load(load_trained(folder.path))
     assert len(found.images) == _NUM_IMAGES // 10
 
 
@@ -168,7 +168,10 @@ def test_training_on_changed_images_is_recorded(run):
     assert data.contents.former == {
         gone.digests["07.png"]: gone.splits["07.png"]
     }
-    assert "data_changes" in evaluate(folder.path, _EVALUATION)["test"]["elbo"]
+    assert (
+        "data_changes"
+        in evaluate(load_trained(folder.path), _EVALUATION)["test"]["elbo"]
+    )
     # The image that was gone comes back under another name.
     _write(run / "images" / "back.png", 7)
     splits = _open(run, accept_changed_data=True).contents.splits
@@ -180,7 +183,7 @@ def test_unchanged_folder_says_nothing(run, capfd):
     data = _open(run)
     assert data.changes == ()
     assert data.is_recorded
-    figures = evaluate(folder.path, _EVALUATION)["test"]["elbo"]
+    figures = evaluate(load_trained(folder.path), _EVALUATION)["test"]["elbo"]
     assert "data_changes" not in figures
     assert "note:" not in capfd.readouterr().err
     fresh = load(folder.load_experiment().data)
@@ -341,7 +344,7 @@ def test_images_that_are_gone_keep_their_split_over_several_changes(run):
     assert data.contents.former == {
         old.digests[name]: old.splits[name] for name in ("07.png", "08.png")
     }
-    figures = evaluate(run / "run", _EVALUATION)["test"]
+    figures = evaluate(load_trained(run / "run"), _EVALUATION)["test"]
     assert figures["nll"]["data_changes"] == list(data.changes)
 
 

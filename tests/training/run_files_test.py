@@ -79,29 +79,29 @@ def test_model_of_a_changed_configuration_is_never_loaded(run):
 
 
 def test_results_of_any_kind(run):
-    whole = run.results.read_bytes()
+    whole = run.results.path.read_bytes()
     for name, content in mutations(json.loads(whole)):
-        run.results.write_bytes(content)
+        run.results.path.write_bytes(content)
         try:
-            found = _outcome(lambda: run.update_results({"new": 1}))
+            found = _outcome(lambda: run.results.update({"new": 1}))
         except Exception as error:
             raise AssertionError(f"{name}: {error!r}") from error
         if found is None:
-            assert json.loads(run.results.read_bytes())["new"] == 1
+            assert json.loads(run.results.path.read_bytes())["new"] == 1
         else:
-            assert run.results.read_bytes() == content
-    run.results.write_bytes(whole)
+            assert run.results.path.read_bytes() == content
+    run.results.path.write_bytes(whole)
 
 
 @pytest.mark.parametrize("file", ["config", "results"])
 def test_folder_in_a_files_place(run, file, finished_run):
-    path = getattr(run, file)
+    path = {"config": run.config, "results": run.results.path}[file]
     content = path.read_bytes()
     path.unlink()
     path.mkdir()
     calls = {
         "config": lambda: _everything(run, finished_run.experiment),
-        "results": lambda: run.update_results({"new": 1}),
+        "results": lambda: run.results.update({"new": 1}),
     }
     assert "Is a directory" in _outcome(calls[file])
     path.rmdir()

@@ -1,5 +1,6 @@
 """Tests that a run hands on to its batches what it was asked for."""
 
+import dataclasses
 import types
 
 import numpy as np
@@ -38,7 +39,8 @@ def _make_run(tmp_path, settings):
     }
     model = {n: settings[n] for n in ("batch_size",) if n in settings}
     training = {n: settings[n] for n in ("seed",) if n in settings}
-    resolved = {name: settings.get(name, _PLAIN[name]) for name in _PLAIN}
+    experiment = experiments.make_experiment(training, data, **model)
+    decided = {name: settings.get(name, _PLAIN[name]) for name in _PLAIN}
     random = np.random.RandomState(0)
     splits = {
         name: ArraySplit(
@@ -52,8 +54,8 @@ def _make_run(tmp_path, settings):
         model=types.SimpleNamespace(num_classes=num_classes), step=0
     )
     return Run(
-        experiments.make_experiment(training, data, **model),
-        resolved,
+        experiment,
+        dataclasses.replace(experiment.prepare(), **decided),
         ImageDataset("mnist_5k", (6, 6, 1), None, splits),
         state,
         RunFolder(tmp_path),

@@ -38,7 +38,7 @@ def _make_state(kind, total_steps=100, **model):
 def test_checkpoint_holds_every_variable(kind, model, tmp_path):
     state = _make_state(kind, **model)
     random = np.random.default_rng(0)
-    variables = [*state.model.variables, *state.optimizer.variables]
+    variables = [*state.model.weights, *state.optimizer.variables]
     for variable in variables:
         value = random.uniform(1.0, 2.0, size=variable.shape)
         variable.assign(value.astype(variable.dtype))
@@ -47,7 +47,7 @@ def test_checkpoint_holds_every_variable(kind, model, tmp_path):
     path = state.checkpoint().save(str(tmp_path / "ckpt"))
     fresh = _make_state(kind, **model)
     fresh.checkpoint().restore(path).assert_consumed()
-    found = [*fresh.model.variables, *fresh.optimizer.variables]
+    found = [*fresh.model.weights, *fresh.optimizer.variables]
     missing = [
         old.path
         for old, new in zip(variables, found, strict=True)

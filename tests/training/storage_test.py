@@ -73,7 +73,7 @@ def test_start_that_is_cut_off_is_no_run(
     other = experiments.make_experiment({"epochs": 1}, latent_dim=3)
     train(other, path, dataset=experiments.make_dataset(80))
     said = capsys.readouterr()
-    assert "goes on" not in said.out and "starts at" not in said.out
+    assert "continues" not in said.out and "starts at" not in said.out
     assert "note:" not in said.err
     data = open_run_data(
         RunFolder(path), other.data, experiments.make_dataset(80)
@@ -126,7 +126,9 @@ def test_images_that_are_cut_under_way(tmp_path):
 def test_folder_that_is_removed_under_way(tmp_path, dataset):
     experiment = experiments.make_experiment({"checkpoint_seconds": 0.0})
     remove = _At(27, lambda: shutil.rmtree(tmp_path / "run"))
-    with pytest.raises(StorageError, match="removed under way") as error:
+    with pytest.raises(
+        StorageError, match="removed while it was in use"
+    ) as error:
         train(experiment, tmp_path / "run", dataset=dataset, callbacks=[remove])
     assert error.value.exit_code == 3
     assert not (tmp_path / "run").exists()
@@ -149,19 +151,19 @@ def test_memory_that_is_not_there(tmp_path, dataset):
 
 def test_results_that_cannot_be_written_stay_as_they_are(tmp_path):
     folder = RunFolder(tmp_path)
-    folder.update_results({"old": 1})
+    folder.results.update({"old": 1})
     with full_disk(10), pytest.raises(StorageError) as error:
-        folder.update_results({"new": 2})
-    assert str(folder.results) in str(error.value)
-    assert json.loads(folder.results.read_text()) == {"old": 1}
-    assert list(tmp_path.iterdir()) == [folder.results]
-    folder.update_results({"new": 2})
-    assert json.loads(folder.results.read_text()) == {"old": 1, "new": 2}
+        folder.results.update({"new": 2})
+    assert str(folder.results.path) in str(error.value)
+    assert json.loads(folder.results.path.read_text()) == {"old": 1}
+    assert list(tmp_path.iterdir()) == [folder.results.path]
+    folder.results.update({"new": 2})
+    assert json.loads(folder.results.path.read_text()) == {"old": 1, "new": 2}
 
 
 def test_results_of_a_folder_that_is_gone(tmp_path):
     with pytest.raises(StorageError, match="put it back"):
-        RunFolder(tmp_path / "gone").update_results({"new": 2})
+        RunFolder(tmp_path / "gone").results.update({"new": 2})
 
 
 _HOLD = """

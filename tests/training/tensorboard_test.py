@@ -57,6 +57,7 @@ def _shown(finished_run, name):
     return [
         float(line.split(f" {name} ")[1].split()[0])
         for line in finished_run.output.splitlines()
+        if line.startswith("epoch")
     ]
 
 
@@ -144,7 +145,7 @@ def test_optimizer_is_watched(train_events, finished_run):
 def test_validation_is_of_the_averaged_weights(
     validation_events, finished_run, dataset
 ):
-    model, _ = load_trained(finished_run.path)
+    model = load_trained(finished_run.path).model
     model.compile()
     batches = evaluation_batches(
         dataset.splits["validation"], batch_size=500, binarization="dynamic"
@@ -159,7 +160,7 @@ def test_validation_is_of_the_averaged_weights(
 def test_latents_are_those_of_the_model(
     validation_events, finished_run, dataset
 ):
-    model, _ = load_trained(finished_run.path)
+    model = load_trained(finished_run.path).model
     batches = evaluation_batches(
         dataset.splits["validation"], batch_size=500, binarization="dynamic"
     )

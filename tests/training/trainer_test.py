@@ -13,116 +13,21 @@ import tensorflow as tf
 from keras_vae.config import (
     AutoencoderConfig,
     DenseConfig,
-    HierarchicalConfig,
-    NVAEConfig,
-    VAEConfig,
 )
-from keras_vae.data import DataConfig, evaluation_batches
+from keras_vae.data import evaluation_batches
 from keras_vae.errors import UserError
 from keras_vae.training import (
     DivergedError,
     RunFolder,
     callbacks,
     load_trained,
-    resolve_data,
+    run_record,
     train,
     trainer,
 )
 from keras_vae.training.state import make_state
-from keras_vae.units import DENSITY_NATS, NATS, SQUARED_ERROR
+from keras_vae.units import NATS
 from tests.training import experiments
-
-_LEVELS = "discretized_logistic_mixture"
-
-
-@pytest.mark.parametrize(
-    ("data", "model", "expected"),
-    [
-        ({}, {}, ("dynamic", "none", "bernoulli")),
-        (
-            {"dataset": "fashion_mnist"},
-            {},
-            ("none", "uniform", "normal_shared"),
-        ),
-        ({"dataset": "cifar10"}, {}, ("none", "uniform", "normal_shared")),
-        ({"binarization": "static"}, {}, ("static", "none", "bernoulli")),
-        ({"binarization": "none"}, {}, ("none", "uniform", "normal_shared")),
-        (
-            {},
-            {"likelihood": "continuous_bernoulli"},
-            ("none", "uniform", "continuous_bernoulli"),
-        ),
-        (
-            {"dequantization": "none"},
-            {"likelihood": "normal_fixed"},
-            ("none", "none", "normal_fixed"),
-        ),
-        ({}, {"likelihood": "bernoulli"}, ("dynamic", "none", "bernoulli")),
-        ({}, {"model": "autoencoder"}, ("none", "none", "normal_fixed")),
-        (
-            {"binarization": "dynamic"},
-            {"model": "autoencoder"},
-            ("dynamic", "none", "normal_fixed"),
-        ),
-        ({"num_bits": 5}, {}, ("none", "uniform", "normal_shared")),
-        (
-            {"num_bits": 5},
-            {"likelihood": "continuous_bernoulli"},
-            ("none", "uniform", "continuous_bernoulli"),
-        ),
-        ({}, {"likelihood": _LEVELS}, ("none", "none", _LEVELS)),
-        (
-            {"dataset": "cifar10", "num_bits": 3},
-            {"likelihood": _LEVELS},
-            ("none", "none", _LEVELS),
-        ),
-    ],
-)
-def test_auto_stands_for(data, model, expected):
-    resolved = resolve_data(DataConfig(**data), VAEConfig(**model))
-    assert tuple(resolved.values())[:3] == expected
-    assert list(resolved)[:3] == [
-        "binarization",
-        "dequantization",
-        "likelihood",
-    ]
-    binarization, dequantization, likelihood = expected
-    unit = NATS
-    if (binarization, dequantization) == ("none", "none"):
-        unit = NATS if likelihood == _LEVELS else DENSITY_NATS
-    if model.get("model") == "autoencoder":
-        unit = SQUARED_ERROR
-    assert resolved["unit"] == unit
-
-
-@pytest.mark.parametrize("kind", [HierarchicalConfig, NVAEConfig])
-@pytest.mark.parametrize(
-    ("data", "model", "expected"),
-    [
-        ({}, {}, ("dynamic", "none", "bernoulli")),
-        ({"num_bits": 5}, {}, ("none", "none", _LEVELS)),
-        ({"dataset": "cifar10"}, {}, ("none", "none", _LEVELS)),
-        ({"binarization": "none"}, {}, ("none", "none", _LEVELS)),
-        (
-            {"dataset": "cifar10", "num_bits": 5},
-            {"likelihood": "normal_shared"},
-            ("none", "uniform", "normal_shared"),
-        ),
-    ],
-)
-def test_auto_stands_for_in_a_hierarchy(kind, data, model, expected):
-    resolved = resolve_data(DataConfig(**data), kind(**model))
-    assert tuple(resolved.values())[:3] == expected
-
-
-@pytest.mark.parametrize(
-    "data", [{"binarization": "dynamic"}, {"dequantization": "uniform"}]
-)
-def test_levels_exclude_noise(data):
-    ((name, value),) = data.items()
-    config = HierarchicalConfig(likelihood=_LEVELS)
-    with pytest.raises(UserError, match=f"Received: .*--{name}={value}"):
-        resolve_data(DataConfig(**data), config)
 
 
 @pytest.mark.parametrize(
@@ -174,7 +79,7 @@ def test_run_in_use_is_refused(finished_run, dataset):
 
 def test_summary(finished_run):
     summary = dict(finished_run.result.summary)
-    written = json.loads(RunFolder(finished_run.path).results.read_text())
+    written = json.loads(RunFolder(finished_run.path).results.path.read_text())
     assert written["training"] == summary
     assert finished_run.result.interrupted is None
     assert 0 < summary.pop("minutes") < 5
@@ -190,6 +95,10 @@ def test_summary(finished_run):
         "likelihood": "bernoulli",
         "unit": NATS,
         "precision": "float32",
+        "best_step": 68,
+        "best_val_loss": summary["best_val_loss"],
+        "weights": "last",
+        "weights_step": 68,
     }
 
 
@@ -202,17 +111,19 @@ def test_checkpoints_are_rotated(finished_run):
 
 def test_training_learns(finished_run):
     lines = finished_run.output.splitlines()
-    elbos = [float(line.split("val_elbo")[1].split()[0]) for line in lines]
+    shown = [line for line in lines if "val_elbo" in line]
+    elbos = [float(line.split("val_elbo")[1].split()[0]) for line in shown]
     assert elbos[-1] > elbos[0]
 
 
 def test_trained_model_has_the_averages(finished_run):
-    model, experiment = load_trained(finished_run.path)
+    trained = load_trained(finished_run.path)
+    model, experiment = trained.model, trained.experiment
     assert experiment == finished_run.experiment
     values = finished_run.values.values()
     for variable in model.trainable_variables:
         assert variable.dtype == "float32"
-    # By hand: average slots follow the weights' names in the checkpoint.
+    # By hand: out of the optimizer.
     fresh = _state(experiment)
     path = tf.train.latest_checkpoint(
         str(RunFolder(finished_run.path).checkpoints)
@@ -239,7 +150,7 @@ def _state(experiment):
 
 
 def test_trained_model_scores_as_its_validation(finished_run, dataset):
-    model, _ = load_trained(finished_run.path)
+    model = load_trained(finished_run.path).model
     model.compile()
     batches = evaluation_batches(
         dataset.splits["validation"], batch_size=500, binarization="dynamic"
@@ -255,17 +166,42 @@ def test_best_model_is_loaded_where_there_is_patience(tmp_path, patience):
     folder = RunFolder(tmp_path)
     folder.start(experiment, (6, 6, 1))
     state = _state(experiment)
-    average = state.optimizer._model_variables_moving_average[0]
-    for path, value in (
-        (folder.checkpoints / "best", 3.0),
-        (folder.checkpoints, 4.0),
-    ):
-        average.assign(tf.fill(average.shape, value))
-        manager = tf.train.CheckpointManager(state.checkpoint(), path, 1)
-        manager.save()
-    model, _ = load_trained(tmp_path)
-    expected = 3.0 if patience else 4.0
-    assert np.all(model.trainable_variables[0].numpy() == expected)
+    record = run_record.make(experiment, experiment.prepare(), state.model)
+    state = dataclasses.replace(state, record=record)
+    first, value = next(iter(state.best.items()))
+    state.keep_best(1.5)
+    value.assign(tf.fill(value.shape, 3.0))
+    average = state.averages()[first]
+    average.assign(tf.fill(average.shape, 4.0))
+    manager = tf.train.CheckpointManager(
+        state.checkpoint(), folder.checkpoints, 1
+    )
+    manager.save()
+    found = {
+        weights: load_trained(tmp_path, weights).model.trainable_variables[0]
+        for weights in (None, "best", "last")
+    }
+    assert np.all(found["best"].numpy() == 3.0)
+    assert np.all(found["last"].numpy() == 4.0)
+    assert np.all(found[None].numpy() == (3.0 if patience else 4.0))
+    with pytest.raises(UserError, match=r"Unknown weights.*=first"):
+        load_trained(tmp_path, "first")
+
+
+def test_best_weights_of_a_run_that_was_never_validated(tmp_path):
+    experiment = experiments.make_experiment({"patience": 3})
+    folder = RunFolder(tmp_path)
+    folder.start(experiment, (6, 6, 1))
+    state = _state(experiment)
+    record = run_record.make(experiment, experiment.prepare(), state.model)
+    state = dataclasses.replace(state, record=record)
+    manager = tf.train.CheckpointManager(
+        state.checkpoint(), folder.checkpoints, 1
+    )
+    manager.save()
+    assert load_trained(tmp_path).weights == "last"
+    with pytest.raises(UserError, match="best weights of the run are missing"):
+        load_trained(tmp_path, "best")
 
 
 def test_patience_keeps_the_epoch_of_the_lowest_val_loss_that_is_shown(
@@ -282,7 +218,7 @@ def test_patience_keeps_the_epoch_of_the_lowest_val_loss_that_is_shown(
     shown = [line for line in lines if "val_loss " in line]
     losses = [float(line.split("val_loss ")[1].split()[0]) for line in shown]
     assert losses[-1] > min(losses)
-    model, _ = load_trained(tmp_path)
+    model = load_trained(tmp_path).model
     model.compile()
     batches = evaluation_batches(
         dataset.splits["validation"], batch_size=500, binarization="dynamic"
@@ -427,7 +363,7 @@ def test_no_averaging_no_clipping(tmp_path, dataset):
         {"epochs": 1}, ema_momentum=0.0, clip_norm=0.0, kind=AutoencoderConfig
     )
     train(experiment, tmp_path, dataset=dataset)
-    model, _ = load_trained(tmp_path)
+    model = load_trained(tmp_path).model
     values = experiments.checkpoint_values(tmp_path).values()
     weight = model.trainable_variables[0].numpy()
     assert any(np.array_equal(weight, value) for value in values)
@@ -447,7 +383,7 @@ def test_two_replicas(tmp_path, digits_dir):
     values = experiments.checkpoint_values(tmp_path)
     for name, value in values.items():
         assert "best_loss" in name or np.all(np.isfinite(value)), name
-    model, _ = load_trained(tmp_path)
+    model = load_trained(tmp_path).model
     assert model.image_shape == (28, 28, 1)
 
 

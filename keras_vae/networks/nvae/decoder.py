@@ -1,14 +1,15 @@
 """The top-down tower of NVAE: priors, posteriors and the likelihood."""
 
-from collections.abc import Callable
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from keras_vae.distributions import DistributionLayer
-from keras_vae.networks.hierarchy import Choose, LocScale, TopDownDecoder
-from keras_vae.networks.layer_list import build_layers, run_layers
+from keras_vae.networks.hierarchy import Stage, TopDownDecoder
+from keras_vae.networks.layer_list import build_layers
+from keras_vae.networks.likelihood_output import add_output_bias, params_shape
+from keras_vae.networks.network import build_distribution
 from keras_vae.networks.nvae.architecture import check_sizes, scale_shapes
 from keras_vae.networks.nvae.cells import DecoderCell
 from keras_vae.networks.nvae.convolution import WeightNormConv2D
@@ -18,11 +19,7 @@ from keras_vae.networks.nvae.depth_scaling import (
     scale_last_inputs,
 )
 from keras_vae.networks.nvae.flow import FlowPair
-from keras_vae.networks.nvae.residual_normal import (
-    normal,
-    residual_normal,
-    standard_normal,
-)
+from keras_vae.networks.nvae.latent_groups import NVAEGroup, NVAETopGroup
 
 __all__ = ["NVAEDecoder"]
 
@@ -43,7 +40,8 @@ class NVAEDecoder(TopDownDecoder):
     is merged by a 1x1 convolution of s and z. Between scales a cell doubles the
     resolution, and after the last group `num_blocks` blocks of cells do.
 
-    With a single group there is no state before it: s = conv(z).
+    With a single group there is no state before it: s = conv(z). With classes
+    the top group's convolution reads the one-hot class beside s and z.
 
     The parameters of p(x|z) have no trainable bias of their own; the constant
     one is zero unless `set_output_mean` is called, as training does where
@@ -145,7 +143,9 @@ class NVAEDecoder(TopDownDecoder):
         self.recompute = recompute
         self._make_cells()
         self._make_heads()
-        self.output_convolution = self._conv(self.output_shape_per_image[-1], 3)
+        self.output_convolution = self._conv(
+            params_shape(self.distribution)[-1], 3
+        )
 
     def _make_cells(self) -> None:
         """Makes the cells before each group, none before the top one."""
@@ -201,7 +201,8 @@ class NVAEDecoder(TopDownDecoder):
         )
 
     def build(self, input_shape: Any = None) -> None:
-        self.build_output_bias()
+        # The last convolution has a bias; this one only holds a mean image.
+        add_output_bias(self, trainable=False)
         top = self.feature_shapes[0]
         latents = self.latent_channels
         self.initial_state = None
@@ -218,28 +219,17 @@ class NVAEDecoder(TopDownDecoder):
             if index:
                 self.priors[index - 1].build(shape)
                 self.feature_merges[index - 1].build(shape)
-            state = 0 if self.initial_state is None else c
-            self.latent_merges[index].build(
-                (None, height, width, state + latents)
-            )
+            merged = latents + (0 if self.initial_state is None else c)
+            if index == 0:
+                merged += self.num_classes
+            self.latent_merges[index].build((None, height, width, merged))
             for pair in self._flows_of(index):
                 pair.build((None, height, width, latents))
         shape = build_layers(self.post, shape)
         self.output_convolution.build(shape)
         if self.depth_scaled_init:
             self._scale_start()
-        self.build_distribution((None, *self.output_shape_per_image))
-
-    def build_output_bias(self) -> None:
-        # The last convolution has a bias; this one only holds a mean image.
-        self.output_bias = self.add_weight(
-            name="output_bias",
-            shape=self.output_shape_per_image,
-            initializer="zeros",
-            trainable=False,
-            dtype="float32",
-            autocast=False,
-        )
+        build_distribution(self, (None, *params_shape(self.distribution)))
 
     def _scale_start(self) -> None:
         cells = [cell for cells in self.cells for cell in cells] + self.post
@@ -249,65 +239,45 @@ class NVAEDecoder(TopDownDecoder):
         for merge in self.latent_merges:
             scale_last_inputs(merge, self.latent_channels, factor)
 
-    def descend(
-        self, rows: tf.Tensor, choose: Choose, training: bool = False
-    ) -> tf.Tensor:
-        s = self._top_group(rows, choose)
-        for index in range(1, len(self.feature_shapes)):
-            s = run_layers(self.cells[index], s, training=training)
-            s = self._group(index, s, choose)
-        s = run_layers(self.post, s, training=training)
-        params = self.output_convolution(tf.nn.elu(s))
-        return tf.cast(self._crop(params), tf.float32)
-
-    def _crop(self, params: tf.Tensor) -> tf.Tensor:
-        if not self.pad:
-            return params
-        return params[:, self.pad : -self.pad, self.pad : -self.pad]
-
-    def _top_group(self, rows: tf.Tensor, choose: Choose) -> tf.Tensor:
-        def posterior(feature: tf.Tensor) -> LocScale:
-            raw = tf.cast(self.posteriors[0](feature), tf.float32)
-            return normal(raw, self.smooth_scale)
-
-        prior = standard_normal([rows, *self.group_shapes[0]])
-        z = tf.cast(choose(0, prior, posterior), self.compute_dtype)
+    def start(self, rows: tf.Tensor, classes: tf.Tensor | None) -> tf.Tensor:
+        height, width, c = self.feature_shapes[0]
         if self.initial_state is None:
-            return self.latent_merges[0](z)
-        s = tf.cast(self.initial_state, self.compute_dtype)
-        s = tf.broadcast_to(s, [rows, *s.shape])
-        return self.latent_merges[0](tf.concat([s, z], axis=-1))
+            s = tf.zeros([rows, height, width, 0], self.compute_dtype)
+        else:
+            s = tf.cast(self.initial_state, self.compute_dtype)
+            s = tf.broadcast_to(s, [rows, height, width, c])
+        if classes is None:
+            return s
+        shape = [rows, height, width, self.num_classes]
+        classes = tf.broadcast_to(classes[:, tf.newaxis, tf.newaxis], shape)
+        return tf.concat([s, classes], axis=-1)
 
-    def _group(self, index: int, s: tf.Tensor, choose: Choose) -> tf.Tensor:
-        below = index - 1
-        params = self.priors[below](tf.nn.elu(s))
-        state = s
-        if self.residual_prior:
-            sizes = [2 * self.latent_channels, s.shape[-1]]
-            params, feature = tf.split(params, sizes, axis=-1)
-            state += feature
-        raw = tf.cast(params, tf.float32)
+    def stages(self) -> list[Stage]:
+        groups = range(len(self.feature_shapes))
+        below: list[list[Any]] = [*self.cells[1:], [*self.post, self._params]]
+        return [Stage(self._group(i), below[i]) for i in groups]
 
-        def posterior(feature: tf.Tensor) -> LocScale:
-            merged = tf.cast(feature, s.dtype) + self.feature_merges[below](s)
-            residual = tf.cast(self.posteriors[index](merged), tf.float32)
-            return residual_normal(raw, residual, self.smooth_scale)
+    def _group(self, index: int) -> NVAETopGroup | NVAEGroup:
+        common: dict[str, Any] = {
+            "posterior_head": self.posteriors[index],
+            "latent_merge": self.latent_merges[index],
+            "latent_channels": self.latent_channels,
+            "flow_pairs": self._flows_of(index),
+            "smooth_scale": self.smooth_scale,
+        }
+        if index == 0:
+            return NVAETopGroup(**common)
+        return NVAEGroup(
+            self.priors[index - 1], self.feature_merges[index - 1], **common
+        )
 
-        z = choose(index, normal(raw, self.smooth_scale), posterior)
-        merged = tf.concat([state, tf.cast(z, s.dtype)], axis=-1)
-        return self.latent_merges[index](merged)
-
-    def flow(self, index: int) -> Callable[[tf.Tensor], tf.Tensor] | None:
-        pairs = self._flows_of(index)
-        if not pairs:
-            return None
-
-        def apply(z: tf.Tensor) -> tf.Tensor:
-            for pair in pairs:
-                z = pair(z)
-            return z
-
-        return apply
+    def _params(self, s: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Returns the likelihood's parameters, without the padding's."""
+        params = self.output_convolution(tf.nn.elu(s))
+        if self.pad:
+            inside = slice(self.pad, -self.pad)
+            params = params[:, inside, inside]
+        return tf.cast(params, tf.float32)
 
     def _flows_of(self, index: int) -> list[FlowPair]:
         first = index * self.num_flows

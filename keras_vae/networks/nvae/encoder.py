@@ -5,6 +5,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_vae.networks.conditioning import (
+    build_class_picture,
+    with_class_picture,
+)
 from keras_vae.networks.hierarchy import BottomUpEncoder
 from keras_vae.networks.layer_list import build_layers
 from keras_vae.networks.nvae.architecture import check_sizes, scale_shapes
@@ -123,7 +127,7 @@ class NVAEEncoder(BottomUpEncoder):
         ]
 
     def build(self, input_shape: Any = None) -> None:
-        height, width, channels = self.image_shape
+        height, width, channels = build_class_picture(self)
         shape: Any = (None, height + 2 * self.pad, width + 2 * self.pad)
         shape = (*shape, channels)
         build_layers([self.stem, *self.cells, self.top], shape)
@@ -133,17 +137,23 @@ class NVAEEncoder(BottomUpEncoder):
                 scale_cell(cell, factor)
         self.built = True
 
-    def call(self, image: tf.Tensor, training: bool = False) -> list[tf.Tensor]:
+    def call(
+        self,
+        image: tf.Tensor,
+        label: tf.Tensor | None = None,
+        training: bool = False,
+    ) -> list[tf.Tensor]:
         """Returns the feature of each group, the top group first.
 
         Args:
             image: `[batch, H, W, C]` in [0, 1].
+            label: Their classes, int32 `[batch]`, where there are classes.
             training: Whether batch normalisation uses the batch's statistics.
 
         Returns:
             `[batch, h, w, c]` for each group, as `NVAEDecoder.feature_shapes`.
         """
-        x = 2.0 * image - 1.0
+        x = with_class_picture(self, 2.0 * image - 1.0, label)
         if self.pad:
             sides = [self.pad, self.pad]
             x = tf.pad(x, [[0, 0], sides, sides, [0, 0]], constant_values=-1)

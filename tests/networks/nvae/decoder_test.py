@@ -8,6 +8,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from keras_vae.distributions import DiscretizedLogisticMixture
+from keras_vae.networks.latent_choices import fixed, given
 from keras_vae.networks.nvae import collect
 from tests.conformance import (
     check_config,
@@ -52,24 +53,14 @@ def latents(decoder, rows=2, seed=0):
     return tf.concat(flat, axis=-1)
 
 
-class Recorder:
-    """A `choose` that gives fixed latents and keeps what it was given."""
-
-    def __init__(self, zs, features):
-        self.zs, self.features = zs, features
-        self.priors, self.posteriors = [], []
-
-    def __call__(self, index, prior, posterior):
-        assert index == len(self.priors)
-        self.priors.append(prior)
-        self.posteriors.append(posterior(self.features[index]))
-        return self.zs[index]
-
-
 def descend(decoder, zs, feature_seed=1, rows=2):
     features = random_like(decoder.feature_shapes, rows, feature_seed)
-    recorder = Recorder(zs, features)
-    return decoder.descend(rows, recorder), recorder
+    choices = [given(feature, z) for feature, z in zip(features, zs)]
+    return decoder.descend(choices, rows)
+
+
+def parameters(distribution):
+    return distribution.mean(), distribution.stddev()
 
 
 def likelihood_of_nvae(px):
@@ -103,12 +94,12 @@ def test_shapes(case):
     assert decoder.group_shapes == architecture.group_shapes
     assert decoder.feature_shapes == architecture.feature_shapes
     assert decoder.latent_dim == architecture.latent_dim
-    params, seen = descend(decoder, random_like(decoder.group_shapes, 2))
+    params, latents = descend(decoder, random_like(decoder.group_shapes, 2))
     assert tuple(params.shape) == (2, *IMAGE)
-    for pair, shape in zip(seen.priors, decoder.group_shapes, strict=True):
-        assert [tuple(x.shape) for x in pair] == [(2, *shape)] * 2
-    for pair, shape in zip(seen.posteriors, decoder.group_shapes, strict=True):
-        assert [tuple(x.shape) for x in pair] == [(2, *shape)] * 2
+    for latent, shape in zip(latents, decoder.group_shapes, strict=True):
+        for distribution in (latent.prior, latent.posterior):
+            assert distribution.batch_shape == [2]
+            assert distribution.event_shape == shape
 
 
 def test_a_prior_depends_on_all_groups_above_and_on_no_other():
@@ -118,8 +109,8 @@ def test_a_prior_depends_on_all_groups_above_and_on_no_other():
     for changed in range(5):
         with tf.GradientTape() as tape:
             tape.watch(zs)
-            _, seen = descend(decoder, zs)
-            loc, scale = seen.priors[changed]
+            _, latents = descend(decoder, zs)
+            loc, scale = parameters(latents[changed].prior)
             total = tf.reduce_sum(tf.sin(loc)) + tf.reduce_sum(scale)
         gradients = tape.gradient(total, zs)
         reached = [
@@ -145,15 +136,14 @@ def test_the_image_reaches_the_likelihood_through_z_alone(case):
     one, first = descend(decoder, zs, feature_seed=1)
     two, second = descend(decoder, zs, feature_seed=2)
     np.testing.assert_array_equal(one, two)
-    for a, b in zip(first.priors, second.priors, strict=True):
-        np.testing.assert_array_equal(a, b)
-    for a, b in zip(first.posteriors, second.posteriors, strict=True):
-        assert np.any(a[0] != b[0])
+    for a, b in zip(first, second, strict=True):
+        np.testing.assert_array_equal(parameters(a.prior), parameters(b.prior))
+        assert np.any(a.posterior.mean() != b.posterior.mean())
 
 
 def test_the_top_prior_is_fixed():
-    _, seen = descend(decoder := make_decoder(), latents_of(decoder))
-    loc, scale = seen.priors[0]
+    _, latents = descend(decoder := make_decoder(), latents_of(decoder))
+    loc, scale = parameters(latents[0].prior)
     np.testing.assert_array_equal(loc, np.zeros(loc.shape))
     np.testing.assert_array_equal(scale, np.full(scale.shape, np.float32(1.01)))
 
@@ -168,16 +158,16 @@ def test_posteriors_are_relative_to_priors(smooth_scale):
     for head in decoder.posteriors:
         head.log_gain.assign(tf.fill(head.log_gain.shape, -200.0))
         head.bias.assign(tf.zeros(head.bias.shape))
-    _, seen = descend(decoder, latents_of(decoder))
-    for prior, posterior in zip(seen.priors, seen.posteriors, strict=True):
-        kl = tfd.kl_divergence(tfd.Normal(*posterior), tfd.Normal(*prior))
+    _, latents = descend(decoder, latents_of(decoder))
+    for latent in latents:
+        kl = tfd.kl_divergence(latent.posterior, latent.prior)
         np.testing.assert_array_equal(kl, np.zeros(kl.shape))
 
 
 def test_the_pass_is_the_one_of_the_specification():
     decoder = make_decoder(kernel_size=5, decoder_expansion=3)
     z0, z1 = latents_of(decoder)
-    params, seen = descend(decoder, [z0, z1])
+    params, (top, below) = descend(decoder, [z0, z1])
     features = random_like(decoder.feature_shapes, 2, 1)
     h = tf.repeat(tf.convert_to_tensor(decoder.initial_state)[None], 2, axis=0)
     s = decoder.latent_merges[0](tf.concat([h, z0], axis=-1))
@@ -189,15 +179,17 @@ def test_the_pass_is_the_one_of_the_specification():
     merged = features[1] + decoder.feature_merges[0](s)
     dm, dls = tf.split(decoder.posteriors[1](merged), 2, axis=-1)
     expected = (bounded(m), tf.exp(bounded(ls)) + 0.01)
-    np.testing.assert_allclose(seen.priors[1], expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(
+        parameters(below.prior), expected, rtol=1e-4, atol=1e-6
+    )
     expected = (bounded(m + dm), tf.exp(bounded(ls + dls)) + 0.01)
     np.testing.assert_allclose(
-        seen.posteriors[1], expected, rtol=1e-4, atol=1e-6
+        parameters(below.posterior), expected, rtol=1e-4, atol=1e-6
     )
     m, ls = tf.split(decoder.posteriors[0](features[0]), 2, axis=-1)
     expected = (bounded(m), tf.exp(bounded(ls)) + 0.01)
     np.testing.assert_allclose(
-        seen.posteriors[0], expected, rtol=1e-4, atol=1e-6
+        parameters(top.posterior), expected, rtol=1e-4, atol=1e-6
     )
     s = decoder.latent_merges[1](tf.concat([s, z1], axis=-1))
     (post,) = decoder.post
@@ -225,7 +217,7 @@ def test_batch_statistics_move_in_training_only(training):
     before = [norm.moving_variance.numpy() for norm in norms]
     assert len(norms) > 10
     zs = random_like(decoder.group_shapes, 2)
-    decoder.descend(2, lambda index, *_: zs[index], training)
+    decoder.descend([fixed(z) for z in zs], 2, training)
     moved = [
         np.any(norm.moving_variance.numpy() != old)
         for norm, old in zip(norms, before, strict=True)
@@ -280,15 +272,14 @@ def test_colour_images_have_100_parameters_a_pixel():
 
 
 def test_each_group_has_its_own_flows():
-    assert make_decoder().flow(0) is None
+    assert make_decoder().stages()[0].block.flow is None
     decoder = make_decoder(num_flows=2)
     assert len(decoder.flows) == 4
     for index, z in enumerate(latents_of(decoder)):
         first, second = decoder.flows[2 * index : 2 * index + 2]
-        np.testing.assert_allclose(
-            decoder.flow(index)(z), second(first(z)), rtol=1e-6
-        )
-        assert np.any(decoder.flow(index)(z) != z)
+        flow = decoder.stages()[index].block.flow
+        np.testing.assert_allclose(flow(z), second(first(z)), rtol=1e-6)
+        assert np.any(flow(z) != z)
 
 
 def test_the_output_mean_is_no_parameter():
@@ -317,8 +308,10 @@ def test_residual_prior_adds_its_feature_to_the_state():
     bias[2 * SMALL["latent_channels"] :] += 1.0
     head.bias.assign(bias)
     changed, second = descend(decoder, zs)
-    np.testing.assert_array_equal(first.priors[1], second.priors[1])
-    np.testing.assert_array_equal(first.posteriors[1], second.posteriors[1])
+    for name in ("prior", "posterior"):
+        np.testing.assert_array_equal(
+            *(parameters(getattr(seen[1], name)) for seen in (first, second))
+        )
     assert np.any(params != changed)
 
 

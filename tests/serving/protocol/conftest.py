@@ -11,8 +11,8 @@ from keras_vae.config import (
 )
 from keras_vae.data import DataConfig
 from keras_vae.models import build_model
-from keras_vae.serving import export_model
-from keras_vae.training import ExperimentConfig
+from keras_vae.serving import export
+from keras_vae.training import ExperimentConfig, TrainedModel
 from tests.serving.protocol.batching import BatchingParameters
 from tests.serving.protocol.server import running_server
 
@@ -29,7 +29,7 @@ def model_base_path(tmp_path_factory) -> pathlib.Path:
         DataConfig("mnist_5k"), config, TrainingConfig()
     )
     model = build_model(config, (4, 6, 1), likelihood="bernoulli", seed=7)
-    export_model(model, experiment, folder)
+    export(TrainedModel(model, experiment, experiment.prepare()), folder)
     return folder
 
 
