@@ -99,6 +99,12 @@ def test_seed_beyond_32_bits_is_refused_in_an_array_too(number):
     assert key(seeds.any_seed(lowest)) == (-(2**31), 2**31 - 1)
 
 
+def test_rows_count_on_from_the_seed():
+    found = seeds.rows(tf.constant([7, 3]), 4)
+    np.testing.assert_array_equal(found, [[7, 3], [7, 4], [7, 5], [7, 6]])
+    assert seeds.rows(tf.constant([7, 3]), 0).shape == [0, 2]
+
+
 def test_any_seed_is_a_number_a_pair_or_drawn():
     for given in (3, np.int64(3), np.array(3), tf.constant(3)):
         assert key(seeds.any_seed(given)) == (3, 0)

@@ -30,14 +30,24 @@ from keras_vae.config.model_configs import (
 )
 from keras_vae.config.nvae_presets import PRESETS
 from keras_vae.config.objective_configs import (
+    BetaTCVAEConfig,
     ELBOConfig,
     ImportanceWeightedConfig,
     LogLikelihoodConfig,
     ObjectiveConfig,
     SquaredErrorConfig,
 )
-from keras_vae.config.posterior_configs import DiagonalConfig, FullConfig
-from keras_vae.config.prior_configs import StandardNormalConfig
+from keras_vae.config.posterior_configs import (
+    DiagonalConfig,
+    FullConfig,
+    InverseAutoregressiveConfig,
+    PosteriorConfig,
+)
+from keras_vae.config.prior_configs import (
+    MixturePriorConfig,
+    StandardNormalConfig,
+    VampPriorConfig,
+)
 from keras_vae.config.registry import (
     BuildContext,
     PartConfig,
@@ -66,6 +76,7 @@ __all__ = [
     "AutoencoderConfig",
     "AutoregressiveConfig",
     "BernoulliConfig",
+    "BetaTCVAEConfig",
     "BuildContext",
     "ContinuousBernoulliConfig",
     "ConvolutionalConfig",
@@ -76,8 +87,10 @@ __all__ = [
     "FullConfig",
     "HierarchicalConfig",
     "ImportanceWeightedConfig",
+    "InverseAutoregressiveConfig",
     "LikelihoodConfig",
     "LogLikelihoodConfig",
+    "MixturePriorConfig",
     "ModelConfig",
     "NVAEConfig",
     "NormalFixedConfig",
@@ -85,11 +98,13 @@ __all__ = [
     "NormalSharedConfig",
     "ObjectiveConfig",
     "PartConfig",
+    "PosteriorConfig",
     "ResidualConfig",
     "SquaredErrorConfig",
     "StandardNormalConfig",
     "TrainingConfig",
     "VAEConfig",
+    "VampPriorConfig",
     "check_choice",
     "check_number",
     "differences",

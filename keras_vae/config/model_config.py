@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from keras_vae.config.needs import OF_SETTINGS
 from keras_vae.config.registry import (
     PartConfig,
     from_dict,
@@ -140,7 +141,8 @@ class ModelConfig(PartConfig):
     @classmethod
     def missing(cls, value: PartConfig | type[PartConfig]) -> list[str]:
         """Returns what a part needs and the model does not have."""
-        return [need for need in value.needs if need not in cls.has]
+        known = (*cls.has, *OF_SETTINGS)
+        return [need for need in value.needs if need not in known]
 
     @classmethod
     def from_preset(cls, preset: str) -> Any:

@@ -5,7 +5,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from keras_vae.config.model_config import ModelConfig
-from keras_vae.config.needs import CODE, EXACT, PRIOR, VECTOR
+from keras_vae.config.needs import (
+    CODE,
+    EXACT,
+    GAUSSIAN,
+    NO_CLASSES,
+    OF_SETTINGS,
+    PRIOR,
+    VECTOR,
+)
 from keras_vae.config.nvae_presets import PRESETS
 from keras_vae.config.registry import part, register
 from keras_vae.config.settings import changed, check_scales, setting
@@ -46,6 +54,26 @@ def _check_num_classes(config: Any) -> None:
         )
 
 
+def _check_parts(config: Any, posterior: Sequence[str]) -> None:
+    """Raises UserError if a part needs what the other settings have not.
+
+    Args:
+        config: Of a model with a prior.
+        posterior: What its posterior has.
+    """
+    given = posterior if config.conditional else (*posterior, NO_CLASSES)
+    for value in (config.prior, config.objective):
+        for need in value.needs:
+            if need in OF_SETTINGS and need not in given:
+                name = f"config.{value.kind}={value.name}"
+                chosen = config.flat().get("posterior", "of the model")
+                raise UserError(
+                    f"{name} needs {need}: choose another {value.kind}, "
+                    f"posterior or number of classes. Received: --{name}, "
+                    f"posterior {chosen}, num_classes={config.num_classes}"
+                )
+
+
 @register("model", "vae", build="keras_vae.models.vae:build")
 @dataclasses.dataclass(frozen=True)
 class VAEConfig(ModelConfig):
@@ -61,6 +89,7 @@ class VAEConfig(ModelConfig):
 
     def check(self) -> None:
         _check_num_classes(self)
+        _check_parts(self, getattr(self.posterior, "has", OF_SETTINGS))
 
 
 @register("model", "autoencoder", build="keras_vae.models.autoencoder:build")
@@ -128,6 +157,7 @@ class HierarchicalConfig(ModelConfig):
         "discretized_logistic_mixture",
     )
 
+    prior: Any = part("standard_normal", "p(z) of the top group.")
     objective: Any = part(
         "importance_weighted", "What is minimised.", num_samples=4, start=0.85
     )
@@ -177,6 +207,7 @@ class HierarchicalConfig(ModelConfig):
         _check_num_classes(self)
         counts = ("encoder_blocks", "decoder_blocks", "num_groups")
         check_scales(self, ("filters", "bottlenecks", *counts), "config.")
+        _check_parts(self, (GAUSSIAN,))
 
 
 @register("model", "nvae", build="keras_vae.models.nvae:build")

@@ -3,12 +3,13 @@
 import dataclasses
 from typing import ClassVar
 
-from keras_vae.config.needs import CODE, EXACT, PRIOR
+from keras_vae.config.needs import CODE, DIAGONAL, EXACT, PRIOR, VECTOR
 from keras_vae.config.registry import PartConfig, register
 from keras_vae.config.settings import setting
 from keras_vae.errors import UserError
 
 __all__ = [
+    "BetaTCVAEConfig",
     "ELBOConfig",
     "ImportanceWeightedConfig",
     "LogLikelihoodConfig",
@@ -114,6 +115,22 @@ class ImportanceWeightedConfig(_WithKL):
     @property
     def draws_change(self) -> bool:
         return self.num_samples > 1 and self.start > 0
+
+
+@register(
+    "objective", "beta_tcvae", build="keras_vae.objectives.beta_tcvae:build"
+)
+@dataclasses.dataclass(frozen=True)
+class BetaTCVAEConfig(ObjectiveConfig):
+    """beta-TCVAE: the ELBO with a weight on the total correlation."""
+
+    needs: ClassVar[tuple[str, ...]] = (VECTOR, DIAGONAL)
+
+    beta: float = setting(6.0, "Weight of the total correlation.", low=0)
+
+    @property
+    def couples_rows(self) -> bool:
+        return True
 
 
 @register(

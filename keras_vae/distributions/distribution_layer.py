@@ -8,8 +8,11 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from keras_vae.distributions.parameters import arrange, as_shape
-from keras_vae.errors import UserError
+from keras_vae.distributions.parameters import (
+    arrange,
+    as_float32,
+    as_shape,
+)
 
 __all__ = ["DistributionLayer"]
 
@@ -45,6 +48,8 @@ class DistributionLayer(keras.layers.Layer):
         event_shape: Tuple of ints.
         real_valued: Whether any number can be a value; else, as a likelihood,
             only one in [0, 1].
+        is_gaussian: Whether the distribution is a Gaussian vector, with `loc`
+            and `scale`, as what mixes posteriors needs it.
         orders_channels: Whether the channels of a position depend on each
             other, each on those before it.
 
@@ -55,18 +60,13 @@ class DistributionLayer(keras.layers.Layer):
     """
 
     real_valued = False
+    is_gaussian = False
     orders_channels = False
 
     def __init__(self, event_shape: int | Sequence[int], **kwargs: Any) -> None:
         # Not the global policy: under mixed_bfloat16 it would cast `params`.
-        dtype = keras.dtype_policies.get(kwargs.pop("dtype", None) or "float32")
-        if dtype.compute_dtype != "float32":
-            raise UserError(
-                "`dtype` of a distribution layer must be 'float32': a "
-                "log-probability in less is wrong. Leave the argument out. "
-                f"Received: {dtype.name!r}"
-            )
-        super().__init__(dtype=dtype, **kwargs)
+        kwargs["dtype"] = as_float32(kwargs.get("dtype"))
+        super().__init__(**kwargs)
         self.event_shape = as_shape(event_shape)
 
     @staticmethod

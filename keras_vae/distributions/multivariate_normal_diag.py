@@ -61,6 +61,8 @@ class MultivariateNormalDiag(DistributionLayer):
         https://arxiv.org/abs/1312.6114
     """
 
+    is_gaussian = True
+
     def __init__(
         self, event_size: int, min_scale: float = 1e-5, **kwargs: Any
     ) -> None:

@@ -62,6 +62,8 @@ class MultivariateNormalTriL(DistributionLayer):
         Section 2.5.1. https://arxiv.org/abs/1906.02691
     """
 
+    is_gaussian = True
+
     def __init__(
         self, event_size: int, min_scale: float = 1e-5, **kwargs: Any
     ) -> None:

@@ -3,12 +3,39 @@
 import math
 import operator
 from collections.abc import Sequence
+from typing import Any
 
+import keras
 import tensorflow as tf
 
 from keras_vae.errors import UserError
 
-__all__ = ["arrange", "as_positive_int", "as_shape", "to_positive"]
+__all__ = [
+    "arrange",
+    "as_float32",
+    "as_positive_int",
+    "as_shape",
+    "to_positive",
+]
+
+
+def as_float32(dtype: Any) -> Any:
+    """Returns the dtype policy of a layer that gives log-probabilities.
+
+    Args:
+        dtype: What the layer was given; None is float32.
+
+    Raises:
+        UserError: If it is another one.
+    """
+    policy = keras.dtype_policies.get(dtype or "float32")
+    if policy.compute_dtype != "float32":
+        raise UserError(
+            "`dtype` of a distribution layer must be 'float32': a "
+            "log-probability in less is wrong. Leave the argument out. "
+            f"Received: {policy.name!r}"
+        )
+    return policy
 
 
 def as_positive_int(value: object, name: str) -> int:
@@ -32,11 +59,14 @@ def as_positive_int(value: object, name: str) -> int:
     return number
 
 
-def as_shape(event_shape: int | Sequence[int]) -> tuple[int, ...]:
+def as_shape(
+    event_shape: int | Sequence[int], name: str = "event_shape"
+) -> tuple[int, ...]:
     """Returns `event_shape` as a tuple of ints of 1 or more.
 
     Args:
         event_shape: A size, or a sequence of sizes, none of them unknown.
+        name: Name of the argument, for the error.
 
     Raises:
         UserError: If a size is unknown or not positive, or there is none.
@@ -49,10 +79,10 @@ def as_shape(event_shape: int | Sequence[int]) -> tuple[int, ...]:
     )
     if not sizes:
         raise UserError(
-            "`event_shape` must have at least one dimension: use 1 for a "
+            f"`{name}` must have at least one dimension: use 1 for a "
             f"single number. Received: {event_shape!r}"
         )
-    return tuple(as_positive_int(size, "event_shape") for size in sizes)
+    return tuple(as_positive_int(size, name) for size in sizes)
 
 
 def to_positive(raw: tf.Tensor, at_zero: float, floor: float) -> tf.Tensor:

@@ -296,7 +296,7 @@ def _log_density(
 
 def _noise(groups: Sequence[LatentGroup]) -> tf.Tensor:
     """Returns the noise of which `infer_with_noise` makes them, `[rows, D]`."""
-    return _flat([to_noise(group.posterior, group.sample) for group in groups])
+    return _flat([to_noise(group.posterior, group.base) for group in groups])
 
 
 def _flat(parts: Sequence[tf.Tensor]) -> tf.Tensor:

@@ -61,6 +61,8 @@ def interpolate(
         method: `spherical` or `linear`.
         steps: Decoded images in a row, both ends included.
         between_seeds: Seeds, used instead of images: pairs, in the same way.
+            It is their noise that is interpolated, which of a mixture also
+            chooses the component: the images leap where that changes.
         temperature: Of draws.
 
     Returns:

@@ -112,4 +112,5 @@ def build(config: AutoencoderConfig, context: BuildContext) -> Autoencoder:
         build_part(config.objective, context),
         context.seed,
         dequantized_bits=context.dequantized_bits,
+        num_examples=context.num_examples,
     )

@@ -214,4 +214,5 @@ def build(
         build_part(config.objective, context),
         context.seed,
         dequantized_bits=context.dequantized_bits,
+        num_examples=context.num_examples,
     )

@@ -15,6 +15,8 @@ from keras_vae.models.fit_arguments import (
 
 __all__ = ["CheckedModel"]
 
+_ARRAYS = (np.ndarray, tf.Tensor)
+
 
 class CheckedModel(keras.Model):
     """A Keras model that has its loss, and checks images before it uses them.
@@ -28,6 +30,9 @@ class CheckedModel(keras.Model):
     """
 
     METRICS: tuple[str, ...] = ()
+
+    # Images in the training set; `fit` counts those of arrays.
+    num_examples: int | None = None
 
     # Whether `evaluate` runs, for `metrics`.
     _evaluating = False
@@ -101,6 +106,9 @@ class CheckedModel(keras.Model):
                 is a `class_weight` without classes.
         """
         given = by_name(super().fit, x, y, *args, **kwargs)
+        first = next(iter(tf.nest.flatten(given["x"])), None)
+        if self.num_examples is None and isinstance(first, _ARRAYS):
+            self.num_examples = len(first)
         validation = given.get("validation_data")
         if isinstance(validation, (tuple, list)):
             self._check_arrays(*validation)
@@ -139,9 +147,8 @@ class CheckedModel(keras.Model):
 
     def _check_arrays(self, *data: Any) -> None:
         """Refuses arrays as a whole, before anything is done with them."""
-        arrays = (np.ndarray, tf.Tensor)
         given = [x for x in tf.nest.flatten(data) if x is not None]
-        if given and all(isinstance(x, arrays) for x in given):
+        if given and all(isinstance(x, _ARRAYS) for x in given):
             with tf.device("/cpu:0"):
                 self.unpack_weighted(data)
 

@@ -20,7 +20,7 @@ from keras_vae.networks.conditioning import (
     check_class_names,
     classes_in_turn,
 )
-from keras_vae.objectives import Inference
+from keras_vae.objectives import Inference, ObjectiveContext
 
 __all__ = ["GenerativeModel"]
 
@@ -72,9 +72,9 @@ class GenerativeModel(CheckedModel):
         networks: What `NETWORKS` names, which become attributes: `encoder`,
             images to q(z|x), and `decoder`, latents to p(x|z), unless a
             sub-class has others. The last ends in the likelihood.
-        objective: `objective(inference, step)` returns the loss of each image,
-            `objective.draws(step)` how many draws of the latents it wants, or
-            None for one without an axis of its own, and
+        objective: `objective(inference, context)` returns the loss of each
+            image, `objective.draws(step)` how many draws of the latents it
+            wants, or None for one without an axis of its own, and
             `objective.couples_images`, if there is one, whether the loss of an
             image depends on others; see `keras_vae.objectives`.
         seed: Base of all noise in `fit` and `evaluate`.
@@ -88,6 +88,8 @@ class GenerativeModel(CheckedModel):
         training_draws: Draws in a training step, in place of
             `objective.draws(step)`, so that the graph of the step has
             constant shapes; None leaves it to the objective.
+        num_examples: Images in the training set, for objectives that need it;
+            None takes that of the first arrays that `fit` is given.
         class_names: Name of each class of a conditional model; their numbers
             unless given.
         **kwargs: Arguments of `keras.Model`.
@@ -122,6 +124,7 @@ class GenerativeModel(CheckedModel):
         dequantized_bits: int | None = None,
         batch_parts: int = 1,
         training_draws: int | None = None,
+        num_examples: int | None = None,
         class_names: Sequence[str] = (),
         **kwargs: Any,
     ):
@@ -147,6 +150,7 @@ class GenerativeModel(CheckedModel):
         self.dequantized_bits = dequantized_bits
         self.batch_parts = batch_parts
         self.training_draws = training_draws
+        self.num_examples = num_examples
         self._class_names = check_class_names(class_names, self.num_classes)
         self.trackers = {
             name: LossMean(name=name) for name in ("loss", *self.METRICS)
@@ -528,7 +532,8 @@ class GenerativeModel(CheckedModel):
             num_samples=draws or self.objective.draws(step),
             training=training,
         )
-        return inference, self.objective(inference, step)
+        context = ObjectiveContext(step, self.num_examples, training)
+        return inference, self.objective(inference, context)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -544,6 +549,7 @@ class GenerativeModel(CheckedModel):
             "dequantized_bits": self.dequantized_bits,
             "batch_parts": self.batch_parts,
             "training_draws": self.training_draws,
+            "num_examples": self.num_examples,
             "class_names": self.class_names,
         }
 

@@ -10,7 +10,12 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from keras_vae import seeds
-from keras_vae.config import BuildContext, HierarchicalConfig, check_number
+from keras_vae.config import (
+    BuildContext,
+    HierarchicalConfig,
+    StandardNormalConfig,
+    check_number,
+)
 from keras_vae.config.registry import build as build_part
 from keras_vae.models.checks import (
     check_temperature,
@@ -27,6 +32,7 @@ from keras_vae.models.pictures import (
     samples_by_temperature,
 )
 from keras_vae.models.pixels import image_of, pixel_seed
+from keras_vae.models.prior_fitting import fit_prior
 from keras_vae.networks import ResidualBottomUp, ResidualTopDown
 from keras_vae.networks.conditioning import (
     Condition,
@@ -96,25 +102,7 @@ class HierarchicalVAE(GenerativeModel):
         super().__init__((encoder, decoder), objective, seed, **kwargs)
         self.prior = prior
         if prior is not None:
-            self._build_prior()
-
-    def _build_prior(self) -> None:
-        if self.group_shapes[0] != (self.prior.latent_dim,):
-            raise ValueError(
-                f"`prior` must be one of the top group {self.group_shapes[0]}. "
-                f"Received: latent_dim={self.prior.latent_dim}"
-            )
-        if self.prior.needs_encoder:
-            if self.num_classes:
-                raise ValueError(
-                    f"`prior` must not be a {type(self.prior).__name__}, which "
-                    "has no classes for the encoder: a conditional model takes "
-                    f"another one. Received: num_classes={self.num_classes}"
-                )
-            self.prior.connect(self._top_posterior)
-        if not self.prior.built:  # One from a file is.
-            with keras.name_scope(self.name):
-                self.prior.build()
+            fit_prior(self, prior, self.group_shapes[0], self._top_posterior)
 
     def _top_posterior(self, image: tf.Tensor) -> tfd.Distribution:
         """Returns q(z_1|x), as the encoder of a VAE does."""
@@ -481,11 +469,16 @@ def build(config: HierarchicalConfig, context: BuildContext) -> HierarchicalVAE:
         upsampling=config.upsampling,
         **sizes,
     )
+    top = dataclasses.replace(context, latent_dim=config.top_latent_dim)
+    # The decoder's own is N(0, I), whose KL has a closed form.
+    own = isinstance(config.prior, StandardNormalConfig)
     return HierarchicalVAE(
         encoder,
         decoder,
         build_part(config.objective, context),
         context.seed,
+        prior=None if own else build_part(config.prior, top),
         class_names=context.class_names,
         dequantized_bits=context.dequantized_bits,
+        num_examples=context.num_examples,
     )

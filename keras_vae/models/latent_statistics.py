@@ -10,13 +10,14 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from keras_vae import seeds
-from keras_vae.objectives import LatentGroup
+from keras_vae.objectives import LatentGroup, kl_divergence
 
 __all__ = ["LatentStatistics", "latent_statistics"]
 
 _ACTIVE_VARIANCE = 0.01
 _ACTIVE_CHANNEL_KL = 0.1
 _COLLAPSED_KL = 0.1
+_GAUSSIANS = (tfd.MultivariateNormalLinearOperator, tfd.Independent)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,15 +25,21 @@ class LatentStatistics:
     """Statistics of q(z|x) over a set of images, one entry a dimension.
 
     Attributes:
-        mean_variance: Variance over images of the posterior's mean, `[D]`.
+        mean_variance: Variance over images of the posterior's mean, `[D]`;
+            with a flow, of the mean before it.
         kl_by_dimension: KL(q(z_d|x) || p(z_d)) averaged over images, `[D]`,
-            nats. The marginal of a full-covariance posterior is used, so that
-            these add up to the whole KL for a diagonal posterior only.
+            nats, of the marginals of z_d: these add up to the whole KL where
+            posterior and prior are both of independent dimensions. Between
+            Gaussians it is the closed form; with a mixture, or a flow, it is
+            a Monte Carlo estimate of one draw an image, so that a value may be
+            below 0 by chance. NaN with a prior whose marginals are unknown.
+        kl_by_group: KL of each group averaged over images, `[group]`, nats.
         group_shapes: Event shape of each latent group, the top group first.
     """
 
     mean_variance: np.ndarray
     kl_by_dimension: np.ndarray
+    kl_by_group: np.ndarray
     group_shapes: tuple[tuple[int, ...], ...]
 
     @property
@@ -66,11 +73,6 @@ class LatentStatistics:
         return sum(shape[-1] for shape in self.group_shapes)
 
     @property
-    def kl_by_group(self) -> np.ndarray:
-        """KL of each group, `[group]`, nats per image."""
-        return np.array([kl.sum() for kl in self._groups()])
-
-    @property
     def collapsed_groups(self) -> list[int]:
         """Groups with a KL below 0.1 nats: they say nothing about an image."""
         return [
@@ -101,7 +103,7 @@ def latent_statistics(model: Any, batches: Iterable[Any]) -> LatentStatistics:
         batches: Images `[batch, height, width, channels]` in [0, 1], for a
             conditional model with their classes, int32 `[batch]`.
     """
-    count = 0
+    count, by_group = 0, np.zeros(len(model.group_shapes))
     sums = np.zeros([3, model.latent_dim])
     # Eager, not a tf.function: one is traced anew in each call of this.
     for index, batch in enumerate(batches):
@@ -115,9 +117,12 @@ def latent_statistics(model: Any, batches: Iterable[Any]) -> LatentStatistics:
         mean, kl = tf.cast(mean, tf.float64), tf.cast(kl, tf.float64)
         terms = tf.stack([mean, tf.square(mean), kl])
         sums += tf.reduce_sum(terms, axis=1).numpy()
+        by_group += [float(tf.reduce_sum(g.kl_divergence)) for g in groups]
         count += int(image.shape[0])
     mean, square, kl = sums / count
-    return LatentStatistics(square - mean**2, kl, model.group_shapes)
+    return LatentStatistics(
+        square - mean**2, kl, by_group / count, model.group_shapes
+    )
 
 
 def _flatten(parts: list[tf.Tensor]) -> tf.Tensor:
@@ -127,9 +132,33 @@ def _flatten(parts: list[tf.Tensor]) -> tf.Tensor:
 
 def _kl_by_dimension(group: LatentGroup) -> tf.Tensor:
     """Returns the KL of each latent, as `group.sample`, nats."""
-    posterior = tfd.Normal(group.posterior.mean(), group.posterior.stddev())
-    prior = tfd.Normal(group.prior.mean(), group.prior.stddev())
-    if group.base_sample is None:
-        return posterior.kl_divergence(prior)
-    log_q = posterior.log_prob(group.base_sample)
-    return log_q - prior.log_prob(group.sample)
+    posterior, prior = _marginals(group.posterior), _marginals(group.prior)
+    if posterior is None or prior is None:
+        return tf.fill(tf.shape(group.sample), np.nan)
+    if group.base_sample is not None:
+        log_q = posterior.log_prob(group.base_sample)
+        if group.log_slope is not None:
+            log_q -= group.log_slope
+        return log_q - prior.log_prob(group.sample)
+    return kl_divergence(posterior, prior, group.sample)
+
+
+def _marginals(distribution: tfd.Distribution) -> tfd.Distribution | None:
+    """Returns those of the latents of a Gaussian or a mixture, else None.
+
+    Their batch shape is the batch and event shape of the distribution.
+    """
+    if isinstance(distribution, tfd.MixtureSameFamily):
+        parts = _marginals(distribution.components_distribution)
+        if parts is None:
+            return None
+        loc = tf.linalg.matrix_transpose(parts.mean())  # [..., latent, part]
+        scale = tf.linalg.matrix_transpose(parts.stddev())
+        logits = distribution.mixture_distribution.logits_parameter()
+        logits = tf.broadcast_to(logits[..., tf.newaxis, :], tf.shape(loc))
+        return tfd.MixtureSameFamily(
+            tfd.Categorical(logits), tfd.Normal(loc, scale)
+        )
+    if isinstance(distribution, _GAUSSIANS):
+        return tfd.Normal(distribution.mean(), distribution.stddev())
+    return None

@@ -242,4 +242,5 @@ def build(config: NVAEConfig, context: BuildContext) -> NVAE:
         config.regularization_initial or None,
         class_names=context.class_names,
         dequantized_bits=context.dequantized_bits,
+        num_examples=context.num_examples,
     )

@@ -302,8 +302,8 @@ def _infer(
     if weight is not None and getattr(model.objective, "couples_images", False):
         raise ValueError(
             "`sample_weight` and `class_weight` weigh the loss of each image, "
-            "and this objective looks at a batch as a whole (free_bits or "
-            "balance): leave them out. "
+            "and this objective looks at a batch as a whole (free_bits, "
+            "balance or beta-TCVAE): leave them out. "
             f"Received: weights with {type(model.objective).__name__}"
         )
     inference, losses = model.infer_losses(

@@ -27,7 +27,8 @@ def traverse(
         model: A model with one latent vector.
         image: `[1, height, width, channels]` in [0, 1].
         dimensions: Which latent dimensions, one row each.
-        limit: They run from -limit to limit, in prior standard deviations.
+        limit: They run so many of the prior's standard deviations to either
+            side of its mean.
         num_steps: Images in a row.
         label: The image's class, int32 `[1]`, for a conditional model.
 
@@ -43,10 +44,12 @@ def traverse(
         last = model.latent_dim - 1
         check_number("dimensions", dimension, 0, whole=True, high=last)
     code = model.latent_moments(image, **condition_on(label))[0].numpy()[0]
-    values = np.linspace(-limit, limit, num_steps)
+    prior = model.prior.distribution()
+    loc, scale = prior.mean().numpy(), prior.stddev().numpy()
+    steps = np.linspace(-limit, limit, num_steps)
     codes = np.tile(code, [len(dimensions), num_steps, 1])
     for row, dimension in enumerate(dimensions):
-        codes[row, :, dimension] = values
+        codes[row, :, dimension] = loc[dimension] + steps * scale[dimension]
     flat = tf.constant(codes.reshape([-1, model.latent_dim]), tf.float32)
     if label is not None:
         label = tf.repeat(label, len(flat))

@@ -1,17 +1,16 @@
 """The variational autoencoder of Kingma and Welling."""
 
 import dataclasses
+import functools
 from collections.abc import Iterator
 from typing import Any
 
 import keras
 import tensorflow as tf
-from tensorflow_probability import distributions as tfd
 
 from keras_vae import seeds
 from keras_vae.config import BuildContext, VAEConfig
 from keras_vae.config.registry import build as build_part
-from keras_vae.distributions.white_noise import from_noise
 from keras_vae.models.checks import (
     check_temperature,
     draws_of,
@@ -26,26 +25,35 @@ from keras_vae.models.pictures import (
     traversals,
 )
 from keras_vae.models.pixels import image_of, pixel_seed
+from keras_vae.models.posterior_draws import (
+    base_at,
+    base_from_noise,
+    base_of,
+    latent_group,
+    posterior_moments,
+)
+from keras_vae.models.prior_fitting import fit_prior
 from keras_vae.networks.conditioning import (
     Condition,
     condition_on,
     conditioned,
     unconditioned,
 )
-from keras_vae.objectives import ELBO, Inference, LatentGroup
+from keras_vae.objectives import ELBO, Inference
+from keras_vae.priors import Prior, StandardNormal
 
 __all__ = ["VAE", "build"]
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
 class VAE(GenerativeModel):
-    """p(x, z) = N(z; 0, I) p(x|z), learned through q(z|x).
+    """p(x, z) = p(z) p(x|z), learned through q(z|x).
 
     `fit` maximises `ELBO = E_q[log p(x|z)] - KL(q(z|x) || p(z))` with one
     reparameterized draw of z for each image.
 
     Networks with `num_classes` make it the conditional VAE,
-    p(x, z|y) = N(z; 0, I) p(x|z, y) with q(z|x, y): `fit` takes (images,
+    p(x, z|y) = p(z) p(x|z, y) with q(z|x, y): `fit` takes (images,
     classes), every bound is one on log p(x|y), and where a method has `label`
     it must be given, int32 `[batch]`.
 
@@ -54,6 +62,10 @@ class VAE(GenerativeModel):
         decoder: Latents to p(x|z), a `keras_vae.networks.Decoder`.
         objective: The loss of each image; `ELBO()` unless given.
         seed: Base of all noise.
+        prior: p(z), a `keras_vae.priors.Prior`; N(0, I) unless given.
+
+    Raises:
+        ValueError: If the parts do not fit each other.
 
     Example:
         >>> posterior = MultivariateNormalDiag(16)
@@ -86,18 +98,18 @@ class VAE(GenerativeModel):
         decoder: keras.Model,
         objective: Any = None,
         seed: int = 0,
+        prior: Prior | None = None,
         **kwargs: Any,
     ):
         objective = ELBO() if objective is None else objective
         super().__init__((encoder, decoder), objective, seed, **kwargs)
+        self.prior = StandardNormal(self.latent_dim) if prior is None else prior
+        encode = functools.partial(self.encoder, training=False)
+        fit_prior(self, self.prior, (self.latent_dim,), encode)
 
     @property
-    def prior(self) -> tfd.Distribution:
-        """p(z), a standard Gaussian with event shape `[latent_dim]`."""
-        return tfd.MultivariateNormalDiag(
-            loc=tf.zeros([self.latent_dim]),
-            scale_diag=tf.ones([self.latent_dim]),
-        )
+    def noise_size(self) -> int:
+        return self.prior.noise_size
 
     @property
     def group_shapes(self) -> tuple[tuple[int, ...], ...]:
@@ -129,41 +141,49 @@ class VAE(GenerativeModel):
         num_samples = draws_of(num_samples)
         shape = () if num_samples is None else (num_samples,)
         posterior = unconditioned(encoding).encoding
-        z = posterior.sample(shape, seed=seeds.any_seed(seed))
-        return self._pass(image, encoding, z, training)
+        base = base_of(posterior).sample(shape, seed=seeds.any_seed(seed))
+        return self._pass(image, encoding, base, training)
 
     def infer_with_noise(
         self, image: tf.Tensor, encoding: Any, noise: tf.Tensor
     ) -> Inference:
-        posterior = unconditioned(encoding).encoding
-        z = from_noise(posterior, noise)
-        return self.infer_at(image, encoding, z)
+        base = base_from_noise(unconditioned(encoding).encoding, noise)
+        return self._pass(image, encoding, base)
 
     def infer_at(
         self, image: tf.Tensor, encoding: Any, z: tf.Tensor
     ) -> Inference:
-        return self._pass(image, encoding, z)
+        base = base_at(unconditioned(encoding).encoding, z)
+        return self._pass(image, encoding, base)
 
     def _pass(
         self,
         image: tf.Tensor,
         encoding: Any,
-        z: tf.Tensor,
+        base: tf.Tensor,
         training: bool = False,
     ) -> Inference:
+        """Returns the pass of a draw, before the posterior's flow if any."""
         image = self.check_images(image)
         posterior, label = unconditioned(encoding)
-        group = LatentGroup(posterior=posterior, prior=self.prior, sample=z)
-        likelihood = self.decoder(z, training=training, **condition_on(label))
+        group = latent_group(posterior, self.prior.distribution(), base)
+        likelihood = self.decoder(
+            group.sample, training=training, **condition_on(label)
+        )
         return Inference(image, likelihood, (group,), self.dequantization_nats)
 
     def latent_moments(
         self, image: tf.Tensor, label: tf.Tensor | None = None
     ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns mean and standard deviation of q(z|x), `[batch, D]` each.
+
+        With a flow they are what it makes of the mean, and the deviation there
+        of each latent given those before it.
+        """
         posterior = self.run_encoder(
             image, training=False, **condition_on(label)
         )
-        return posterior.mean(), posterior.stddev()
+        return posterior_moments(posterior)
 
     def generate(
         self,
@@ -173,10 +193,9 @@ class VAE(GenerativeModel):
         *,
         pixel_seed: tf.Tensor | None = None,
     ) -> tf.Tensor:
-        z = temperature[:, tf.newaxis] * noise
-        return image_of(
-            self.decoder(z, training=False, **condition_on(label)), pixel_seed
-        )
+        z = self.prior.from_noise(noise, temperature)
+        likelihood = self.decoder(z, training=False, **condition_on(label))
+        return image_of(likelihood, pixel_seed)
 
     def reconstruct(
         self,
@@ -185,7 +204,8 @@ class VAE(GenerativeModel):
         label: tf.Tensor | None = None,
     ) -> tf.Tensor:
         condition = condition_on(label)
-        z = self.run_encoder(image, training=training, **condition).mean()
+        posterior = self.run_encoder(image, training=training, **condition)
+        z, _ = posterior_moments(posterior)
         return self.decoder(z, training=training, **condition).mean()
 
     def metric_values(self, inference: Inference) -> dict[str, tf.Tensor]:
@@ -218,11 +238,14 @@ class VAE(GenerativeModel):
     ) -> tf.Tensor:
         """Draws z from the prior and returns an image of p(x|z).
 
+        Image i is a function of its own seed, [a, b + i] for a seed [a, b], as
+        those of `keras_vae.generation.sample` and of an export are.
+
         Args:
             shape: `[num_images]`.
-            seed: A whole number or an int32 `[2]`: the same seed gives the
-                same images. None draws others in each call, as Keras's layers
-                do; `keras.utils.set_random_seed` makes them repeatable.
+            seed: [a, b], int32 `[2]`, or a whole number a, with b = 0. None
+                draws other images in each call, as Keras's layers do;
+                `keras.utils.set_random_seed` makes them repeatable.
             temperature: Multiplies the prior's standard deviation, at least 0.
             label: Their classes, int32 `[num_images]`.
             pixels: `mean` returns the mean of p(x|z), `draw` a draw from it.
@@ -231,12 +254,26 @@ class VAE(GenerativeModel):
             Images `[num_images, height, width, channels]`.
         """
         check_temperature(temperature)
-        seed = seeds.any_seed(seed)
-        z = self.prior.sample([num_samples_of(shape)], seed=seed)
-        likelihood = self.decoder(
-            temperature * z, training=False, **condition_on(label)
+        count = num_samples_of(shape)
+        rows = seeds.rows(seeds.any_seed(seed), count)
+        return self.generate(
+            seeds.row_normal(rows, self.noise_size),
+            tf.fill([count], tf.cast(temperature, tf.float32)),
+            label,
+            pixel_seed=pixel_seed(pixels, rows),
         )
-        return image_of(likelihood, pixel_seed(pixels, seed))
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "prior": keras.saving.serialize_keras_object(self.prior),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "VAE":
+        # A file from before there was a choice has none: it was N(0, I).
+        prior = keras.saving.deserialize_keras_object(config.get("prior"))
+        return super().from_config({**config, "prior": prior})
 
 
 def build(config: VAEConfig, context: BuildContext) -> VAE:
@@ -254,5 +291,7 @@ def build(config: VAEConfig, context: BuildContext) -> VAE:
         build_part(config.objective, context),
         context.seed,
         class_names=context.class_names,
+        prior=build_part(config.prior, context),
+        num_examples=context.num_examples,
         dequantized_bits=context.dequantized_bits,
     )

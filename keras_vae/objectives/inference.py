@@ -37,19 +37,20 @@ class LatentGroup:
     """One group of latent variables: a VAE has one, NVAE has many.
 
     Attributes:
-        posterior: q(z_l | z_<l, x).
+        posterior: q(z_l | z_<l, x); where a flow follows, of what goes into it.
         prior: p(z_l | z_<l).
         sample: z_l drawn from the posterior, `[batch, ...]` or
             `[sample, batch, ...]`.
-        base_sample: Where the posterior is `posterior` followed by a flow that
-            preserves volume: the draw that the flow made `sample` of, whose
-            log-probability is then that of `sample`.
+        base_sample: Where a flow follows: the draw that it made `sample` of.
+        log_slope: Logarithms of the diagonal of the flow's Jacobian, which is
+            triangular, as `sample`; None of a flow that preserves volume.
     """
 
     posterior: tfd.Distribution
     prior: tfd.Distribution
     sample: tf.Tensor
     base_sample: tf.Tensor | None = None
+    log_slope: tf.Tensor | None = None
 
     @functools.cached_property
     def kl_divergence(self) -> tf.Tensor:
@@ -64,8 +65,21 @@ class LatentGroup:
     @functools.cached_property
     def log_ratio(self) -> tf.Tensor:
         """`log p(z) - log q(z|x)` of the sample, nats."""
-        base = self.sample if self.base_sample is None else self.base_sample
-        return self.prior.log_prob(self.sample) - self.posterior.log_prob(base)
+        return self.prior.log_prob(self.sample) - self.log_posterior
+
+    @property
+    def base(self) -> tf.Tensor:
+        """The draw from `posterior`: `base_sample` with a flow, else z_l."""
+        return self.sample if self.base_sample is None else self.base_sample
+
+    @functools.cached_property
+    def log_posterior(self) -> tf.Tensor:
+        """log q(z_l | z_<l, x) of the sample, nats."""
+        log_q = self.posterior.log_prob(self.base)
+        if self.log_slope is None:
+            return log_q
+        axes = range(-len(self.posterior.event_shape), 0)
+        return log_q - tf.reduce_sum(self.log_slope, axis=list(axes))
 
 
 @dataclasses.dataclass(frozen=True)

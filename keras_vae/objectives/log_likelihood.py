@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from keras_vae.config import BuildContext, LogLikelihoodConfig
+from keras_vae.objectives.context import ObjectiveContext
 from keras_vae.objectives.inference import Inference
 
 __all__ = ["LogLikelihood", "build"]
@@ -15,9 +16,11 @@ __all__ = ["LogLikelihood", "build"]
 class LogLikelihood:
     """The negative log-likelihood, `L = -log p(x)`, of an exact one."""
 
-    def __call__(self, inference: Inference, step: tf.Tensor) -> tf.Tensor:
+    def __call__(
+        self, inference: Inference, context: ObjectiveContext
+    ) -> tf.Tensor:
         """Returns the loss of each image, `[batch]`, nats."""
-        del step  # The same at every step.
+        del context  # The same at every step.
         return -inference.log_likelihood
 
     def kl_weight(self, step: tf.Tensor) -> tf.Tensor:

@@ -14,12 +14,20 @@ from keras_vae.config import (
     is_whole,
 )
 from keras_vae.objectives.balancing import balancing_weights, group_scales
+from keras_vae.objectives.context import ObjectiveContext
 from keras_vae.objectives.inference import Inference
 from keras_vae.objectives.schedules import (
     LAST_STEP,
     KLWarmup,
     LinearWarmup,
     OneStep,
+)
+from keras_vae.objectives.values import (
+    SCHEDULE,
+    check_weight,
+    deserialized,
+    serialized,
+    value_at,
 )
 
 __all__ = [
@@ -30,30 +38,6 @@ __all__ = [
     "build_importance_weighted",
     "build_squared_error",
 ]
-
-_SCHEDULE = keras.optimizers.schedules.LearningRateSchedule
-
-
-def _weight(value: Any, step: tf.Tensor) -> tf.Tensor:
-    if isinstance(value, _SCHEDULE):
-        return value(step)
-    return tf.constant(value, tf.float32)
-
-
-def _serialized(value: Any) -> Any:
-    """Returns a number as it is, and an object as what JSON can hold."""
-    if isinstance(value, (int, float)):
-        return value
-    return keras.saving.serialize_keras_object(value)
-
-
-def _deserialized(config: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: keras.saving.deserialize_keras_object(value)
-        if isinstance(value, dict)
-        else value
-        for name, value in config.items()
-    }
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -81,14 +65,7 @@ class ELBO:
     def __init__(
         self, beta: Any = 1.0, free_bits: float = 0.0, balance: bool = False
     ):
-        # Not any function: it could not be saved with the model.
-        if not isinstance(beta, _SCHEDULE) and (
-            callable(beta) or not 0 <= beta < float("inf")
-        ):
-            raise ValueError(
-                "`beta` must be a finite number of at least 0, or a Keras "
-                f"LearningRateSchedule. Received: beta={beta}"
-            )
+        check_weight("beta", beta)
         if not 0 <= free_bits < float("inf"):
             raise ValueError(
                 "`free_bits` must be a finite number of at least 0. "
@@ -98,9 +75,11 @@ class ELBO:
         self.free_bits = free_bits
         self.balance = balance
 
-    def __call__(self, inference: Inference, step: tf.Tensor) -> tf.Tensor:
+    def __call__(
+        self, inference: Inference, context: ObjectiveContext
+    ) -> tf.Tensor:
         """Returns the loss of each image, `[batch]`, nats."""
-        beta = self.kl_weight(step)
+        beta = self.kl_weight(context.step)
         return beta * self._kl(inference, beta) - inference.log_likelihood
 
     def _kl(self, inference: Inference, beta: tf.Tensor) -> tf.Tensor:
@@ -124,7 +103,7 @@ class ELBO:
 
     def kl_weight(self, step: tf.Tensor) -> tf.Tensor:
         """Returns beta at `step`, a float32 scalar."""
-        return _weight(self.beta, step)
+        return value_at(self.beta, step)
 
     @property
     def couples_images(self) -> bool:
@@ -134,7 +113,7 @@ class ELBO:
     @property
     def _balanced(self) -> bool:
         # Only a beta that changes has a warm-up.
-        return self.balance and isinstance(self.beta, _SCHEDULE)
+        return self.balance and isinstance(self.beta, SCHEDULE)
 
     def draws(self, step: tf.Tensor) -> None:
         """Returns None: one draw of the latents, without an axis for it."""
@@ -142,14 +121,14 @@ class ELBO:
 
     def get_config(self) -> dict[str, Any]:
         return {
-            "beta": _serialized(self.beta),
+            "beta": serialized(self.beta),
             "free_bits": self.free_bits,
             "balance": self.balance,
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "ELBO":
-        return cls(**_deserialized(config))
+        return cls(**deserialized(config))
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -178,7 +157,7 @@ class ImportanceWeighted:
     """
 
     def __init__(self, num_samples: Any, elbo: ELBO | None = None):
-        if not isinstance(num_samples, _SCHEDULE) and not (
+        if not isinstance(num_samples, SCHEDULE) and not (
             is_whole(num_samples) and num_samples >= 1
         ):
             raise ValueError(
@@ -188,30 +167,34 @@ class ImportanceWeighted:
         self.num_samples = num_samples
         self.elbo = ELBO() if elbo is None else elbo
 
-    def __call__(self, inference: Inference, step: tf.Tensor) -> tf.Tensor:
+    def __call__(
+        self, inference: Inference, context: ObjectiveContext
+    ) -> tf.Tensor:
         """Returns the loss of each image, `[batch]`, nats.
 
         Args:
             inference: A pass with K draws, batch shape `[K, batch]`; `[batch]`
                 is one draw.
-            step: Training step.
+            context: Gives the training step.
         """
         log_likelihood = inference.log_likelihood
         if log_likelihood.shape.rank == 1:
-            return self.elbo(inference, step)
+            return self.elbo(inference, context)
         count = tf.shape(log_likelihood)[0]
         ratio = inference.log_weight - log_likelihood
-        weights = log_likelihood + self.kl_weight(step) * ratio
+        weights = log_likelihood + self.kl_weight(context.step) * ratio
         bound = tf.reduce_logsumexp(weights, axis=0)
         bound -= tf.math.log(tf.cast(count, tf.float32))
-        if isinstance(self.num_samples, _SCHEDULE) or self.num_samples == 1:
-            return tf.where(count == 1, self.elbo(inference, step)[0], -bound)
+        if isinstance(self.num_samples, SCHEDULE) or self.num_samples == 1:
+            return tf.where(
+                count == 1, self.elbo(inference, context)[0], -bound
+            )
         return -bound
 
     @property
     def couples_images(self) -> bool:
         """Whether the loss of an image depends on those beside it."""
-        varies = isinstance(self.num_samples, _SCHEDULE)
+        varies = isinstance(self.num_samples, SCHEDULE)
         single = varies or self.num_samples == 1
         return single and getattr(self.elbo, "couples_images", False)
 
@@ -221,28 +204,30 @@ class ImportanceWeighted:
 
     def draws(self, step: tf.Tensor) -> Any:
         """Returns K at `step`, a number or an int32 scalar."""
-        if isinstance(self.num_samples, _SCHEDULE):
+        if isinstance(self.num_samples, SCHEDULE):
             return tf.cast(self.num_samples(step), tf.int32)
         return self.num_samples
 
     def get_config(self) -> dict[str, Any]:
         return {
-            "num_samples": _serialized(self.num_samples),
-            "elbo": _serialized(self.elbo),
+            "num_samples": serialized(self.num_samples),
+            "elbo": serialized(self.elbo),
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "ImportanceWeighted":
-        return cls(**_deserialized(config))
+        return cls(**deserialized(config))
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
 class SquaredError:
     """`L = ||x - x_hat||^2` with x_hat the likelihood's mean."""
 
-    def __call__(self, inference: Inference, step: tf.Tensor) -> tf.Tensor:
+    def __call__(
+        self, inference: Inference, context: ObjectiveContext
+    ) -> tf.Tensor:
         """Returns the squared error summed over each image, `[batch]`."""
-        del step  # The same at every step.
+        del context  # The same at every step.
         error = inference.image - inference.likelihood.mean()
         return tf.reduce_sum(tf.square(error), axis=[-3, -2, -1])
 

@@ -21,6 +21,7 @@ from keras_vae.data import (
 from keras_vae.failures import translated, writing
 from keras_vae.models import GenerativeModel, build_model
 from keras_vae.notes import counted, first_names
+from keras_vae.priors import Prior
 from keras_vae.training import checkpoint_files, run_record
 from keras_vae.training.callbacks import Checkpoints
 from keras_vae.training.divergence import check_not_all_skipped
@@ -190,6 +191,9 @@ def _initialize(
     if experiment.model.output_mean_bias:
         mean = _mean_image(dataset.splits["train"], preparation.num_bits)
         model.set_output_mean(mean)
+    prior = getattr(model, "prior", None)
+    if prior is not None and prior.num_initial_examples:
+        _initialize_prior(prior, dataset.splits["train"], preparation)
     if init_from is not None:
         print(take_weights(model, init_from).describe(), flush=True)
 
@@ -304,6 +308,22 @@ def _steps_per_execution(epoch: int, num_replicas: int) -> int:
     if num_replicas > 1:
         return 1
     return math.ceil(epoch / math.ceil(epoch / _STEPS_PER_EXECUTION))
+
+
+def _initialize_prior(
+    prior: Prior, split: Split, preparation: Preparation
+) -> None:
+    """Gives a new prior the training images that it starts from."""
+    batches = evaluation_batches(
+        split,
+        batch_size=EVALUATION_BATCH_SIZE,
+        binarization=preparation.binarization,
+        dequantization=preparation.dequantization,
+        num_images=min(prior.num_initial_examples, split.num_images),
+        num_bits=preparation.num_bits,
+        seed=preparation.seed,
+    )
+    prior.initialize(np.concatenate([batch.numpy() for batch in batches]))
 
 
 def _mean_image(split: Split, num_bits: int) -> np.ndarray:

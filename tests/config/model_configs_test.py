@@ -315,6 +315,35 @@ def test_parts_that_do_not_fit_are_refused_with_both_names(
     assert f"Received: --model={kind.name} --config.objective={name}" in message
 
 
+@pytest.mark.parametrize(
+    ("settings", "part", "need"),
+    [
+        ({"prior": "vamp", "posterior": "iaf"}, "prior=vamp", "a Gaussian"),
+        ({"prior": "vamp", "num_classes": 3}, "prior=vamp", "without classes"),
+        (
+            {"objective": "beta_tcvae", "posterior": "full"},
+            "objective=beta_tcvae",
+            "a diagonal Gaussian",
+        ),
+    ],
+)
+def test_parts_that_do_not_go_together_are_refused(settings, part, need):
+    with pytest.raises(UserError) as caught:
+        VAEConfig(**settings)
+    message = str(caught.value)
+    assert f"config.{part} needs " in message
+    assert need in message
+    assert "Received: --config." in message
+
+
+def test_a_mixture_of_no_components_is_refused():
+    for name in ("mixture", "vamp"):
+        with pytest.raises(
+            UserError, match=r"config\.prior\.num_components.*Received: .*=0"
+        ):
+            VAEConfig(prior={"name": name, "num_components": 0})
+
+
 def test_a_part_of_another_kind_is_refused():
     with pytest.raises(UserError, match=r"config\.prior must be the name"):
         VAEConfig(prior=DenseConfig())

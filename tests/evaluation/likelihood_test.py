@@ -42,7 +42,7 @@ def test_posterior_of_the_encoder_is_the_exact_one(exact):
     )
     assert exact.gap() == pytest.approx(0.0, abs=1e-12)
     mean, _ = exact.log_likelihood_moments(x)
-    kl = posterior.kl_divergence(exact.model.prior)
+    kl = posterior.kl_divergence(exact.model.prior.distribution())
     np.testing.assert_allclose(mean - kl, exact.log_prob(x), atol=1e-4)
 
 

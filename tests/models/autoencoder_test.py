@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_vae.objectives import ObjectiveContext
 from tests.models.cases import IMAGE, grey_images, make_model
 
 
@@ -18,7 +19,7 @@ def test_loss_is_the_squared_error_of_each_image(architecture):
     inference = model.infer(x, model.encode(x), tf.constant([0, 0]))
     expected = ((x - model(x).numpy()) ** 2).sum((1, 2, 3))
     np.testing.assert_allclose(
-        model.objective(inference, tf.constant(0)), expected, rtol=1e-5
+        model.objective(inference, ObjectiveContext(0)), expected, rtol=1e-5
     )
     metrics = model.metric_values(inference)
     np.testing.assert_allclose(metrics["squared_error"], expected, rtol=1e-5)

@@ -7,7 +7,10 @@ import pytest
 import tensorflow as tf
 
 from keras_vae import models
-from keras_vae.objectives import Inference, LatentGroup
+from keras_vae.flows import InverseAutoregressiveFlow
+from keras_vae.networks import DenseEncoder
+from keras_vae.objectives import Inference, LatentGroup, ObjectiveContext
+from keras_vae.priors import GaussianMixture, VampPrior
 from tests.conformance import (
     check_config,
     check_gradients,
@@ -15,6 +18,7 @@ from tests.conformance import (
     run_model_conformance,
 )
 from tests.models.cases import (
+    IMAGE,
     binary_images,
     make_autoregressive,
     make_hierarchical,
@@ -26,7 +30,7 @@ from tests.models.cases import (
 def vae_tensors(model: keras.Model, image: Any) -> dict[str, tf.Tensor]:
     posterior = model.encode(image)
     z = posterior.mean()  # No draw: halves of a batch have other noise.
-    group = LatentGroup(posterior, model.prior, z)
+    group = LatentGroup(posterior, model.prior.distribution(), z)
     inference = Inference(image, model.decoder(z), (group,))
     return {
         "reconstruction": model(image),
@@ -44,7 +48,7 @@ def autoencoder_tensors(model: keras.Model, image: Any) -> dict[str, tf.Tensor]:
     return {
         "reconstruction": model(image),
         "code": code,
-        "loss": model.objective(inference, tf.constant(0)),
+        "loss": model.objective(inference, ObjectiveContext(0)),
         "decoded": model.decode(code),
     }
 
@@ -68,13 +72,39 @@ def hierarchical_tensors(
     }
 
 
+def make_with(prior: str) -> keras.Model:
+    keras.utils.set_random_seed(0)
+    parts = make_model()
+    sizes = {"vamp": (3, IMAGE, 5), "mixture": (3, 4)}
+    prior = {"vamp": VampPrior, "mixture": GaussianMixture}[prior](
+        *sizes[prior]
+    )
+    return models.VAE(parts.encoder, parts.decoder, prior=prior)
+
+
+def prior_tensors(model: keras.Model, image: Any) -> dict[str, tf.Tensor]:
+    # Noise of its own for each row, the same in each half of a batch.
+    noise = tf.sin(tf.range(4, dtype=tf.float32))
+    noise = tf.reduce_mean(image, [1, 2, 3])[:, tf.newaxis] * noise
+    sample = model.generate(noise, tf.ones_like(noise[:, 0]))
+    return {**vae_tensors(model, image), "sample": sample}
+
+
+def make_with_flow() -> keras.Model:
+    keras.utils.set_random_seed(0)
+    decoder = make_model().decoder
+    posterior = InverseAutoregressiveFlow(3, 2, (8,), 4)
+    encoder = DenseEncoder(posterior, IMAGE, (8,), activation="tanh")
+    return models.VAE(encoder, decoder)
+
+
 def autoregressive_tensors(
     model: keras.Model, image: Any
 ) -> dict[str, tf.Tensor]:
     inference = model.infer(image, None, seed=tf.constant([0, 0]))
     return {
         "log_prob": model(image),
-        "loss": model.objective(inference, tf.constant(0)),
+        "loss": model.objective(inference, ObjectiveContext(0)),
         "mean": inference.likelihood.mean(),
     }
 
@@ -85,6 +115,9 @@ CASES = {
         lambda: make_autoregressive("discretized_logistic_mixture"),
         autoregressive_tensors,
     ),
+    "vae_flow": (make_with_flow, hierarchical_tensors),
+    "vae_mixture_prior": (lambda: make_with("mixture"), prior_tensors),
+    "vae_vamp_prior": (lambda: make_with("vamp"), prior_tensors),
     "vae": (lambda: make_model(), vae_tensors),
     "vae_full": (
         lambda: make_model("normal_shared", posterior="full"),

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_vae import distributions, networks
+from keras_vae import distributions, flows, networks, priors
 from keras_vae.config import (
     DenseConfig,
     HierarchicalConfig,
@@ -22,6 +22,7 @@ from keras_vae.models import (
     build_model,
 )
 from keras_vae.objectives import (
+    BetaTCVAE,
     ImportanceWeighted,
     LinearWarmup,
     SquaredError,
@@ -109,6 +110,32 @@ def test_posteriors_and_models():
     assert type(model) is Autoencoder
     assert type(model.encoder.distribution) is distributions.Deterministic
     assert type(model.objective) is SquaredError
+
+
+def test_parts_that_are_learned():
+    model = make_model(prior={"name": "mixture", "num_components": 4})
+    assert type(model.prior) is priors.GaussianMixture
+    assert model.prior.num_components == 4
+    model = make_model(
+        prior={"name": "vamp", "num_components": 6, "from_examples": False}
+    )
+    assert model.prior.pseudo_inputs.shape == (6, 4, 4, 1)
+    assert model.prior.num_initial_examples == 0
+    model = make_model(posterior={"name": "iaf", "step_units": (7,)})
+    assert type(model.encoder.distribution) is flows.InverseAutoregressiveFlow
+    assert model.encoder.distribution.hidden_units == (7,)
+
+
+def test_an_objective_that_counts_the_examples_is_told_them():
+    objective = {"name": "beta_tcvae", "beta": 3.0}
+    model = build_model(
+        VAEConfig(architecture="dense", objective=objective),
+        (4, 4, 1),
+        likelihood="bernoulli",
+        num_examples=70,
+    )
+    assert type(model.objective) is BetaTCVAE
+    assert (model.objective.beta, model.num_examples) == (3.0, 70)
 
 
 def test_objective_of_a_configuration():

@@ -10,6 +10,7 @@ from keras_vae import seeds
 from keras_vae.distributions import IndependentBernoulli, MultivariateNormalDiag
 from keras_vae.models import VAE, GenerativeModel
 from keras_vae.networks import DenseDecoder, DenseEncoder
+from keras_vae.objectives import ObjectiveContext
 from keras_vae.training import Adam
 from tests.models.cases import IMAGE, binary_images, grey_images, make_model
 
@@ -300,7 +301,7 @@ def test_gradients_reach_every_variable(architecture, likelihood, posterior):
         inference = model.infer(
             images, model.encode(images, training=True), tf.constant([0, 1])
         )
-        loss = tf.reduce_mean(model.objective(inference, tf.constant(0)))
+        loss = tf.reduce_mean(model.objective(inference, ObjectiveContext(0)))
     gradients = tape.gradient(loss, [v.value for v in variables])
     for variable, gradient in zip(variables, gradients, strict=True):
         assert gradient is not None, variable.path

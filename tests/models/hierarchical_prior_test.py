@@ -153,7 +153,7 @@ def test_a_prior_of_the_encoder_gets_the_top_posterior():
 def test_a_prior_of_another_group_is_refused():
     plain, nvae = make_hierarchical(), make_nvae()
     for model, size in ((plain, DIM + 1), (nvae, nvae.latent_dim)):
-        with pytest.raises(ValueError, match="one of the top group"):
+        with pytest.raises(ValueError, match="one of the .top. latents"):
             HierarchicalVAE(
                 model.encoder, model.decoder, prior=TwoGaussians(size)
             )

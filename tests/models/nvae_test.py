@@ -15,6 +15,7 @@ from keras_vae.objectives import (
     ImportanceWeighted,
     KLWarmup,
     LinearWarmup,
+    ObjectiveContext,
     OneStep,
 )
 from keras_vae.training import Adamax, make_strategy
@@ -117,7 +118,9 @@ def test_what_is_in_the_padding_costs_nothing(training, monkeypatch):
         last = model.decoder.output_convolution
         call = last.call
         monkeypatch.setattr(last, "call", lambda x: call(x) + border)
-        return model.objective(infer(model, training=training), 0)
+        return model.objective(
+            infer(model, training=training), ObjectiveContext(0)
+        )
 
     expected = loss(0.0, 0.0)
     np.testing.assert_array_equal(loss(0.0, 1e3), expected)
@@ -340,7 +343,9 @@ def step_on_one_device():
         features = model.encode(images(), training=True)
         choices = [from_posterior(f, n) for f, n in zip(features, noise)]
         inference = model._infer(images(), choices, 4, None, training=True)
-        loss = tf.reduce_mean(model.objective(inference, step))
+        loss = tf.reduce_mean(
+            model.objective(inference, ObjectiveContext(step))
+        )
         loss += model.regularization(step)
     variables = model.trainable_variables
     gradients = tape.gradient(loss, [v.value for v in variables])

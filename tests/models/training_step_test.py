@@ -6,7 +6,12 @@ import pytest
 import tensorflow as tf
 
 from keras_vae import seeds
-from keras_vae.objectives import ELBO, ImportanceWeighted, KLWarmup
+from keras_vae.objectives import (
+    ELBO,
+    ImportanceWeighted,
+    KLWarmup,
+    ObjectiveContext,
+)
 from keras_vae.training import Adam, make_strategy
 from keras_vae.training.optimizer import LossScale
 from tests.models.cases import binary_images, grey_images, make_model
@@ -112,7 +117,7 @@ def test_all_of_a_step_that_is_applied_counts():
 class _NaNLoss:
     """A loss that is NaN, with a gradient that is finite."""
 
-    def __call__(self, inference, step):
+    def __call__(self, inference, context):
         return np.nan - inference.elbo
 
     def draws(self, step):
@@ -307,7 +312,7 @@ def test_importance_weighted_bounds_are_weighed_too():
     fresh = make_model()
     seed = seeds.fold_in(seeds.fold_in(seeds.from_int(fresh.seed), 0), 0)
     inference = fresh.infer(images, fresh.encode(images), seed, 3)
-    losses = model.objective(inference, tf.constant(0))
+    losses = model.objective(inference, ObjectiveContext(0))
     expected = np.mean(weights * losses)
     assert history["loss"][0] == pytest.approx(expected, rel=1e-5)
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from keras_vae.models import resampled, traverse
+from keras_vae.models import VAE, resampled, traverse
+from keras_vae.priors import GaussianMixture
 from tests.models.cases import (
     IMAGE,
     binary_images,
@@ -25,6 +26,23 @@ def test_one_dimension_moves_at_a_time():
             np.testing.assert_allclose(
                 images[row, column], model.decode(moved)[0], atol=1e-6
             )
+
+
+def test_a_dimension_moves_by_the_deviations_of_its_prior():
+    parts = make_model()
+    prior = GaussianMixture(3, 2)
+    model = VAE(parts.encoder, parts.decoder, prior=prior)
+    loc = np.array([[3.0, 0.0, 0.0], [5.0, 0.0, 0.0]])
+    prior.set_weights([np.zeros(2), loc, np.zeros([2, 3])])
+    image = binary_images(1)
+    images = traverse(model, image, [0], limit=1.0, num_steps=2)
+    code = model.encode(image).mean().numpy()
+    # Mean 4 and variance 1 + 1.
+    for column, value in enumerate((4 - 2**0.5, 4 + 2**0.5)):
+        code[0, 0] = value
+        np.testing.assert_allclose(
+            images[0, column], model.decode(code)[0], atol=1e-6
+        )
 
 
 def test_rows_keep_one_group_more_of_the_image():

@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_vae.models import VAE
+from keras_vae.objectives import ObjectiveContext
+from keras_vae.priors import StandardNormal
 from tests.models.cases import IMAGE, binary_images, grey_images, make_model
 
 SEED = (3, 4)
@@ -17,7 +20,7 @@ def test_fixed_scale_gives_the_squared_error(scale):
     model = make_model({"name": "normal_fixed", "scale": scale})
     x = grey_images()
     inference = model.infer(x, model.encode(x), SEED)
-    loss = model.objective(inference, tf.constant(0))
+    loss = model.objective(inference, ObjectiveContext(0))
     posterior = model.encode(x)
     z = posterior.sample(seed=SEED)
     error = np.sum((x - model.decode(z)) ** 2, (1, 2, 3))
@@ -36,7 +39,7 @@ def test_bernoulli_loss_is_the_cross_entropy_and_the_kl():
     p = model.decode(inference.groups[0].sample).numpy().astype(np.float64)
     cross_entropy = -(x * np.log(p) + (1 - x) * np.log(1 - p)).sum((1, 2, 3))
     np.testing.assert_allclose(
-        model.objective(inference, tf.constant(0)),
+        model.objective(inference, ObjectiveContext(0)),
         cross_entropy + inference.kl_divergence,
         rtol=1e-5,
     )
@@ -66,29 +69,43 @@ def test_more_draws_have_the_shapes_of_the_evaluation():
     assert inference.kl_divergence.shape == [2]  # The closed form.
 
 
-def test_prior_is_standard_normal():
-    prior = make_model().prior
-    np.testing.assert_array_equal(prior.mean(), np.zeros(3))
-    np.testing.assert_array_equal(prior.covariance(), np.eye(3))
+def test_prior_is_standard_normal_unless_given():
+    model = make_model()
+    assert isinstance(model.prior, StandardNormal)
+    assert model.noise_size == model.latent_dim
 
 
-def test_samples_are_decoded_draws_from_the_prior():
+def test_a_prior_of_another_size_is_refused():
+    model = make_model()
+    with pytest.raises(ValueError, match=r"`prior` .* \(3,\).* Received: .*=4"):
+        VAE(model.encoder, model.decoder, prior=StandardNormal(4))
+
+
+def test_an_image_is_a_function_of_its_own_seed():
     model = make_model()
     images = model.sample([6], seed=(1, 2))
     assert images.shape == [6, *IMAGE]
-    z = model.prior.sample(6, seed=tf.constant([1, 2]))
-    np.testing.assert_allclose(images, model.decode(z), atol=1e-6)
-    np.testing.assert_array_equal(images, model.sample([6], seed=(1, 2)))
-    assert not np.allclose(images, model.sample([6], seed=(1, 3)))
+    for index, image in enumerate(images):
+        z = tf.random.stateless_normal([1, 3], [1, 2 + index])
+        np.testing.assert_allclose(image, model.decode(z)[0], atol=1e-6)
+    np.testing.assert_allclose(model.sample([2], (1, 4)), images[2:4], 1e-6)
 
 
 def test_temperature_scales_the_latents():
     model = make_model()
-    z = model.prior.sample(4, seed=tf.constant([1, 2]))
+    z = tf.random.stateless_normal([1, 3], [1, 2])
     for temperature in (0.0, 0.7):
-        images = model.sample([4], (1, 2), temperature)
+        image = model.sample([1], (1, 2), temperature)
         expected = model.decode(temperature * z)
-        np.testing.assert_allclose(images, expected, atol=1e-6)
+        np.testing.assert_allclose(image, expected, atol=1e-6)
+
+
+def test_a_draw_of_the_pixels_is_a_function_of_the_seed_too():
+    model = make_model()
+    images = model.sample([5], 3, pixels="draw")
+    assert set(np.unique(images)) == {0.0, 1.0}
+    alone = model.sample([1], (3, 4), pixels="draw")
+    np.testing.assert_array_equal(alone[0], images[4])
 
 
 def test_reconstruction_decodes_the_mean_code():

@@ -1,5 +1,6 @@
 """Every public class of keras_vae.objectives conforms, or is known."""
 
+import dataclasses
 import inspect
 import json
 
@@ -12,6 +13,7 @@ from tests.objectives.cases import two_groups
 
 SCHEDULE = objectives.LinearWarmup(0.25, 1.0, 0.5, 10)
 CASES = {
+    "beta_tcvae": objectives.BetaTCVAE(SCHEDULE),
     "elbo": objectives.ELBO(0.5, free_bits=0.25),
     "elbo_schedule": objectives.ELBO(SCHEDULE),
     "elbo_balance": objectives.ELBO(SCHEDULE, balance=True),
@@ -33,10 +35,12 @@ CASES = {
 def value(thing, step):
     if isinstance(thing, keras.optimizers.schedules.LearningRateSchedule):
         return thing(step)
+    context = objectives.ObjectiveContext(step, num_examples=50)
     draws = thing.draws(step)
-    if draws is None:
-        return thing(two_groups(), step)
-    return thing(two_groups([draws]), step)
+    inference = two_groups(() if draws is None else [draws])
+    if isinstance(thing, objectives.BetaTCVAE):
+        inference = dataclasses.replace(inference, groups=inference.groups[:1])
+    return thing(inference, context)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -84,8 +88,12 @@ def test_every_public_class_is_in_the_list():
         for thing in (getattr(objectives, name) for name in objectives.__all__)
         if isinstance(thing, type)
     }
-    # What a pass yields; inference_test.py.
-    assert public - covered == {objectives.Inference, objectives.LatentGroup}
+    # What a pass yields, inference_test.py, and what it is told.
+    assert public - covered == {
+        objectives.Inference,
+        objectives.LatentGroup,
+        objectives.ObjectiveContext,
+    }
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from keras_vae.objectives import (
     KLWarmup,
     LatentGroup,
     LinearWarmup,
+    ObjectiveContext,
     OneStep,
     SquaredError,
     balancing_weights,
@@ -27,6 +28,7 @@ from tests.objectives.cases import two_groups
 tfd = tfp.distributions
 
 STEP = 3
+CONTEXT = ObjectiveContext(STEP)
 
 
 def mean_kl(inference):
@@ -36,7 +38,7 @@ def mean_kl(inference):
 @pytest.mark.parametrize("beta", [0.0, 1.0, 4.0])
 def test_loss_is_minus_log_likelihood_plus_beta_kl(beta):
     inference = two_groups()
-    loss = ELBO(beta)(inference, STEP)
+    loss = ELBO(beta)(inference, CONTEXT)
     expected = beta * inference.kl_divergence - inference.log_likelihood
     assert loss.shape == [5]
     np.testing.assert_allclose(loss, expected, rtol=1e-6)
@@ -45,7 +47,7 @@ def test_loss_is_minus_log_likelihood_plus_beta_kl(beta):
 def test_loss_with_beta_1_is_minus_the_elbo():
     inference = two_groups()
     np.testing.assert_allclose(
-        ELBO()(inference, STEP), -inference.elbo, rtol=1e-6
+        ELBO()(inference, CONTEXT), -inference.elbo, rtol=1e-6
     )
 
 
@@ -54,14 +56,16 @@ def test_beta_may_be_a_schedule():
     objective = ELBO(LinearWarmup(0.0, 2.0, 0.5, 20))
     assert float(objective.kl_weight(STEP)) == pytest.approx(0.6)
     expected = 0.6 * inference.kl_divergence - inference.log_likelihood
-    np.testing.assert_allclose(objective(inference, STEP), expected, rtol=1e-6)
+    np.testing.assert_allclose(
+        objective(inference, CONTEXT), expected, rtol=1e-6
+    )
 
 
 def test_free_bits_are_for_each_group_and_batch_mean():
     inference = two_groups()
     low, high = sorted(mean_kl(inference))
     floor = (low + high) / 2  # One group is below it and one above.
-    loss = ELBO(2.0, free_bits=floor)(inference, STEP)
+    loss = ELBO(2.0, free_bits=floor)(inference, CONTEXT)
     expected = 2.0 * (floor + high) - inference.log_likelihood
     np.testing.assert_allclose(loss, expected, rtol=1e-6)
 
@@ -69,8 +73,8 @@ def test_free_bits_are_for_each_group_and_batch_mean():
 def test_few_free_bits_do_not_change_the_mean_loss():
     inference = two_groups()
     floor = min(mean_kl(inference)) / 2
-    with_bits = ELBO(free_bits=floor)(inference, STEP)
-    without = ELBO()(inference, STEP)
+    with_bits = ELBO(free_bits=floor)(inference, CONTEXT)
+    without = ELBO()(inference, CONTEXT)
     np.testing.assert_allclose(np.mean(with_bits), np.mean(without), rtol=1e-6)
 
 
@@ -86,7 +90,7 @@ def test_free_bits_cost_no_gradient_below_the_floor():
                 moved, inference.groups[0].prior, inference.groups[0].sample
             )
             passed = Inference(inference.image, inference.likelihood, (group,))
-            loss = ELBO(free_bits=free_bits)(passed, STEP)
+            loss = ELBO(free_bits=free_bits)(passed, CONTEXT)
         return tape.gradient(
             loss, loc, unconnected_gradients=tf.UnconnectedGradients.ZERO
         )
@@ -175,7 +179,7 @@ def test_balance_weights_the_groups_in_the_warmup():
     with tf.GradientTape() as tape:
         tape.watch(loc)
         inference = _hierarchy(loc)
-        loss = objective(inference, STEP)
+        loss = objective(inference, CONTEXT)
         total = tf.reduce_mean(loss)
     # KL = loc^2 / 2 for each dimension of unit variance.
     means = 0.3 + np.outer([1.5, 0.5, 0.1], np.arange(3.0))
@@ -201,7 +205,7 @@ def test_balance_lasts_until_the_last_beta_whatever_it_is(last):
         beta = last * step / 10
         expected = beta * gamma @ kl - inference.log_likelihood
         np.testing.assert_allclose(
-            objective(inference, step), expected, rtol=1e-5
+            objective(inference, ObjectiveContext(step)), expected, rtol=1e-5
         )
 
 
@@ -226,23 +230,29 @@ def test_balance_takes_estimates_below_zero_for_what_is_carried():
     gamma = np.array([2.01, 1.01]) / 1.51
     kl = gamma @ np.array([[-2.0, 2.0], [1.0, 1.0]])
     expected = 0.5 * kl + 0.5 * np.log(2 * np.pi)
-    np.testing.assert_allclose(objective(inference, 5), expected, rtol=1e-5)
+    np.testing.assert_allclose(
+        objective(inference, ObjectiveContext(5)), expected, rtol=1e-5
+    )
 
 
 def test_balance_is_over_with_the_warmup():
     inference = _hierarchy(tf.constant(0.3))
     schedule = KLWarmup(1.0, 0.3, 100)
     balanced, plain = ELBO(schedule, balance=True), ELBO(schedule)
-    assert not np.allclose(balanced(inference, 29), plain(inference, 29))
+    warm = ObjectiveContext(29)
+    assert not np.allclose(balanced(inference, warm), plain(inference, warm))
     for step in (31, 2**62):
         step = tf.constant(step, tf.int64)
         np.testing.assert_allclose(
-            balanced(inference, step), -inference.elbo, rtol=1e-6
+            balanced(inference, ObjectiveContext(step)),
+            -inference.elbo,
+            rtol=1e-6,
         )
     # Without a schedule there is no warm-up to balance.
     constant = ELBO(0.5, balance=True)
     np.testing.assert_array_equal(
-        constant(inference, 0), ELBO(0.5)(inference, 0)
+        constant(inference, ObjectiveContext(0)),
+        ELBO(0.5)(inference, ObjectiveContext(0)),
     )
 
 
@@ -255,7 +265,7 @@ def test_balance_and_free_bits():
     share = (kl + 0.01) / np.array([1.0, 2.0, 2.0])
     paid = np.sum(share / share.mean() * np.maximum(kl, 3.0))
     np.testing.assert_allclose(
-        objective(inference, 0),
+        objective(inference, ObjectiveContext(0)),
         0.5 * paid - inference.log_likelihood,
         rtol=1e-5,
     )
@@ -266,7 +276,7 @@ def test_squared_error_equals_numpy():
     difference = inference.image.numpy() - inference.likelihood.mean().numpy()
     objective = SquaredError()
     np.testing.assert_allclose(
-        objective(inference, STEP), (difference**2).sum((1, 2, 3)), rtol=1e-5
+        objective(inference, CONTEXT), (difference**2).sum((1, 2, 3)), rtol=1e-5
     )
     assert float(objective.kl_weight(STEP)) == 0.0
 
@@ -294,7 +304,7 @@ def test_importance_weighted_loss_is_minus_the_log_of_the_mean_weight(beta):
     expected = scipy.special.logsumexp(
         log_likelihood + beta * ratio, axis=0, b=1 / 7
     )
-    loss = objective(inference, STEP)
+    loss = objective(inference, CONTEXT)
     assert loss.shape == [5]
     np.testing.assert_allclose(loss, -expected, rtol=1e-5)
 
@@ -306,11 +316,11 @@ def test_importance_weighted_loss_of_one_draw_is_the_elbo():
         assert int(objective.draws(tf.constant(step))) == draws
     inference = two_groups([1])
     np.testing.assert_allclose(
-        objective(inference, STEP), elbo(inference, STEP)[0], rtol=1e-6
+        objective(inference, CONTEXT), elbo(inference, CONTEXT)[0], rtol=1e-6
     )
     inference = two_groups()
     np.testing.assert_allclose(
-        objective(inference, STEP), elbo(inference, STEP), rtol=1e-6
+        objective(inference, CONTEXT), elbo(inference, CONTEXT), rtol=1e-6
     )
 
 
@@ -331,7 +341,8 @@ def test_importance_weighted_gradient_weighs_the_draws(late):
         return Inference(tf.constant(x, tf.float32), likelihood, (group,))
 
     with tf.GradientTape() as tape:
-        loss = ImportanceWeighted(count)(inference(), tf.constant(9))
+        objective, context = ImportanceWeighted(count), ObjectiveContext(9)
+        loss = objective(inference(), context)
     # By hand: d/dloc log w_k = (x - z) / 0.25 - z, as log q does not move.
     z = loc.numpy()[None] + 0.8 * noise
     log_w = -((x - z) ** 2) / 0.5 - z**2 / 2 + noise**2 / 2
@@ -353,7 +364,7 @@ def test_importance_weighted_loss_comes_to_the_evidence():
         tfd.Normal(z[..., 0], 1.0),
         (LatentGroup(posterior, prior, z),),
     )
-    loss = ImportanceWeighted(count)(inference, STEP)
+    loss = ImportanceWeighted(count)(inference, CONTEXT)
     evidence = scipy.stats.norm(0, np.sqrt(2)).logpdf(x)
     # The weights' coefficient of variation is below 1: 5 standard errors.
     np.testing.assert_allclose(loss, -evidence, atol=5 / np.sqrt(count))

@@ -256,7 +256,7 @@ def _by_hand(model, image, seed, preparation):
     scale = posterior.scale.to_dense()[0].numpy()
     z = posterior.mean()[0].numpy() + scale @ epsilon
     log_likelihood = model.decoder(z[np.newaxis]).log_prob(image)
-    kl = posterior.kl_divergence(model.prior)
+    kl = posterior.kl_divergence(model.prior.distribution())
     return float(log_likelihood[0]) - offset, float(kl[0])
 
 

@@ -301,6 +301,37 @@ def test_run_begins_at_the_mean_image_where_it_is_asked_to(
     np.testing.assert_allclose(begun.bias, expected, rtol=1e-3, atol=1e-5)
 
 
+class _Pseudo(keras.callbacks.Callback):
+    """Keeps the pseudo-inputs as the run begins, and ends it there."""
+
+    def on_train_begin(self, logs=None):
+        self.found = self.model.prior.pseudo_inputs.numpy()
+        raise KeyboardInterrupt
+
+
+def test_pseudo_inputs_begin_as_binarized_training_images(tmp_path, dataset):
+    experiment = experiments.make_experiment(
+        prior={"name": "vamp", "num_components": 9}
+    )
+    pseudo = _Pseudo()
+    with pytest.raises(KeyboardInterrupt):
+        train(experiment, tmp_path, dataset=dataset, callbacks=[pseudo])
+    assert set(np.unique(pseudo.found)) == {0.0, 1.0}
+    images = dataset.splits["train"].images / 255.0
+    # Each is like one of the images, and not like their mean.
+    mean = np.abs(pseudo.found - images.mean(0)).mean((1, 2, 3))
+    each = np.abs(pseudo.found[:, None] - images).mean((2, 3, 4)).min(1)
+    assert np.all(each < 0.8 * mean)
+
+
+def test_more_pseudo_inputs_than_images_are_refused(tmp_path, dataset):
+    experiment = experiments.make_experiment(
+        prior={"name": "vamp", "num_components": 1000}
+    )
+    with pytest.raises(UserError, match=r"not be above .* 139: .*=1000"):
+        train(experiment, tmp_path, dataset=dataset)
+
+
 class _Poison(keras.callbacks.Callback):
     """Makes a weight NaN before the execution at a step."""
 
