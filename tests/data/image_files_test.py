@@ -324,7 +324,7 @@ def test_programs_are_never_run(tmp_path, monkeypatch, name):
     path = tmp_path / name
     path.write_bytes(_EPS)
     for read in (inspect_image, lambda p: read_image(p, 3)):
-        with pytest.raises(UserError, match=r"no PNG.*Received: .*a\."):
+        with pytest.raises(UserError, match=r"not a PNG.*Received: .*a\."):
             read(path)
 
 
