@@ -334,7 +334,7 @@ def test_programs_are_never_run(tmp_path, monkeypatch, name):
 def test_other_formats_are_not_opened_whatever_their_name(tmp_path, kind):
     path = tmp_path / "a.png"
     Image.fromarray(COLOURS).save(path, kind)
-    with pytest.raises(UserError, match=r"no PNG.*Received: .*a\.png"):
+    with pytest.raises(UserError, match=r"not a PNG.*Received: .*a\.png"):
         inspect_image(path)
 
 
