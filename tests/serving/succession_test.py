@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from keras_vae.config import (
+    AutoencoderConfig,
     DenseConfig,
     TrainingConfig,
     VAEConfig,
@@ -28,6 +29,9 @@ from keras_vae.serving.version_folders import add_version
 from keras_vae.training import ExperimentConfig, TrainedModel
 
 _CONFIG = VAEConfig(architecture=DenseConfig((8,)), latent_dim=2, batch_size=10)
+_AUTOENCODER = AutoencoderConfig(
+    architecture=DenseConfig((8,)), latent_dim=2, batch_size=10
+)
 _EXPERIMENT = ExperimentConfig(
     DataConfig("mnist_5k"), _CONFIG, TrainingConfig(epochs=3)
 )
@@ -49,9 +53,11 @@ def _fast():
         yield
 
 
-def _export(base, shape=(4, 5, 1), names=(), replace=False, **config):
+def _export(
+    base, shape=(4, 5, 1), names=(), replace=False, kind=_CONFIG, **config
+):
     experiment = dataclasses.replace(
-        _EXPERIMENT, model=dataclasses.replace(_CONFIG, **config)
+        _EXPERIMENT, model=dataclasses.replace(kind, **config)
     )
     model = build_model(
         experiment.model,
@@ -84,7 +90,10 @@ def served(tmp_path_factory):
             {"likelihood": "normal_shared"},
             "likelihood: bernoulli -> normal_shared",
         ),
-        ({"model": "autoencoder"}, "binarization: dynamic -> none"),
+        (
+            {"kind": _AUTOENCODER, "likelihood": "normal_fixed"},
+            "binarization: dynamic -> none",
+        ),
     ],
     ids=["size", "channels", "latents", "classes", "likelihood", "model"],
 )

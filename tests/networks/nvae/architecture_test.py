@@ -254,7 +254,7 @@ def test_length_of_published_runs(
     assert total == steps
     warmup = config.learning_rate_warmup * total
     assert warmup == pytest.approx(learning_rate_warmup)
-    assert config.beta_warmup * total == pytest.approx(kl_warmup)
+    assert config.objective.beta_warmup * total == pytest.approx(kl_warmup)
 
 
 if __name__ == "__main__":
