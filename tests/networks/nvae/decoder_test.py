@@ -217,7 +217,7 @@ def test_batch_statistics_move_in_training_only(training):
     before = [norm.moving_variance.numpy() for norm in norms]
     assert len(norms) > 10
     zs = random_like(decoder.group_shapes, 2)
-    decoder.descend([fixed(z) for z in zs], 2, training)
+    decoder.descend([fixed(z) for z in zs], 2, training=training)
     moved = [
         np.any(norm.moving_variance.numpy() != old)
         for norm, old in zip(norms, before, strict=True)
