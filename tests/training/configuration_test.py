@@ -90,7 +90,11 @@ DENSE = {
     **COMMON,
     "latent_dim": (
         5,
-        {"encoder.distribution.event_size": 5, "decoder.latent_dim": 5},
+        {
+            "encoder.distribution.event_size": 5,
+            "decoder.latent_dim": 5,
+            "prior.latent_dim": 5,
+        },
     ),
     "architecture.hidden_units": _both("hidden_units", (7, 9), (9, 7)),
     "architecture.activation": _both("activation", "tanh"),
