@@ -17,6 +17,7 @@ __all__ = [
 
 _LONGEST_LINE = 1500
 _KEPT = 600
+_MOST_NAMES = 15
 
 
 class UserError(ValueError):
@@ -63,13 +64,15 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
     Returns:
         `"Did you mean 'mnist'?"` where a name is near, else
-        `"Known: a, b, c."`.
+        `"Known: a, b, c."`, the first of them where they are many.
     """
     known = sorted(known)
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
     if near:
         return "Did you mean " + " or ".join(f"{n!r}" for n in near) + "?"
-    return "Known: " + ", ".join(known) + "."
+    more = len(known) - _MOST_NAMES
+    rest = f" and {more} more" if more > 0 else ""
+    return f"Known: {', '.join(known[:_MOST_NAMES])}{rest}."
 
 
 def shortened(message: str) -> str:

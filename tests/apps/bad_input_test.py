@@ -228,14 +228,12 @@ def test_run_folder_of_another_configuration(
         "train",
         *trained_run.flags,
         "--config.latent_dim=5",
-        "--epochs=7",
         f"--workdir={trained_run.workdir}",
         "--export_dir=export",
         cwd=tmp_path,
         parts=[
             "another configuration",
             "model.latent_dim: 4 -> 5",
-            "training.epochs: 6 -> 7",
             str(trained_run.workdir),
         ],
     )

@@ -115,9 +115,9 @@ def test_results_are_kept_beside_those_of_other_splits(vae_run, results):
 def test_figures_are_shown_before_they_are_written(vae_run):
     written = (vae_run / "results.json").read_bytes()
     config = EvaluationConfig(num_importance_samples=1, num_images=2, seed=3)
-    shown = []
+    shown, trained = [], load_trained(vae_run)
     with full_disk(10), pytest.raises(StorageError, match="results"):
-        evaluate(load_trained(vae_run), config, show=shown.append)
+        evaluate(trained, config, show=shown.append)
     assert shown[0]["test"]["nll"]["seed"] == 3
     assert (vae_run / "results.json").read_bytes() == written
 
