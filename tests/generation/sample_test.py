@@ -139,21 +139,19 @@ def tiny_disk(monkeypatch):
         ("new.png", "too many for one picture: they have 160 million pixels"),
     ],
 )
-def test_what_would_be_too_large_is_refused(
-    load, tiny_disk, tmp_path, name, message
-):
-    load(make_model())
+def test_what_would_be_too_large_is_refused(tiny_disk, tmp_path, name, message):
+    trained = _trained(make_model())
     with pytest.raises(UserError, match=message) as caught:
-        sample("run", tmp_path / name, num_images=10_000_000)
+        sample(trained, tmp_path / name, num_images=10_000_000)
     assert str(caught.value).endswith("Received: num_images=10000000")
     assert not list(tmp_path.iterdir())
     # What fits is drawn.
-    sample("run", tmp_path / name, num_images=20)
+    sample(trained, tmp_path / name, num_images=20)
 
 
 @pytest.mark.parametrize("name", ["new.npz", "folder"])
-def test_images_are_written_as_they_come(load, monkeypatch, tmp_path, name):
-    load(make_model())
+def test_images_are_written_as_they_come(monkeypatch, tmp_path, name):
+    trained = _trained(make_model())
     alive, most = [], []
 
     def batches(*_):
@@ -165,14 +163,14 @@ def test_images_are_written_as_they_come(load, monkeypatch, tmp_path, name):
             most.append(sum(reference() is not None for reference in alive))
 
     monkeypatch.setitem(sample.__globals__, "sample_batches", batches)
-    sample("run", tmp_path / name, num_images=20)
+    sample(trained, tmp_path / name, num_images=20)
     assert max(most) <= 2
 
 
-def test_a_class_a_seed_and_an_image_in_each_row(load, tmp_path):
-    load(make_model(class_names=("a", "b", "c"), num_classes="auto"))
+def test_a_class_a_seed_and_an_image_in_each_row(tmp_path):
+    model = make_model(class_names=("a", "b", "c"), num_classes="auto")
     path = tmp_path / "new.npz"
-    sample("run", path, num_images=300, seed=5)
+    sample(_trained(model), path, num_images=300, seed=5)
     with np.load(path) as arrays:
         assert arrays["image"].shape == (300, 4, 4, 1)
         assert arrays["image"].dtype == np.float32

@@ -111,7 +111,7 @@ def test_pictures_that_would_be_too_large_are_refused(
     if verb is traverse or "between_seeds" in options:
         num = {}
     with pytest.raises(UserError, match="too many for one picture") as caught:
-        verb(run.workdir, _source(run, **num), tmp_path / name, **options)
+        verb(run.trained, _source(run, **num), tmp_path / name, **options)
     assert str(caught.value).endswith(f"Received: {received}")
     assert not list(tmp_path.iterdir())
 
@@ -133,7 +133,7 @@ def test_images_that_memory_does_not_hold_are_refused(
     monkeypatch.setattr("psutil.virtual_memory", lambda: memory)
     source = _source(run, num_images=6)
     with pytest.raises(UserError, match="of memory, and .* available") as found:
-        verb(run.workdir, source, tmp_path / name)
+        verb(run.trained, source, tmp_path / name)
     assert str(found.value).endswith(f"Received: {received}")
     assert not list(tmp_path.iterdir())
 

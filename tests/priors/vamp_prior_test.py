@@ -14,6 +14,8 @@ from keras_vae.models import VAE
 from keras_vae.networks import DenseEncoder
 from keras_vae.priors import VampPrior
 from keras_vae.serving.signatures import make_endpoints
+from keras_vae.training import Preparation
+from keras_vae.units import NATS
 from tests.models.cases import IMAGE, binary_images, make_model
 
 COUNT = 5
@@ -77,8 +79,8 @@ def test_python_the_verb_and_an_export_give_the_same_image(pixels):
     expected = model.sample([4], seed=3, pixels=pixels)
     (images,) = sample_batches(model, 4, seed=3, pixels=pixels)
     np.testing.assert_allclose(images, expected, atol=1e-6)
-    resolved = {"binarization": "static", "pixels": pixels}
-    function, specs = make_endpoints(model, resolved)["sample"]
+    preparation = Preparation("static", "none", "bernoulli", NATS)
+    function, specs = make_endpoints(model, preparation, pixels)["sample"]
     served = tf.function(function, input_signature=specs)(
         seeds.rows(tf.constant([3, 0]), 4), tf.ones([4])
     )

@@ -156,7 +156,7 @@ def test_score_of_levels_is_what_evaluation_gives(num_bits, monkeypatch):
         encoder_blocks=(0,),
         decoder_blocks=(0,),
         num_groups=(1,),
-        likelihood={"name": _LEVELS["likelihood"], "num_mixtures": 2},
+        likelihood={"name": _LEVELS, "num_mixtures": 2},
     )
     model = build_model(config, IMAGE, likelihood=_LEVELS, num_bits=num_bits)
     levels = np.random.default_rng(0).integers(0, 256, [3, *IMAGE])

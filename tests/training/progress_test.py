@@ -128,7 +128,8 @@ def test_terminal_is_not_flooded(clock):
 
 
 def test_no_terminal_no_control_characters(finished_run):
-    lines = finished_run.output.splitlines()
+    images, *lines = finished_run.output.splitlines()
+    assert images.startswith("219 images: ")
     assert len(lines) == 4
     assert "\r" not in finished_run.output
     assert "\x1b" not in finished_run.output
