@@ -69,6 +69,7 @@ def main(arguments: Sequence[str]) -> None:
     _check_flags()
 
     cli.load_tensorflow()
+    from keras_vae.config import PIXELS, check_choice
     from keras_vae.serving.export import export
     from keras_vae.serving.server_files import (
         ServerOptions,
@@ -91,6 +92,7 @@ def main(arguments: Sequence[str]) -> None:
     if values.workdir is not None:
         # What can be checked is, before the model is loaded.
         check_keep_versions(values.keep_versions)
+        check_choice("pixels", values.pixels, PIXELS)
         check_writable(export_dir)
         path = export(
             load_trained(values.workdir, values.weights),

@@ -98,7 +98,10 @@ class ShiftedClasses:
     def __init__(self, inner, num_classes):
         self.inner = inner
         self.num_classes = num_classes
+        self.has_latents = inner.has_latents
+        self.has_prior = inner.has_prior
         self.has_likelihood = inner.has_likelihood
+        self.likelihood_is_exact = inner.likelihood_is_exact
 
     def _centred(self, image, label):
         label = tf.cast(label, tf.float32)

@@ -206,6 +206,9 @@ def test_layout_of_a_hierarchy_fills_the_flat_latent():
     shapes = ((3,), (1, 1, 2), (2, 2, 2))
     model = types.SimpleNamespace(
         image_shape=(4, 5, 1),
+        has_latents=True,
+        has_prior=True,
+        has_likelihood=True,
         latent_dim=13,
         group_shapes=shapes,
         num_classes=2,
