@@ -1,6 +1,7 @@
 """Tests of what says that a dataset has changed."""
 
 import hashlib
+import itertools
 import json
 import re
 
@@ -38,6 +39,17 @@ from keras_vae.errors import UserError
 )
 def test_changes_are_counted_and_named(old, new, expected):
     assert describe_changes(old, new) == expected
+
+
+@pytest.mark.parametrize(
+    "pair", list(itertools.permutations(("train", "validation", "test"), 2))
+)
+def test_equal_images_of_two_splits_are_known_by_the_first(pair):
+    expected = {"1": next(s for s in ("train", "validation") if s in pair)}
+    both = Contents({"a": "1", "b": "1"}, dict(zip("ab", pair, strict=True)))
+    assert both.split_by_digest == expected
+    one_gone = Contents({"a": "1"}, {"a": pair[0]}, former={"1": pair[1]})
+    assert one_gone.split_by_digest == expected
 
 
 def test_digest_of_a_file_is_of_its_bytes_alone(tmp_path):

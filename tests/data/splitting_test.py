@@ -221,6 +221,12 @@ def test_images_sorted_into_the_folders_of_their_splits_keep_them():
     } == recorded.splits
 
 
+def test_new_images_beside_a_test_folder_are_for_training_or_validation():
+    new = {f"train/{i}": ("train", f"new {i}") for i in range(300)}
+    found = _sorted_into_folders(new)
+    assert {found[name] for name in new} == {"train", "validation"}
+
+
 @pytest.mark.parametrize(
     ("was", "folder"),
     [("test", "train"), ("train", "test"), ("validation", "test")],

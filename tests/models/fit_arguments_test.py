@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_vae.models.fit_arguments import with_class_weight
 from tests.models.cases import grey_images, make_model
 
 NUM, BATCH = 7, 4
@@ -40,7 +41,7 @@ class Batches(keras.utils.PyDataset):
     def __init__(self, *parts, nested=False):
         super().__init__()
         self.parts, self.nested = parts, nested
-        self.epochs = 0
+        self.begun = self.epochs = 0
 
     def __len__(self):
         return 2
@@ -49,6 +50,9 @@ class Batches(keras.utils.PyDataset):
         rows = slice(BATCH * index, BATCH * (index + 1))
         batch = tuple(part[rows] for part in self.parts)
         return (batch,) if self.nested else batch
+
+    def on_epoch_begin(self):
+        self.begun += 1
 
     def on_epoch_end(self):
         self.epochs += 1
@@ -121,8 +125,19 @@ def test_a_sequence_is_told_of_its_epochs():
     for options in ({}, {"class_weight": CLASS_WEIGHT}):
         batches = Batches(IMAGES, LABEL)
         fit(compiled(), batches, epochs=2, batch_size=None, **options)
-        told.append(batches.epochs)
-    assert told[0] == told[1] >= 2
+        told.append((batches.begun, batches.epochs))
+    assert told[0] == told[1]
+    assert min(told[0]) >= 2
+
+
+def test_a_sequence_keeps_its_workers():
+    batches = Batches(IMAGES, LABEL)
+    batches.workers, batches.max_queue_size = 3, 7
+    batches.use_multiprocessing = True
+    given = {"x": batches, "class_weight": CLASS_WEIGHT}
+    weighed = with_class_weight(given)["x"]
+    assert (weighed.workers, weighed.max_queue_size) == (3, 7)
+    assert weighed.use_multiprocessing
 
 
 @pytest.mark.parametrize(
