@@ -126,8 +126,9 @@ def test_autoregressive(trained_run, succeeds, warm_process, tmp_path):
     )
     assert "NLL (exact)" in result.stdout
     results = json.loads((tmp_path / "run" / "results.json").read_text())
-    assert list(results["test"]) == ["nll"]
-    figure = results["test"]["nll"]
+    (evaluation,) = results["test"]
+    assert list(evaluation) == ["nll"]
+    figure = evaluation["nll"]
     assert figure["bound"] == "exact"
     assert "num_importance_samples" not in figure
     # The mean image, which training begins with, has 206 nats.
