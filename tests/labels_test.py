@@ -11,6 +11,7 @@ from keras_vae.labels import (
     class_numbers,
     folder_classes,
     label_rows,
+    names_of,
 )
 
 _DIGITS = [str(digit) for digit in range(10)]
@@ -104,6 +105,15 @@ def test_number_of_any_length_or_script_is_no_class(names):
     for label in ("9" * 5000, 10**5000, "\u0663"):
         with pytest.raises(UserError, match="label must be"):
             class_numbers(label, names, None if names is None else 2)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.int64])
+def test_integers_of_an_array_are_numbers_whatever_the_names(dtype):
+    assert class_numbers(np.array([1, 2], dtype), _FROM_ONE, 3) == [1, 2]
+
+
+def test_a_number_without_a_class_has_no_name():
+    assert names_of([0, -1, 2], ["a", "b"]) == ["a", "", ""]
 
 
 if __name__ == "__main__":

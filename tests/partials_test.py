@@ -103,5 +103,22 @@ def test_link_is_left_alone(tmp_path):
     assert _names(tmp_path) == {"mine", _FOLDER}
 
 
+@pytest.mark.parametrize(
+    ("seconds", "abandoned"), [(30, False), (3600, False), (90_000, True)]
+)
+def test_without_locks_age_alone_decides(
+    seconds, abandoned, tmp_path, monkeypatch
+):
+    def no_locks(descriptor, how):
+        raise OSError("no locks here")
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    path = tmp_path / _FILE
+    path.touch()
+    then = time.time() - seconds
+    os.utime(path, (then, then))
+    assert partials.is_abandoned(path) is abandoned
+
+
 if __name__ == "__main__":
     raise SystemExit(pytest.main([__file__]))
