@@ -86,7 +86,8 @@ def _decode_png(data: tf.Tensor, shape: tuple[int, int, int]) -> tf.Tensor:
 def _decode_jpeg(data: tf.Tensor, shape: tuple[int, int, int]) -> tf.Tensor:
     """Returns int32 `[height, width, 3]`."""
     orientation = _orientation(data, _jpeg_exif(data))
-    header = tf.cast(tf.io.extract_jpeg_shape(data), tf.int64)
+    with tf.control_dependencies([orientation]):  # Which may refuse the file.
+        header = tf.cast(tf.io.extract_jpeg_shape(data), tf.int64)
     data = _of_size(data, header[:2], orientation, shape)
     # The transform of libjpeg and Pillow; the default is a quicker one.
     pixels = tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE")
