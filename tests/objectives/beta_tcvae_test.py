@@ -134,7 +134,7 @@ def test_what_is_no_weight_is_refused(beta):
 def test_fit_knows_the_number_of_its_images():
     parts = make_model()
     model = VAE(parts.encoder, parts.decoder, BetaTCVAE(4.0))
-    model.compile("adam")
+    model.compile("adam", jit_compile=False)
     images = binary_images(8)
     model.fit(images, batch_size=4, epochs=1, verbose=0)
     assert model.num_examples == 8
