@@ -99,7 +99,7 @@ def test_verbs_know_the_classes(run, tmp_path):
     encode(trained, source, tmp_path / "latents")
     interpolate(trained, source, tmp_path / "between.png")
     traverse(trained, ImageSource(**data), tmp_path / "groups.png", steps=3)
-    few = {"num_chains": 2, "burn_in": 2, "num_sweeps": 2}
+    few = {"num_chains": 2, "burn_in": 2, "num_sweeps": 4}
     impute(trained, source, tmp_path / "imputed", **few)
     imputed = json.loads((tmp_path / "imputed" / "imputed.json").read_text())
     assert imputed
@@ -117,9 +117,11 @@ def test_an_export_answers_for_a_class(run, tmp_path):
         answer["reconstruction"], expected, rtol=1e-4, atol=1e-5
     )
     client = Client(str(run / "export"))
-    predict(client, "sample", [], tmp_path / "s", num_images=4, label="light")
+    predict(
+        client, "sample", [], tmp_path / "s", num_images=4, label="light,dark"
+    )
     names = [path.parent.name for path in (tmp_path / "s").rglob("*.png")]
-    assert names == ["light"] * 4
+    assert sorted(names) == ["dark", "dark", "light", "light"]
 
 
 if __name__ == "__main__":

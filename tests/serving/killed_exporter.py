@@ -73,6 +73,9 @@ def _read(source: pathlib.Path) -> tuple[ExperimentConfig, Any]:
         image_shape=tuple(metadata["image_shape"]),
         latent_dim=metadata["latent_dim"],
         group_shapes=tuple(tuple(shape) for shape in metadata["groups"]),
+        has_latents=True,
+        has_prior=False,
+        has_likelihood=False,
         num_classes=metadata["num_classes"],
         class_names=tuple(metadata["class_names"]),
     )
