@@ -33,6 +33,13 @@ def pytest_collection_modifyitems(
     items[:] = first.values()
 
 
+def pytest_collection_finish() -> None:
+    """Spares the collections of garbage what was imported, and makes fewer."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+
+
 @pytest.fixture(autouse=True)
 def notes_are_said_anew(monkeypatch):
     """Has each test say its own notes, as a process of its own would."""

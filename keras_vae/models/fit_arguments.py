@@ -87,11 +87,7 @@ def _check_class_weight(class_weight: Any) -> None:
 
 
 def _is_weight(weight: Any) -> bool:
-    return (
-        isinstance(weight, numbers.Real)
-        and math.isfinite(weight)
-        and weight >= 0
-    )
+    return isinstance(weight, numbers.Real) and 0 <= float(weight) < math.inf
 
 
 def _with_classes(batch: Any, class_weight: Any) -> tuple[Any, Any]:

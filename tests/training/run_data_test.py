@@ -97,7 +97,7 @@ _CHANGES = (_add, _add_a_copy, _remove, _change, _rename, _swap)
 
 
 def test_images_are_named_from_their_folder_on(run):
-    recorded = json.loads((run / "run" / "data.json").read_text())
+    recorded = json.loads((run / "run" / "data.json").read_text())["contents"]
     names = {f"{number:02}.png" for number in range(_NUM_IMAGES)}
     assert set(recorded["digests"]) == set(recorded["splits"]) == names
 
