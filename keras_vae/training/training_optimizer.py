@@ -125,6 +125,14 @@ class TrainingOptimizer(keras.optimizers.Optimizer, abc.ABC):
     def build(self, variables: list[Any]) -> None:
         if self.built:
             return
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        if self.gradient_accumulation_steps and replicas > 1:
+            raise ValueError(
+                "`gradient_accumulation_steps` must be None on several "
+                "replicas, on which Keras cannot add gradients up: use larger "
+                "batches or one replica. Received: gradient_accumulation_steps="
+                f"{self.gradient_accumulation_steps} on {replicas} replicas"
+            )
         super().build(variables)
         self.add_slots(variables)
         self.skipped_steps = self._counter((), "skipped_steps")

@@ -571,6 +571,17 @@ def test_an_overflow_on_one_replica_lowers_the_scale_on_all(bad):
     assert copies(inner._iterations) == [3, 3]
 
 
+def test_gradients_are_not_added_up_on_several_replicas():
+    variables = [keras.Variable(np.ones(2), dtype="float32")]
+    optimizer = Adam(gradient_accumulation_steps=2)
+    message = "^`gradient_accumulation_steps` must be None.*=2 on 2 replicas"
+    with make_strategy("mirrored").scope():
+        for wrapped in (optimizer, LossScale(optimizer)):
+            with pytest.raises(ValueError, match=message):
+                wrapped.build(variables)
+    optimizer.build(variables)
+
+
 def test_an_optimizer_of_keras_is_scaled_as_by_keras():
     found = []
     for wrap in (keras.optimizers.LossScaleOptimizer, LossScale):
