@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from keras_vae import environment, notes
+from keras_vae import notes
+from keras_vae.cli import environment
 from tests import logical_devices, testdata
 
 environment.prepare()

@@ -12,9 +12,9 @@ from keras_vae.data import ArraySplit, DataConfig, load
 from keras_vae.data.contents import Contents
 from keras_vae.errors import UserError
 from keras_vae.evaluation import EvaluationConfig, evaluate
-from keras_vae.generation.source import ImageSource
-from keras_vae.pipeline import draw_pictures
 from keras_vae.training import RunFolder, load_trained, open_run_data, train
+from keras_vae.use.end_to_end import draw_pictures
+from keras_vae.use.source import ImageSource
 from tests.training import experiments
 
 _NUM_IMAGES = 60
