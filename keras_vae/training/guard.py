@@ -1,21 +1,29 @@
-"""An optimizer that guards another one: clipping, averages, survival."""
+"""An optimizer that guards another one: clipping, averages, survival.
 
+It replaces the public `apply` of Keras's optimizers, and no private method. Of
+what is private it reads, of itself, `_iterations`, `_trainable_variables`,
+`_get_variable_index`, `_accumulated_gradients` and
+`_model_variables_moving_average`; and of the optimizer within `_learning_rate`
+and `_use_weight_decay`.
+"""
+
+import functools
+import warnings
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from keras_vae.training.averages import update_averages
+from keras_vae.training.gradient_norms import WINDOW, norm_limit
+from keras_vae.training.guard_checks import (
+    check_accumulation,
+    check_inner,
+    check_settings,
+)
+
 __all__ = ["Guard"]
 
-_WINDOW = 64
-# What the guard does itself. An optimizer that does one of these in a way of
-# its own is more than its `update_step`.
-_STEPS = (
-    "apply",
-    "apply_gradients",
-    "_backend_apply_gradients",
-    "_backend_update_step",
-)
 _SETTINGS = (
     "max_norm",
     "skip_factor",
@@ -23,14 +31,6 @@ _SETTINGS = (
     "use_ema",
     "ema_momentum",
     "gradient_accumulation_steps",
-)
-_OPTIONS = (
-    "clipnorm",
-    "clipvalue",
-    "global_clipnorm",
-    "gradient_accumulation_steps",
-    "loss_scale_factor",
-    "use_ema",
 )
 
 
@@ -106,29 +106,15 @@ class Guard(keras.optimizers.Optimizer):
         name: str | None = None,
     ):
         inner = keras.optimizers.get(inner)
-        _check_inner(inner)
+        check_inner(inner)
         super().__init__(
-            self._rate,
+            lambda: self.learning_rate,
             use_ema=use_ema,
             ema_momentum=ema_momentum,
             gradient_accumulation_steps=gradient_accumulation_steps,
             name=name,
         )
-        if not 0 <= max_norm < float("inf"):
-            raise ValueError(
-                "`max_norm` must be a finite number of at least 0. "
-                f"Received: max_norm={max_norm}"
-            )
-        if skip_factor != 0 and not 1 < skip_factor < float("inf"):
-            raise ValueError(
-                "`skip_factor` must be 0 or a finite number above 1. "
-                f"Received: skip_factor={skip_factor}"
-            )
-        if max_consecutive_skips < 1:
-            raise ValueError(
-                "`max_consecutive_skips` must be at least 1. "
-                f"Received: max_consecutive_skips={max_consecutive_skips}"
-            )
+        check_settings(max_norm, skip_factor, max_consecutive_skips)
         self.inner = inner
         self.max_norm = max_norm
         self.skip_factor = skip_factor
@@ -158,16 +144,13 @@ class Guard(keras.optimizers.Optimizer):
 
     # What Keras calls.
 
-    def _rate(self) -> Any:
+    @property
+    def learning_rate(self) -> Any:
+        """That of `inner`; a schedule is at the step of the guard."""
         rate = self.inner._learning_rate
         if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
             return rate(self._iterations)
         return self.inner.learning_rate
-
-    @property
-    def learning_rate(self) -> Any:
-        """That of `inner`; a schedule is at the step of the guard."""
-        return self._rate()
 
     @learning_rate.setter
     def learning_rate(self, learning_rate: Any) -> None:
@@ -180,14 +163,7 @@ class Guard(keras.optimizers.Optimizer):
     def build(self, variables: list[Any]) -> None:
         if self.built:
             return
-        replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        if self.gradient_accumulation_steps and replicas > 1:
-            raise ValueError(
-                "`gradient_accumulation_steps` must be None on several "
-                "replicas, on which gradients are not added up: use larger "
-                "batches or one replica. Received: gradient_accumulation_steps="
-                f"{self.gradient_accumulation_steps} on {replicas} replicas"
-            )
+        check_accumulation(self.gradient_accumulation_steps)
         super().build(variables)
         self.inner.build(variables)
         self.skipped_steps = self._counter((), "skipped_steps")
@@ -196,7 +172,7 @@ class Guard(keras.optimizers.Optimizer):
             (len(variables),), "nonfinite_counts"
         )
         self.accepted_norms = self.add_variable(
-            (_WINDOW,), dtype="float32", name="accepted_norms"
+            (WINDOW,), dtype="float32", name="accepted_norms"
         )
 
     def _counter(self, shape: tuple[int, ...], name: str) -> keras.Variable:
@@ -216,20 +192,17 @@ class Guard(keras.optimizers.Optimizer):
                 each variable.
             trainable_variables: The variables; None are all.
         """
-        variables = trainable_variables
-        if variables is None:
-            variables = self._trainable_variables
-        variables = list(variables)
-        if not self.built:
-            self.build(variables)
-        pairs = [
-            (tf.convert_to_tensor(gradient), variable)
-            for gradient, variable in zip(grads, variables, strict=True)
-            if gradient is not None
-        ]
-        if not pairs:
-            return
-        gradients, variables = map(list, zip(*pairs, strict=True))
+        if trainable_variables is None:
+            trainable_variables = self._trainable_variables
+        variables = list(trainable_variables)
+        self.build(variables)
+        pairs = list(zip(grads, variables, strict=True))
+        missing = [v.path for gradient, v in pairs if gradient is None]
+        if missing:
+            warnings.warn(f"These have no gradient: {missing}.", stacklevel=2)
+        pairs = [pair for pair in pairs if pair[0] is not None]
+        gradients = [tf.convert_to_tensor(gradient) for gradient, _ in pairs]
+        variables = [variable for _, variable in pairs]
         if self.gradient_accumulation_steps:
             self._accumulate(gradients, variables)
         else:
@@ -274,25 +247,18 @@ class Guard(keras.optimizers.Optimizer):
         accepted, factor = self._judge(gradients, variables)
         rate = tf.cast(self.learning_rate, tf.float32)
 
-        def step(
-            strategy: Any, accepted: Any, factor: Any, rate: Any, gradients: Any
-        ) -> None:
-            first, *_ = strategy.experimental_local_results(accepted)
-            tf.cond(
-                first,
-                lambda: self._take(
-                    strategy, gradients, factor, rate, variables
-                ),
-                lambda: None,
-            )
+        def step(strategy: Any, accepted: Any, *given: Any) -> None:
+            accepted, *_ = strategy.experimental_local_results(accepted)
+            take = functools.partial(self._take, strategy, variables, *given)
+            tf.cond(accepted, take, lambda: None)
 
         tf.__internal__.distribute.interim.maybe_merge_call(
             step,
             tf.distribute.get_strategy(),
             accepted,
+            gradients,
             factor,
             rate,
-            gradients,
         )
 
     def _judge(
@@ -305,7 +271,7 @@ class Guard(keras.optimizers.Optimizer):
             halves[self._get_variable_index(variable)] = half
         half_squares = tf.stack(halves)
         norm = tf.sqrt(2.0 * tf.reduce_sum(half_squares))
-        limit = self._norm_limit()
+        limit = norm_limit(self.accepted_norms, self.skip_factor)
         skips = tf.convert_to_tensor(self.consecutive_skips)
         accepted = tf.math.is_finite(norm) & (
             (norm <= limit) | (skips >= self.max_consecutive_skips)
@@ -316,17 +282,6 @@ class Guard(keras.optimizers.Optimizer):
         factor = tf.where(norm > target, target * (1.0 / norm), 1.0)
         self._remember(accepted, norm, half_squares)
         return accepted, factor
-
-    def _norm_limit(self) -> tf.Tensor:
-        """Returns the largest norm that is not skipped, infinity if any."""
-        if not self.skip_factor:
-            return tf.constant(float("inf"))
-        norms = tf.sort(self.accepted_norms, direction="DESCENDING")
-        known = tf.math.count_nonzero(norms)
-        median = tf.gather(norms, known // 2)
-        return tf.where(
-            known >= _WINDOW // 2, self.skip_factor * median, float("inf")
-        )
 
     def _remember(
         self, accepted: tf.Tensor, norm: tf.Tensor, half_squares: tf.Tensor
@@ -343,17 +298,12 @@ class Guard(keras.optimizers.Optimizer):
         self.accepted_norms.assign(tf.where(accepted, moved, norms))
 
     def _take(
-        self,
-        strategy: Any,
-        gradients: list[Any],
-        factor: Any,
-        rate: Any,
-        variables: list[Any],
+        self, strategy: Any, variables: list[Any], gradients: Any, *given: Any
     ) -> None:
         """Updates all variables, on all replicas."""
 
         def update(
-            variable: tf.Variable, gradient: Any, factor: Any, rate: Any
+            variable: Any, gradient: Any, factor: Any, rate: Any
         ) -> None:
             if self.max_norm or self.skip_factor:
                 gradient = gradient * tf.cast(factor, gradient.dtype)
@@ -365,33 +315,17 @@ class Guard(keras.optimizers.Optimizer):
 
         for variable, gradient in zip(variables, gradients, strict=True):
             strategy.extended.update(
-                getattr(variable, "value", variable),
-                update,
-                args=(gradient, factor, rate),
-                group=False,
+                variable.value, update, args=(gradient, *given), group=False
             )
         if self.use_ema:
-            self._average(strategy)
+            update_averages(
+                strategy,
+                self.averages,
+                self._trainable_variables,
+                self.ema_momentum,
+                self.inner.iterations,
+            )
         self.inner.iterations.assign_add(1)
-
-    def _average(self, strategy: Any) -> None:
-        step = tf.cast(self.inner.iterations, tf.float32)
-        momentum = tf.minimum(self.ema_momentum, (1.0 + step) / (10.0 + step))
-        # The averages are zeros until then, which must not be averaged in.
-        momentum = tf.where(step > 0, momentum, 0.0)
-
-        def move(average: tf.Variable, variable: Any) -> None:
-            tf.raw_ops.ResourceApplyGradientDescent(
-                var=average.handle,
-                alpha=tf.cast(1.0 - momentum, average.dtype),
-                delta=average - variable,
-            )
-
-        pairs = zip(self.averages, self._trainable_variables, strict=True)
-        for average, variable in pairs:
-            strategy.extended.update(
-                average.value, move, args=(variable.value,), group=False
-            )
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -408,31 +342,3 @@ class Guard(keras.optimizers.Optimizer):
             config["inner"], custom_objects=custom_objects
         )
         return cls(**{**config, "inner": inner})
-
-
-def _check_inner(inner: keras.optimizers.Optimizer) -> None:
-    kind, base = type(inner), keras.optimizers.Optimizer
-    own = [n for n in _STEPS if getattr(kind, n) is not getattr(base, n)]
-    if own:
-        raise ValueError(
-            "`inner` must consist of `build` and `update_step`. Received: "
-            f"inner={kind.__name__}, which has a `{own[0]}` of its own"
-        )
-    for name in _OPTIONS:
-        value = getattr(inner, name)
-        if value:
-            raise ValueError(
-                f"`inner` must leave `{name}` at its default: the guard clips, "
-                "averages and accumulates, and `LossScale` scales the loss. "
-                f"Received: {kind.__name__}({name}={value})"
-            )
-    decay = "_apply_weight_decay"
-    if getattr(kind, decay) is not getattr(base, decay):
-        config = inner.get_config()
-        for name in (n for n in config if n.endswith("weight_decay")):
-            if config[name]:
-                raise ValueError(
-                    f"`inner` must have no `{name}`, which it applies in a way "
-                    "of its own: set it to 0. "
-                    f"Received: {kind.__name__}({name}={config[name]})"
-                )
