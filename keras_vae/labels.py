@@ -2,6 +2,7 @@
 
 import numbers
 import pathlib
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ __all__ = [
     "FOLDERS",
     "NO_CLASS",
     "Label",
+    "class_folders",
     "class_numbers",
     "folder_classes",
     "label_rows",
@@ -26,6 +28,8 @@ __all__ = [
 FOLDERS = "folders"
 # Stands for the class of a file whose folder is named after none.
 NO_CLASS = -1
+# What the name of a folder does not have everywhere.
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f/\\:]")
 # A number or a name, or several; as a string with commas. What can become an
 # array, as a tensor, is one.
 Label = int | str | Sequence[int | str] | np.ndarray
@@ -89,6 +93,19 @@ def folder_classes(
         if class_names is None and _is_number(name):
             classes[index] = int(name)
     return classes
+
+
+def class_folders(class_names: Sequence[str]) -> list[str]:
+    """Returns a folder for each class, after whose name it is called.
+
+    They are names that a folder can have and that `image_folder` reads: the
+    class "a/b" has the folder "a_b". Where two would have the same one, or one
+    has none, as "..", all begin with the numbers of the classes.
+    """
+    folders = [_UNSAFE.sub("_", name.strip(". "))[:100] for name in class_names]
+    if all(folders) and len(set(folders)) == len(folders):
+        return folders
+    return [f"{i}_{name}".strip("_") for i, name in enumerate(folders)]
 
 
 def label_rows(

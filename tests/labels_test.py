@@ -8,6 +8,7 @@ import pytest
 from keras_vae.errors import UserError
 from keras_vae.labels import (
     NO_CLASS,
+    class_folders,
     class_numbers,
     folder_classes,
     label_rows,
@@ -90,6 +91,23 @@ def test_folders_name_classes():
     assert folder_classes(paths, _FROM_ONE).tolist() == [1, 0, NO_CLASS]
     assert folder_classes(paths, None).tolist() == [2, 1, 0]
     assert folder_classes(paths, []).tolist() == 3 * [NO_CLASS]
+
+
+@pytest.mark.parametrize(
+    ("names", "folders"),
+    [
+        (["cat", "red fox", "Bär"], ["cat", "red fox", "Bär"]),
+        (["a/b", "c:\\d\n"], ["a_b", "c__d_"]),
+        (["a/b", "a_b", "0_a_b"], ["0_a_b", "1_a_b", "2_0_a_b"]),
+        (["..", "x", ""], ["0", "1_x", "2"]),
+        ([".hidden", "../up", "x" * 300], ["hidden", "_up", "x" * 100]),
+    ],
+)
+def test_classes_have_folders_of_their_names(names, folders, tmp_path):
+    assert class_folders(names) == folders
+    for folder in folders:
+        (tmp_path / folder).mkdir()
+    assert {path.name for path in tmp_path.iterdir()} == set(folders)
 
 
 def test_rows_get_one_label_or_one_each():

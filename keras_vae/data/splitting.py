@@ -80,10 +80,12 @@ def keep_splits(
     A file that is as it was has the split that it had. One that is not is known
     by its contents, whatever its name is now: an image that was trained on
     stays one, and so does a copy of it. New contents under a name that is known
-    have the split of that name; any other file goes to one of the splits by a
-    hash of its contents, as probable as the split's share of the recorded
-    files, so that equal files are together. Each file's split is a function of
-    that file and of the record: no other file that comes or goes can change it.
+    have the split of that name, under several names the first of training,
+    validation and test; other files go to one of the splits by a hash of their
+    contents, as probable as the split's share of the recorded files. So equal
+    files are together, and the split of some contents is a function of the
+    files that have them and of the record: no other file that comes or goes can
+    change it.
 
     Args:
         plan: What `plan_splits` returned.
@@ -107,9 +109,12 @@ def keep_splits(
     _check_folders(plan, names, known, cut)
     counts = Counter(recorded.splits.values())
     shares = {split: counts[split] for split in cut}
+    changed = _split_by_new_digest(names[source], digests, known, recorded)
     chosen = np.array(
         [
-            known.get(name) or _draw(digests[name], shares, seed)
+            changed.get(digests[name])
+            or known.get(name)
+            or _draw(digests[name], shares, seed)
             for name in names[source]
         ]
     )
@@ -134,6 +139,22 @@ def _known_split(name: str, digest: str, recorded: Contents) -> str | None:
     if digest == recorded.digests.get(name):
         return split
     return recorded.split_by_digest.get(digest, split)
+
+
+def _split_by_new_digest(
+    names: Sequence[str],
+    digests: Mapping[str, str],
+    known: Mapping[str, str],
+    recorded: Contents,
+) -> dict[str, str]:
+    """Returns the split of contents that are new, under names that are not."""
+    pairs = [
+        (digests[name], known[name])
+        for name in names
+        if name in known and digests[name] not in recorded.split_by_digest
+    ]
+    pairs.sort(key=lambda pair: _SPLITS.index(pair[1]), reverse=True)
+    return dict(pairs)
 
 
 def _check_folders(

@@ -51,7 +51,7 @@ class DiscretizedLogisticMixture(DistributionLayer):
     are taken over 256 points of a lattice. For 5 bits and more half of the
     errors of this quadrature are below 1e-4, nine in ten below 6e-4; the
     largest of 8,000 random pixels was 0.0033. Fewer bits have larger ones, up
-    to 0.02 for one bit. It takes hundreds of steps, and so much more time than
+    to 0.03 for one bit. It takes hundreds of steps, and so much more time than
     `log_prob` and `sample`.
 
     Shapes: `params` is [..., H, W, 10 M] for RGB: first the M mixture logits,

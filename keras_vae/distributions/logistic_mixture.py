@@ -245,7 +245,7 @@ class LogisticMixture(tfd.Distribution):
             1/K sum_k sigmoid((loc - e_k) / scale)
 
         is the midpoint rule for an integral that is known, and for scales
-        above h exact to h / 200.
+        above h exact to h / 180.
         """
         # Beyond it the mean is 0 or 1, and differences would be of infinities.
         reach = 1.0 + 20.0 * scale

@@ -16,7 +16,7 @@ from keras_vae.config import PIXELS, check_choice
 from keras_vae.errors import UserError
 from keras_vae.generation.abilities import check_can
 from keras_vae.generation.labels import conditions, parse_labels
-from keras_vae.labels import Label, label_rows
+from keras_vae.labels import Label, class_folders, label_rows
 from keras_vae.models import GenerativeModel, pixel_seed
 from keras_vae.npz_files import write_npz
 from keras_vae.training import TrainedModel
@@ -238,11 +238,11 @@ def _file_names(
 
     A folder of such folders is what `image_folder` reads.
     """
+    folders = class_folders(class_names)
     for number in range(num_images):
         name = f"{number:06d}.png"
         if labels is not None:
-            folder = class_names[labels[number]].replace("/", "_")
-            name = f"{folder}/{name}"
+            name = f"{folders[labels[number]]}/{name}"
         yield name
 
 

@@ -1,6 +1,8 @@
 """The arguments of `fit` and the like, so that Keras loses no weights."""
 
 import inspect
+import math
+import numbers
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -74,13 +76,22 @@ def with_class_weight(given: dict[str, Any]) -> dict[str, Any]:
 
 def _check_class_weight(class_weight: Any) -> None:
     if not isinstance(class_weight, Mapping) or not all(
-        is_whole(number) for number in class_weight
+        is_whole(number) and _is_weight(weight)
+        for number, weight in class_weight.items()
     ):
         raise ValueError(
-            "`class_weight` must be a dict of weights by the numbers of "
-            "classes, such as {0: 1.0, 1: 2.0}. "
+            "`class_weight` must be a dict of weights, finite and not "
+            "negative, by the numbers of classes, such as {0: 1.0, 1: 2.0}. "
             f"Received: class_weight={class_weight!r}"
         )
+
+
+def _is_weight(weight: Any) -> bool:
+    return (
+        isinstance(weight, numbers.Real)
+        and math.isfinite(weight)
+        and weight >= 0
+    )
 
 
 def _with_classes(batch: Any, class_weight: Any) -> tuple[Any, Any]:
@@ -96,14 +107,17 @@ def _with_classes(batch: Any, class_weight: Any) -> tuple[Any, Any]:
             f"same time. Received: class_weight={class_weight!r}"
         )
     target = None
-    if classes is not None:
+    if hasattr(classes, "__array__"):
         target = tf.TensorSpec(classes.shape, classes.dtype)
     if target is None or not is_label(target):
+        found = described_target(target)
+        if target is None and classes is not None:
+            found = f"a {type(classes).__name__} as y"
         raise ValueError(
-            "`class_weight` needs the class of each image: give classes, "
-            "integers [batch], as y or in x=(images, classes), or use "
+            "`class_weight` needs the class of each image: give classes, an "
+            "array of integers [batch], as y or in x=(images, classes), or use "
             f"`sample_weight`. Received: class_weight={class_weight!r} with "
-            f"{described_target(target)}"
+            f"{found}"
         )
     return images, classes
 

@@ -39,6 +39,7 @@ def write_pictures(
     answers: Answers,
     output: str,
     files: Sequence[pathlib.Path] | None,
+    folders: Sequence[str] | None = None,
 ) -> None:
     """Writes each image of the answers as a PNG file, numbered.
 
@@ -47,6 +48,7 @@ def write_pictures(
         answers: Batches of arrays by name.
         output: The name of the images among them.
         files: Where given, the pictures are also named after these files.
+        folders: Where given, the folder of each within `folder`.
     """
     number = 0
     for batch in answers:
@@ -54,5 +56,6 @@ def write_pictures(
             stem = f"{number:06d}"
             if files is not None:
                 stem += f"_{files[number].stem}"
-            plotting.save_png(folder / f"{stem}.png", image)
+            place = folder / folders[number] if folders else folder
+            plotting.save_png(place / f"{stem}.png", image)
             number += 1

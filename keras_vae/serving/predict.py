@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_vae import outputs, plotting, sizes
 from keras_vae.errors import UserError, did_you_mean
-from keras_vae.labels import Label
+from keras_vae.labels import Label, class_folders
 from keras_vae.npz_files import write_npz
 from keras_vae.progress import ImageBar
 from keras_vae.serving.answer_files import (
@@ -87,7 +87,7 @@ def predict(
             `sample`.
         output: The file to write; its suffix must be that of the verb. Where
             that is PNG, a name without a suffix is a folder that gets a file
-            for each image.
+            for each image, in a folder for each class that is drawn.
         num_images: Images that `sample` draws.
         seed: Row i of `sample` and `score` uses the seed `[seed, i]`.
         temperature: Multiplies the prior's standard deviation in `sample`.
@@ -221,6 +221,15 @@ def _shown(answers: Answers, total: int, stream: TextIO | None) -> Answers:
             bar.update(len(next(iter(answer.values()))))
 
 
+def _folders(client: Client, labels: np.ndarray) -> list[str]:
+    """Returns the folder of each row, of its class."""
+    names = client.class_names
+    if names is None:
+        return [str(label) for label in labels]
+    folders = class_folders(names)
+    return [folders[label] for label in labels]
+
+
 def _write(
     client: Client,
     verb: str,
@@ -240,8 +249,12 @@ def _write(
         )
     elif not path.suffix:
         name = _PICTURE[verb]
+        folders = None
+        if rows.labels is not None and rows.files is None:
+            folders = _folders(client, rows.labels)
         outputs.write_folder(
-            path, lambda p: write_pictures(p, answers, name, rows.files)
+            path,
+            lambda p: write_pictures(p, answers, name, rows.files, folders),
         )
     else:
         images = np.concatenate([a[_PICTURE[verb]] for a in answers])

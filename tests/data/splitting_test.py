@@ -146,6 +146,26 @@ def test_new_contents_have_the_split_of_their_name():
     assert _kept(_NAMES, digests) == recorded.splits
 
 
+def test_new_contents_are_in_one_split():
+    recorded = _first_cut()[1]
+    names = {split: name for name, split in recorded.splits.items()}
+    digests = {
+        **_digests(_NAMES),
+        names["train"]: "new",
+        names["test"]: "new",
+        "copy": "new",
+        names["validation"]: "newer",
+        "another copy": "newer",
+    }
+    files = sorted(digests)
+    found = _kept(files, digests)
+    for name in (names["train"], names["test"], "copy"):
+        assert found.pop(name) == "train"
+    for name in (names["validation"], "another copy"):
+        assert found.pop(name) == "validation"
+    assert found == {name: recorded.splits[name] for name in found}
+
+
 def test_equal_images_of_two_splits_stay_where_they_are():
     recorded = _first_cut()[1]
     equal = Contents(dict.fromkeys(_NAMES, "grey"), recorded.splits)

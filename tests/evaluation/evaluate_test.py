@@ -252,6 +252,8 @@ def test_figures_name_the_step_of_the_model(vae_run, tmp_path):
         (80, 80, None, ""),
         # Damaged; and the lowest loss was before the end.
         (40, 80, None, ", at step 40 of 80"),
+        # Training has gone on since, or was killed before it wrote its results.
+        (40, 80, 60, ", at step 40 of 80"),
         (40, 40, 1200, ", at step 40 of 1,200"),
     ):
         training = {} if done is None else {"training": {"steps": done}}

@@ -145,6 +145,7 @@ def test_a_sequence_keeps_its_workers():
     [
         (IMAGES,),
         (IMAGES, IMAGES),
+        (IMAGES, [0] * len(IMAGES)),
         (dataset(IMAGES),),
         (dataset(IMAGES, IMAGES),),
         (Batches(IMAGES),),
@@ -153,6 +154,7 @@ def test_a_sequence_keeps_its_workers():
     ids=[
         "array",
         "images_twice",
+        "list",
         "dataset",
         "dataset_of_images_twice",
         "sequence",
@@ -173,7 +175,20 @@ def test_class_weights_need_classes(data):
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("wrong", ["balanced", [1.0, 2.0], {"a": 1.0}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "balanced",
+        [1.0, 2.0],
+        {"a": 1.0},
+        {0: "1"},
+        {0: -1.0},
+        {0: np.nan},
+        {0: np.inf},
+        {0: None},
+        {0: [1.0, 2.0]},
+    ],
+)
 def test_what_are_no_class_weights_is_refused(wrong):
     message = "`class_weight` must be a dict.*Received: class_weight="
     with pytest.raises(ValueError, match=message):

@@ -2,6 +2,7 @@
 
 import contextlib
 import pathlib
+import types
 
 import numpy as np
 import pytest
@@ -99,6 +100,15 @@ def test_folders_are_names(client):
     files = [pathlib.Path("2/a.png"), pathlib.Path("drei/b.png")]
     rows = labels_of_rows(client, "folders", 2, files=files)
     assert rows.tolist() == [1, 2]
+
+
+def test_a_class_may_be_named_folders():
+    model = types.SimpleNamespace(
+        is_conditional=True, class_names=["files", "folders"], num_classes=2
+    )
+    files = [pathlib.Path("files/a.png"), pathlib.Path("files/b.png")]
+    rows = labels_of_rows(model, "folders", 2, files=files)
+    assert rows.tolist() == [1, 1]
 
 
 @pytest.mark.parametrize(

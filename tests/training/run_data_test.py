@@ -96,6 +96,12 @@ def _swap(root):
 _CHANGES = (_add, _add_a_copy, _remove, _change, _rename, _swap)
 
 
+def test_images_are_named_from_their_folder_on(run):
+    recorded = json.loads((run / "run" / "data.json").read_text())
+    names = {f"{number:02}.png" for number in range(_NUM_IMAGES)}
+    assert set(recorded["digests"]) == set(recorded["splits"]) == names
+
+
 @pytest.mark.parametrize("change", _CHANGES)
 def test_change_of_a_folder_is_described(run, change):
     expected = rf"{_add(run)}.*--accept_changed_data.*Received: .*images"
