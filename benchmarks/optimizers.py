@@ -9,6 +9,7 @@ in a `Guard`, with the settings of the model's defaults.
 """
 
 import argparse
+import dataclasses
 import pathlib
 import statistics
 import time
@@ -141,7 +142,7 @@ def measure(
         if not own:
             other = theirs(state.guard, config, num_steps)
             other.build(state.model.trainable_variables)
-            state = TrainingState(**{**vars(state), "optimizer": other})
+            state = dataclasses.replace(state, optimizer=other)
         kind = type(state.guard.inner).__name__
         states[kind if own else f"keras.optimizers.{kind}"] = state
     executions = {
