@@ -41,55 +41,55 @@ from keras_vae.errors import did_you_mean
 
 
 def _sample() -> Callable[..., Any]:
-    from keras_vae.generation.sample import sample
+    from keras_vae.use.sample import sample
 
     return sample
 
 
 def _reconstruct() -> Callable[..., Any]:
-    from keras_vae.generation.reconstruct import reconstruct
+    from keras_vae.use.reconstruct import reconstruct
 
     return reconstruct
 
 
 def _interpolate() -> Callable[..., Any]:
-    from keras_vae.generation.interpolate import interpolate
+    from keras_vae.use.interpolate import interpolate
 
     return interpolate
 
 
 def _traverse() -> Callable[..., Any]:
-    from keras_vae.generation.traverse import traverse
+    from keras_vae.use.traverse import traverse
 
     return traverse
 
 
 def _score() -> Callable[..., Any]:
-    from keras_vae.generation.score import score
+    from keras_vae.use.score import score
 
     return score
 
 
 def _encode() -> Callable[..., Any]:
-    from keras_vae.generation.encode import encode
+    from keras_vae.use.encode import encode
 
     return encode
 
 
 def _augment() -> Callable[..., Any]:
-    from keras_vae.generation.augment import augment
+    from keras_vae.use.augment import augment
 
     return augment
 
 
 def _impute() -> Callable[..., Any]:
-    from keras_vae.generation.impute import impute
+    from keras_vae.use.impute import impute
 
     return impute
 
 
 def _upscale() -> Callable[..., Any]:
-    from keras_vae.generation.impute import upscale
+    from keras_vae.use.impute import upscale
 
     return upscale
 
@@ -386,9 +386,9 @@ def main(arguments: Sequence[str]) -> None:
     _check(name, verb, inputs)
 
     cli.load_tensorflow()
-    from keras_vae.generation.source import ImageSource
-    from keras_vae.local_files import check_local
+    from keras_vae.io.local_files import check_local
     from keras_vae.training import load_trained
+    from keras_vae.use.source import ImageSource
 
     check_local("output", flags.FLAGS.output)
     places: list[Any] = [load_trained(flags.FLAGS.workdir, flags.FLAGS.weights)]

@@ -79,7 +79,6 @@ def main(arguments: Sequence[str]) -> int:
     cli.split_cpu(values.num_cpu_devices)
 
     from keras_vae.evaluation import EvaluationConfig
-    from keras_vae.pipeline import run
     from keras_vae.serving.succession import (
         check_default_export_dir,
         default_export_dir,
@@ -89,6 +88,7 @@ def main(arguments: Sequence[str]) -> int:
         ExperimentConfig,
         share_cores,
     )
+    from keras_vae.use.end_to_end import run
 
     share_cores(model, training)
     evaluation = EvaluationConfig(

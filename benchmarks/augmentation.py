@@ -95,8 +95,8 @@ def _arrays(split: Any) -> tuple[np.ndarray, np.ndarray]:
 
 def _write_rare(folder: pathlib.Path, dataset: Any, seed: int) -> list[int]:
     """Writes the dataset with rare classes, if it is not there yet."""
-    from keras_vae import outputs
     from keras_vae.data.tfds_writer import write_tfds
+    from keras_vae.io import outputs
 
     count = len(dataset.class_names)
     order = np.random.default_rng(seed).permutation(count)
@@ -195,8 +195,8 @@ def _accuracy(
 def _compare(flags: argparse.Namespace, seed: int) -> dict[str, Any]:
     """Returns the balanced accuracy of each method for one seed."""
     from keras_vae.data import ArraySplit, DataConfig, load
-    from keras_vae.generation import augment
     from keras_vae.training import load_trained
+    from keras_vae.use import augment
 
     folder = flags.workdir / f"seed{seed}"
     dataset = load(

@@ -45,8 +45,8 @@ def _cases(num_sweeps: int) -> dict[str, tuple[str, dict[str, Any]]]:
 
 def _measure(flags: argparse.Namespace) -> dict[str, dict[str, Any]]:
     """Returns the figures of each case."""
-    from keras_vae.generation import ImageSource, impute, upscale
     from keras_vae.training import load_trained
+    from keras_vae.use import ImageSource, impute, upscale
 
     trained = load_trained(flags.workdir)
     verbs = {"impute": impute, "upscale": upscale}

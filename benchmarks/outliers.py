@@ -45,7 +45,6 @@ import numpy as np
 import PIL.Image
 
 from benchmarks import records
-from keras_vae import outputs
 from keras_vae.config import (
     DenseConfig,
     TrainingConfig,
@@ -53,9 +52,10 @@ from keras_vae.config import (
 )
 from keras_vae.data import DataConfig, ImageDataset, load
 from keras_vae.evaluation import Detection, detection, image_scores
-from keras_vae.generation.outliers import check_background
-from keras_vae.generation.source import ImageSource
+from keras_vae.evaluation.background import check_background
+from keras_vae.io import outputs
 from keras_vae.training import ExperimentConfig, load_trained, train
+from keras_vae.use.source import ImageSource
 
 __all__ = ["Row", "compare", "main", "photographs", "rows", "spoilt"]
 

@@ -13,14 +13,15 @@ from keras_vae.registration import register_lazily
 __version__ = "0.1.0"
 
 _SUBPACKAGES = (
+    "conditional",
     "config",
     "data",
     "distributions",
     "evaluation",
-    "generation",
     "models",
     "networks",
     "objectives",
+    "plotting",
     "serving",
     "training",
     "use",

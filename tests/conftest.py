@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from keras_vae import environment, notes
+from keras_vae import notes
+from keras_vae.cli import environment
 from tests import logical_devices, testdata
 
 environment.prepare()
@@ -31,6 +32,13 @@ def pytest_collection_modifyitems(
     for item in quick:
         first.setdefault(item.path, item)
     items[:] = first.values()
+
+
+def pytest_collection_finish() -> None:
+    """Spares the collections of garbage what was imported, and makes fewer."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 @pytest.fixture(autouse=True)

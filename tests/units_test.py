@@ -21,11 +21,11 @@ from keras_vae.config import (
 )
 from keras_vae.data import DataConfig
 from keras_vae.evaluation import EvaluationConfig, evaluate
-from keras_vae.generation import ImageSource, impute, score
 from keras_vae.serving import Client
 from keras_vae.serving.export import export
 from keras_vae.training import ExperimentConfig, load_trained, train
 from keras_vae.units import DENSITY_NATS, NATS
+from keras_vae.use import ImageSource, impute, score
 
 _SIDE, _NUM_FILES = 6, 60
 _SHIFT = 0.5

@@ -8,10 +8,10 @@ from typing import Any, NoReturn
 
 from absl import app, flags, logging
 
-from keras_vae import environment
+from keras_vae.cli import environment
 from keras_vae.cli.setting_flags import explain_flag, import_flagged_parts
 from keras_vae.errors import UserError, shortened
-from keras_vae.failures import failure_of_machine
+from keras_vae.io.failures import failure_of_machine
 
 __all__ = [
     "WEIGHTS_HELP",

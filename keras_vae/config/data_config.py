@@ -5,7 +5,7 @@ import re
 
 from keras_vae.config.settings import check_settings, setting
 from keras_vae.errors import UserError, did_you_mean
-from keras_vae.local_files import check_local
+from keras_vae.io.local_files import check_local
 
 __all__ = [
     "BINARIZATIONS",

@@ -6,7 +6,7 @@ import pathlib
 from collections.abc import Sequence
 
 from keras_vae.errors import UserError, printable
-from keras_vae.local_files import check_local
+from keras_vae.io.local_files import check_local
 from keras_vae.notes import counted, first_names, note
 
 __all__ = ["SUFFIXES", "FoundImages", "find_image_files", "find_images"]

@@ -32,7 +32,7 @@ from keras_vae.config.data_config import IMAGE_FOLDER, DataConfig
 from keras_vae.data.mnist_5k import Mnist5k
 from keras_vae.data.provenance import proven
 from keras_vae.errors import UserError, did_you_mean
-from keras_vae.failures import failure_of_machine
+from keras_vae.io.failures import failure_of_machine
 
 __all__ = ["find_builder", "prepare", "prepared_builder", "quiet_tfds"]
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras_vae.config import AutoencoderConfig, BuildContext
 from keras_vae.config.registry import build as build_part
 from keras_vae.distributions import Deterministic
-from keras_vae.models.checks import draws_of
+from keras_vae.models.argument_checks import draws_of
 from keras_vae.models.generative_model import GenerativeModel
 from keras_vae.models.latent_statistics import LatentStatistics
 from keras_vae.models.pictures import Picture, reconstructions

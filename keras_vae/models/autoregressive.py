@@ -14,7 +14,7 @@ from keras_vae.config import (
     check_number,
 )
 from keras_vae.config.registry import build as build_part
-from keras_vae.models.checks import check_temperature, num_samples_of
+from keras_vae.models.argument_checks import check_temperature, num_samples_of
 from keras_vae.models.generative_model import GenerativeModel
 from keras_vae.models.latent_statistics import LatentStatistics
 from keras_vae.models.pictures import Picture, completions, samples

@@ -38,7 +38,15 @@ def with_target(x: Any, y: Any, weight: Any) -> tuple[Any, Any]:
         x: Images, or (images, classes).
         y: Targets, or None.
         weight: Weights of the images, or None.
+
+    Raises:
+        ValueError: If the weights are a list, which Keras would take apart.
     """
+    if isinstance(weight, (list, tuple)):
+        raise ValueError(
+            "`sample_weight` must be an array of floats [num]. "
+            f"Received: a {type(weight).__name__}"
+        )
     if weight is None or y is not None:
         return x, y
     if isinstance(x, (tuple, list)) and len(x) == 2:
@@ -87,11 +95,7 @@ def _check_class_weight(class_weight: Any) -> None:
 
 
 def _is_weight(weight: Any) -> bool:
-    return (
-        isinstance(weight, numbers.Real)
-        and math.isfinite(weight)
-        and weight >= 0
-    )
+    return isinstance(weight, numbers.Real) and 0 <= float(weight) < math.inf
 
 
 def _with_classes(batch: Any, class_weight: Any) -> tuple[Any, Any]:

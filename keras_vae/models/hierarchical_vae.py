@@ -17,7 +17,7 @@ from keras_vae.config import (
     check_number,
 )
 from keras_vae.config.registry import build as build_part
-from keras_vae.models.checks import (
+from keras_vae.models.argument_checks import (
     check_temperature,
     draws_of,
     num_samples_of,

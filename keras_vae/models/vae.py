@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras_vae import seeds
 from keras_vae.config import BuildContext, VAEConfig
 from keras_vae.config.registry import build as build_part
-from keras_vae.models.checks import (
+from keras_vae.models.argument_checks import (
     check_temperature,
     draws_of,
     num_samples_of,
@@ -177,8 +177,9 @@ class VAE(GenerativeModel):
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns mean and standard deviation of q(z|x), `[batch, D]` each.
 
-        With a flow they are what it makes of the mean, and the deviation there
-        of each latent given those before it.
+        With a flow they are what it makes of the mean, and the base's
+        deviations times the slopes of its steps there: exact for one step given
+        the latents before, no marginal deviations of several steps.
         """
         posterior = self.run_encoder(
             image, training=False, **condition_on(label)
@@ -239,7 +240,7 @@ class VAE(GenerativeModel):
         """Draws z from the prior and returns an image of p(x|z).
 
         Image i is a function of its own seed, [a, b + i] for a seed [a, b], as
-        those of `keras_vae.generation.sample` and of an export are.
+        those of `keras_vae.use.sample` and of an export are.
 
         Args:
             shape: `[num_images]`.

@@ -15,7 +15,7 @@ import numpy as np
 
 from keras_vae.errors import UserError, did_you_mean, shown
 from keras_vae.labels import Label
-from keras_vae.serving import answers, checks
+from keras_vae.serving import answers, input_checks
 from keras_vae.serving.address import (
     ServerAddress,
     is_address,
@@ -25,10 +25,10 @@ from keras_vae.serving.address import (
 from keras_vae.serving.backend import Backend, SignatureInfo
 from keras_vae.serving.contract import check_signature
 from keras_vae.serving.exported import ExportedModel
-from keras_vae.serving.labels import labels_of_rows
 from keras_vae.serving.rest_backend import RestBackend
 from keras_vae.serving.retries import Retries
-from keras_vae.serving.settings import check_temperature, whole_number
+from keras_vae.serving.row_labels import labels_of_rows
+from keras_vae.serving.setting_checks import check_temperature, whole_number
 
 __all__ = ["Client", "row_seeds"]
 
@@ -294,8 +294,8 @@ class Client:
             label: As for `reconstruct`.
         """
         shape = self.image_shape
-        rows = checks.check_list("files", files)
-        data = [checks.read_file(file, shape) for file in rows]
+        rows = input_checks.check_list("files", files)
+        data = [input_checks.read_file(file, shape) for file in rows]
         answer = self._ask("reconstruct_bytes", label, image_bytes=data)
         return answer["reconstruction_bytes"].tolist()
 
@@ -313,7 +313,7 @@ class Client:
             UserError: If the model has no such signature, an input does not
                 fit, or the server does not answer.
         """
-        rows = checks.check_inputs(
+        rows = input_checks.check_inputs(
             signature, self.signature(signature), inputs, self.num_classes
         )
         num = len(next(iter(rows.values())))
@@ -349,8 +349,8 @@ class Client:
             concurrent.futures.Future[dict[str, np.ndarray]]
         ] = collections.deque()
         try:
-            for batch in checks.check_list("batches", batches):
-                rows = checks.check_inputs(
+            for batch in input_checks.check_list("batches", batches):
+                rows = input_checks.check_inputs(
                     signature, info, batch, self.num_classes
                 )
                 if len(waiting) == self.max_in_flight:

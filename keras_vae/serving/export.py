@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from keras_vae.config import PIXELS, check_choice
-from keras_vae.local_files import check_local
+from keras_vae.io.local_files import check_local
 from keras_vae.serving.metadata import METADATA, describe, read_signatures
 from keras_vae.serving.signatures import make_endpoints
 from keras_vae.serving.succession import check_succession, run_path

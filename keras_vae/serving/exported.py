@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_vae.errors import UserError, did_you_mean
-from keras_vae.local_files import check_local, read_json
+from keras_vae.io.local_files import check_local, read_json
 from keras_vae.serving.backend import (
     SignatureInfo,
     TensorInfo,

@@ -7,7 +7,7 @@ import zlib
 import numpy as np
 
 from keras_vae.errors import UserError
-from keras_vae.local_files import check_local
+from keras_vae.io.local_files import check_local
 
 __all__ = ["read_latents"]
 

@@ -8,10 +8,11 @@ from typing import TextIO
 
 import numpy as np
 
-from keras_vae import outputs, plotting, sizes
+from keras_vae import plotting
 from keras_vae.errors import UserError, did_you_mean
+from keras_vae.io import outputs, sizes
+from keras_vae.io.npz_files import write_npz
 from keras_vae.labels import Label, class_folders
-from keras_vae.npz_files import write_npz
 from keras_vae.progress import ImageBar
 from keras_vae.serving.answer_files import (
     Answers,
@@ -20,9 +21,9 @@ from keras_vae.serving.answer_files import (
 )
 from keras_vae.serving.client import Client, row_seeds
 from keras_vae.serving.image_inputs import find_images, load_images
-from keras_vae.serving.labels import labels_of_rows
 from keras_vae.serving.latent_files import read_latents
-from keras_vae.serving.settings import check_temperature, whole_number
+from keras_vae.serving.row_labels import labels_of_rows
+from keras_vae.serving.setting_checks import check_temperature, whole_number
 
 __all__ = ["VERBS", "predict"]
 
@@ -262,4 +263,4 @@ def _write(
         if verb == "reconstruct":
             originals = load_images(files, client.image_shape[-1])
             images, columns = plotting.side_by_side(originals, images), 8
-        outputs.save_grid(path, images, columns)
+        plotting.save_grid(path, images, columns)

@@ -10,12 +10,12 @@ import os
 import pathlib
 import re
 
-from keras_vae import local_files
 from keras_vae.errors import UserError
-from keras_vae.failures import not_writable
+from keras_vae.io import local_files
+from keras_vae.io.failures import not_writable
 from keras_vae.serving import manifests
 from keras_vae.serving.metadata import METADATA
-from keras_vae.serving.settings import whole_number
+from keras_vae.serving.setting_checks import whole_number
 from keras_vae.serving.version_folders import versions
 
 __all__ = ["ServerOptions", "server_files", "write_server_files"]

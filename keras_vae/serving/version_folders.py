@@ -16,10 +16,10 @@ import tempfile
 from collections.abc import Callable, Iterator
 
 from keras_vae.errors import UserError
-from keras_vae.failures import not_writable, writing
-from keras_vae.local_files import check_local
+from keras_vae.io.failures import not_writable, writing
+from keras_vae.io.local_files import check_local
+from keras_vae.io.partials import PREFIX, is_abandoned, locked
 from keras_vae.numerals import parse_whole
-from keras_vae.partials import PREFIX, is_abandoned, locked
 
 __all__ = [
     "add_version",

@@ -19,9 +19,9 @@ from typing import Any, TextIO
 import numpy as np
 import tensorflow as tf
 
-from keras_vae import local_files
 from keras_vae.errors import StorageError, UserError
-from keras_vae.failures import storage_error, writing
+from keras_vae.io import local_files
+from keras_vae.io.failures import storage_error, writing
 
 __all__ = [
     "ExperimentRecord",

@@ -8,9 +8,9 @@ import zlib
 
 import keras
 
-from keras_vae import local_files
 from keras_vae.config.migration import SCHEMA
 from keras_vae.errors import UserError
+from keras_vae.io import local_files
 from keras_vae.training import config_values
 from keras_vae.training.experiment import ExperimentConfig
 from keras_vae.training.preparation import Preparation

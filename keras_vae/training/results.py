@@ -5,9 +5,9 @@ import pathlib
 from collections.abc import Callable
 from typing import Any
 
-from keras_vae import local_files, locks
 from keras_vae.errors import UserError
-from keras_vae.failures import writing
+from keras_vae.io import local_files, locks
+from keras_vae.io.failures import writing
 
 __all__ = ["Results"]
 

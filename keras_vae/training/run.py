@@ -21,7 +21,7 @@ from keras_vae.training.callbacks import (
 )
 from keras_vae.training.experiment import ExperimentConfig
 from keras_vae.training.preparation import Preparation
-from keras_vae.training.progress import Progress
+from keras_vae.training.progress_line import Progress
 from keras_vae.training.run_folder import RunFolder
 from keras_vae.training.state import TrainingState
 from keras_vae.training.tensorboard import TensorBoard

@@ -8,11 +8,11 @@ import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from keras_vae import local_files, locks
 from keras_vae.config import TrainingConfig, differences
 from keras_vae.config.migration import SCHEMA
 from keras_vae.errors import UserError
-from keras_vae.failures import not_writable, writing
+from keras_vae.io import local_files, locks
+from keras_vae.io.failures import not_writable, writing
 from keras_vae.notes import note
 from keras_vae.training import config_values
 from keras_vae.training.experiment import ExperimentConfig

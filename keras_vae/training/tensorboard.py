@@ -10,9 +10,9 @@ import tensorflow as tf
 from tensorboard.plugins.hparams import api as hparams
 
 from keras_vae import plotting
-from keras_vae.failures import writing
+from keras_vae.io.failures import writing
 from keras_vae.models import LatentStatistics, latent_statistics
-from keras_vae.training.progress import Progress
+from keras_vae.training.progress_line import Progress
 from keras_vae.training.state import TrainingState
 
 __all__ = ["TensorBoard"]

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from keras_vae.config import check_choice
 from keras_vae.errors import UserError
-from keras_vae.failures import translated
+from keras_vae.io.failures import translated
 from keras_vae.models import build_model
 from keras_vae.notes import note
 from keras_vae.training import checkpoint_files, run_record

@@ -18,7 +18,7 @@ from keras_vae.data import (
     evaluation_batches,
     steps_per_epoch,
 )
-from keras_vae.failures import translated, writing
+from keras_vae.io.failures import translated, writing
 from keras_vae.models import GenerativeModel, build_model
 from keras_vae.notes import counted, first_names
 from keras_vae.priors import Prior

@@ -7,6 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from keras_vae.conditional.observation import MaskedPixels
+from keras_vae.conditional.posterior_sampling import (
+    ChainConfig,
+    PosteriorDraws,
+    sample_posterior,
+)
 from keras_vae.config import PIXELS, check_choice
 from keras_vae.data import ImageDataset
 from keras_vae.errors import UserError
@@ -18,21 +24,10 @@ from keras_vae.evaluation import (
     evaluate,
     image_scores,
 )
-from keras_vae.generation.abilities import check_can
-from keras_vae.generation.labels import conditions, parse_labels
-from keras_vae.generation.observation import MaskedPixels
-from keras_vae.generation.posterior_sampling import (
-    ChainConfig,
-    PosteriorDraws,
-    sample_posterior,
-)
-from keras_vae.generation.reconstruct import reconstruct_images
-from keras_vae.generation.sample import (
-    check_temperature,
-    sample_batches,
-)
 from keras_vae.labels import Label, label_rows
 from keras_vae.models import GenerativeModel
+from keras_vae.models.abilities import check_can
+from keras_vae.models.conditions import conditions, parse_labels
 from keras_vae.serving.export import export
 from keras_vae.serving.succession import (
     check_default_export_dir,
@@ -40,6 +35,11 @@ from keras_vae.serving.succession import (
 )
 from keras_vae.training import ExperimentConfig, Preparation, TrainedModel
 from keras_vae.use.images import prepared
+from keras_vae.use.reconstruct import reconstruct_images
+from keras_vae.use.sample import (
+    check_temperature,
+    sample_batches,
+)
 
 __all__ = ["TrainedRun"]
 

@@ -28,7 +28,7 @@ import traceback
 from types import TracebackType
 from typing import Any
 
-from keras_vae import environment
+from keras_vae.cli import environment
 from tests.apps import app
 
 __all__ = ["WarmProcess"]
@@ -87,9 +87,6 @@ class WarmProcess(contextlib.AbstractContextManager):
 def _serve() -> None:
     environment.prepare()
     # What the apps import when their flags are right.
-    import keras_vae.evaluation
-    import keras_vae.pipeline
-    import keras_vae.serving  # noqa: F401
 
     for line in sys.stdin:
         child = os.fork()

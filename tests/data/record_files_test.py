@@ -10,7 +10,7 @@ from keras_vae.config.data_config import DataConfig
 from keras_vae.data.load import load
 from keras_vae.data.pipeline import training_batches
 from keras_vae.errors import StorageError, UserError
-from keras_vae.failures import translated
+from keras_vae.io.failures import translated
 
 _SHARD = "1.0.0/tiny_images-train.tfrecord-00001-of-00005"
 

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_vae.generation import (
+from keras_vae.serving import Client, ExportedModel, predict
+from keras_vae.training import load_trained
+from keras_vae.use import (
     ImageSource,
     encode,
     impute,
@@ -15,8 +17,6 @@ from keras_vae.generation import (
     score,
     traverse,
 )
-from keras_vae.serving import Client, ExportedModel, predict
-from keras_vae.training import load_trained
 
 _CLASSES = ("dark", "light")
 _SIZES = {

@@ -7,9 +7,9 @@ import PIL.Image
 import pytest
 
 from keras_vae.errors import UserError
-from keras_vae.generation import ImageSource, encode, interpolate, sample, score
 from keras_vae.serving import Client, ExportedModel, predict
 from keras_vae.training import RunFolder, load_trained
+from keras_vae.use import ImageSource, encode, interpolate, sample, score
 from tests import trained_run
 from tests.apps import app
 from tests.serving.protocol import asking

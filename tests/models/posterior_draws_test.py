@@ -6,12 +6,12 @@ import pytest
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from keras_vae.flows import InverseAutoregressiveFlow
-from keras_vae.generation.observation import MaskedPixels
-from keras_vae.generation.posterior_sampling import (
+from keras_vae.conditional.observation import MaskedPixels
+from keras_vae.conditional.posterior_sampling import (
     ChainConfig,
     sample_posterior,
 )
+from keras_vae.flows import InverseAutoregressiveFlow
 from keras_vae.models import VAE
 from keras_vae.models.posterior_draws import base_from_noise
 from keras_vae.networks import DenseEncoder

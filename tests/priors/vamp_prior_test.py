@@ -9,13 +9,13 @@ import tensorflow as tf
 from keras_vae import seeds
 from keras_vae.distributions import MultivariateNormalDiag
 from keras_vae.errors import UserError
-from keras_vae.generation.sample import sample_batches
 from keras_vae.models import VAE
 from keras_vae.networks import DenseEncoder
 from keras_vae.priors import VampPrior
 from keras_vae.serving.signatures import make_endpoints
 from keras_vae.training import Preparation
 from keras_vae.units import NATS
+from keras_vae.use.sample import sample_batches
 from tests.models.cases import IMAGE, binary_images, make_model
 
 COUNT = 5

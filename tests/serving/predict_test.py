@@ -236,7 +236,7 @@ def test_failed_write_keeps_the_old_file(model, tmp_path, monkeypatch):
         partial.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("keras_vae.plotting.save_png", fail)
+    monkeypatch.setattr("keras_vae.plotting.grids.save_png", fail)
     with pytest.raises(UserError, match="No space left"):
         predict(model, "sample", [], path, num_images=1)
     assert path.read_bytes() == before

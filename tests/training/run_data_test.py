@@ -12,9 +12,9 @@ from keras_vae.data import ArraySplit, DataConfig, load
 from keras_vae.data.contents import Contents
 from keras_vae.errors import UserError
 from keras_vae.evaluation import EvaluationConfig, evaluate
-from keras_vae.generation.source import ImageSource
-from keras_vae.pipeline import draw_pictures
 from keras_vae.training import RunFolder, load_trained, open_run_data, train
+from keras_vae.use.end_to_end import draw_pictures
+from keras_vae.use.source import ImageSource
 from tests.training import experiments
 
 _NUM_IMAGES = 60
@@ -97,7 +97,7 @@ _CHANGES = (_add, _add_a_copy, _remove, _change, _rename, _swap)
 
 
 def test_images_are_named_from_their_folder_on(run):
-    recorded = json.loads((run / "run" / "data.json").read_text())
+    recorded = json.loads((run / "run" / "data.json").read_text())["contents"]
     names = {f"{number:02}.png" for number in range(_NUM_IMAGES)}
     assert set(recorded["digests"]) == set(recorded["splits"]) == names
 

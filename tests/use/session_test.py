@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 import keras_vae
+from keras_vae.conditional.posterior_sampling import ChainConfig
 from keras_vae.errors import UserError
-from keras_vae.generation.posterior_sampling import ChainConfig
 from keras_vae.serving import Client
 from keras_vae.use.session import make_experiment
 
