@@ -185,7 +185,7 @@ def test_checkpoint_restores_everything(state, tmp_path):
     state.elapsed.assign(3.0)
     state.keep_best(2.0)
     state.epochs_waited.assign(1)
-    slot = state.optimizer._velocities[0]
+    slot = state.optimizer.inner._velocities[0]
     slot.assign(tf.fill(slot.shape, 5.0))
     checkpoints.save()
     fresh = _make_state()
@@ -198,7 +198,7 @@ def test_checkpoint_restores_everything(state, tmp_path):
         np.testing.assert_array_equal(fresh.best[name], value)
     assert int(fresh.epochs_waited) == 1
     np.testing.assert_array_equal(
-        fresh.optimizer._velocities[0].numpy(), slot.numpy()
+        fresh.optimizer.inner._velocities[0].numpy(), slot.numpy()
     )
 
 
@@ -208,7 +208,7 @@ def test_nothing_that_is_not_finite_is_saved(state, tmp_path, where):
     checkpoints.save()
     variable = {
         "weight": state.model.trainable_variables[0],
-        "moment": state.optimizer._velocities[0],
+        "moment": state.optimizer.inner._velocities[0],
         "average": state.guard.averages[0],
     }[where]
     _step(state, 5)
