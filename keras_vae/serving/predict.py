@@ -19,9 +19,10 @@ from keras_vae.serving.answer_files import (
     write_csv,
     write_pictures,
 )
-from keras_vae.serving.client import Client, row_seeds
+from keras_vae.serving.client import Client
 from keras_vae.serving.image_inputs import find_images, load_images
 from keras_vae.serving.latent_files import read_latents
+from keras_vae.serving.request_rows import row_seeds
 from keras_vae.serving.row_labels import labels_of_rows
 from keras_vae.serving.setting_checks import check_temperature, whole_number
 

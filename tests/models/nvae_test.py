@@ -337,7 +337,9 @@ def step_on_one_device():
     model = make_model(regularization_weight=1.0)
     step = tf.constant(0, tf.int64)
     base = seeds.fold_in(seeds.from_int(model.seed), step)
-    halves = [model.draw_noise(2, seeds.fold_in(base, i)) for i in range(2)]
+    halves = [
+        model.decoder.draw_noise(2, seeds.fold_in(base, i)) for i in range(2)
+    ]
     noise = [tf.concat(pair, axis=0) for pair in zip(*halves, strict=True)]
     with tf.GradientTape() as tape:
         features = model.encode(images(), training=True)
