@@ -48,11 +48,12 @@ class ImageRows:
     ) -> Iterator[dict[str, np.ndarray]]:
         """Yields the images, and their classes, as a verb asks a target."""
         step = target.rows_per_request(verb)
+        labels = self.labels if target.is_conditional else None
         for start in range(0, len(self), step):
             stop = min(start + step, len(self))
             batch = {"image": self.read(start, stop)}
-            if target.is_conditional and self.labels is not None:
-                batch["label"] = self.labels[start:stop]
+            if labels is not None:
+                batch["label"] = labels[start:stop]
             yield batch
 
 
