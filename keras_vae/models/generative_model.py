@@ -43,8 +43,8 @@ class GenerativeModel(CheckedModel):
     refuses weights.
 
     With several replicas the loss is the mean over the images of all, however
-    they are shared out. With an optimizer that skips steps, as those of
-    `keras_vae.training`, the logs leave the skipped ones out and
+    they are shared out. With an optimizer that skips steps, as
+    `keras_vae.training.Guard` does, the logs leave the skipped ones out and
     `skipped_steps` says how many these were since the epoch began; with any
     other NaN is shown. An update of several batches that is skipped is one
     step: the logs leave out its last batch, and those whose loss is not finite.

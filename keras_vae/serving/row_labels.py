@@ -63,7 +63,9 @@ def labels_of_rows(
     if not client.is_conditional:
         if label is not None:
             raise UserError(
-                "The model is not conditional: leave the label out. "
+                "The model is not conditional, it does not know classes: leave "
+                "the label out, or train one that does with "
+                "--config.num_classes=auto. "
                 f"Received: label={label}"
             )
         return None
