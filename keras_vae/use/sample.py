@@ -8,7 +8,8 @@ import numpy as np
 
 from keras_vae.io import outputs
 from keras_vae.labels import Label
-from keras_vae.serving.client import Client, row_seeds
+from keras_vae.serving.client import Client
+from keras_vae.serving.request_rows import row_seeds
 from keras_vae.serving.setting_checks import check_temperature, whole_number
 from keras_vae.training import TrainedModel
 from keras_vae.use.answer_files import (

@@ -9,7 +9,7 @@ import numpy as np
 from keras_vae.io import outputs
 from keras_vae.labels import names_of
 from keras_vae.notes import counted
-from keras_vae.serving.client import row_seeds
+from keras_vae.serving.request_rows import row_seeds
 from keras_vae.units import NATS
 from keras_vae.use.answer_files import shown, write_csv
 from keras_vae.use.source import ImageSource
