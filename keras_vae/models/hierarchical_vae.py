@@ -271,9 +271,9 @@ class HierarchicalVAE(GenerativeModel):
             yield from samples_by_temperature(self, pixels)
 
     def decode(self, z: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
-        """Returns p(x|z)'s mean `[batch, H, W, C]` for `z [batch, D]`."""
-        condition = condition_on(label)
-        return self.decoder(z, training=False, **condition).mean()
+        """Returns the mean image `[batch, H, W, C]` of `z [batch, D]`."""
+        likelihood = self.decoder(z, training=False, **condition_on(label))
+        return image_of(likelihood)
 
     def sample(
         self,

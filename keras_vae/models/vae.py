@@ -206,7 +206,7 @@ class VAE(GenerativeModel):
         condition = condition_on(label)
         posterior = self.run_encoder(image, training=training, **condition)
         z, _ = posterior_moments(posterior)
-        return self.decoder(z, training=training, **condition).mean()
+        return image_of(self.decoder(z, training=training, **condition))
 
     def metric_values(self, inference: Inference) -> dict[str, tf.Tensor]:
         return {name: getattr(inference, name) for name in self.METRICS}
@@ -225,8 +225,9 @@ class VAE(GenerativeModel):
             yield traversals(self, image, condition, statistics)
 
     def decode(self, z: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
-        """Returns p(x|z)'s mean `[batch, H, W, C]` for `z [batch, D]`."""
-        return self.decoder(z, training=False, **condition_on(label)).mean()
+        """Returns the mean image `[batch, H, W, C]` of `z [batch, D]`."""
+        likelihood = self.decoder(z, training=False, **condition_on(label))
+        return image_of(likelihood)
 
     def sample(
         self,

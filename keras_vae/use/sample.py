@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_vae import plotting, seeds
-from keras_vae.config import PIXELS, check_choice
+from keras_vae.config import PIXELS, check_choice, check_number
 from keras_vae.errors import UserError
 from keras_vae.io import outputs, sizes
 from keras_vae.io.npz_files import write_npz
@@ -22,7 +22,7 @@ from keras_vae.models.abilities import check_can
 from keras_vae.models.conditions import conditions, parse_labels
 from keras_vae.training import TrainedModel
 
-__all__ = ["check_temperature", "sample", "sample_batches"]
+__all__ = ["check_seeds", "check_temperature", "sample", "sample_batches"]
 
 # As in serving, so that the same numbers come out to the last bit.
 _BATCH_SIZE = 256
@@ -74,7 +74,9 @@ def sample(
     path = outputs.check_suffix(output, _SUFFIXES, "sample")
     if not path.suffix:
         outputs.check_free_folder(path)
-    _check_counts(num_images, seed, recalibrate_batch_norm)
+    check_seeds(num_images, seed)
+    name = "recalibrate_batch_norm"
+    check_number(name, recalibrate_batch_norm, 0, whole=True)
     check_choice("pixels", pixels, PIXELS)
     model = trained.model
     check_can(model, "sample")
@@ -175,17 +177,10 @@ def _classes(trained: TrainedModel, label: Label | None) -> list[int] | None:
     return list(range(trained.model.num_classes)) or None
 
 
-def _check_counts(num_images: int, seed: int, passes: int) -> None:
-    for name, value, low in (
-        ("num_images", num_images, 1),
-        ("seed", seed, 0),
-        ("recalibrate_batch_norm", passes, 0),
-    ):
-        if not low <= value <= _MAX_SEED:
-            raise UserError(
-                f"{name} must be {low} ... {_MAX_SEED}. "
-                f"Received: {name}={value}"
-            )
+def check_seeds(num_images: int, seed: int) -> None:
+    """Raises UserError unless images can be made from `[seed, i]`."""
+    check_number("num_images", num_images, 1, whole=True, high=_MAX_SEED)
+    check_number("seed", seed, 0, whole=True, high=_MAX_SEED)
 
 
 def check_temperature(
@@ -196,14 +191,10 @@ def check_temperature(
     Raises:
         UserError: If they are not possible, or of another number.
     """
-    scales = temperature
-    if isinstance(scales, (int, float)):
-        scales = (scales,)
-    if not all(0 <= value < float("inf") for value in scales):
-        raise UserError(
-            "temperature must be finite and at least 0. "
-            f"Received: temperature={temperature}"
-        )
+    several = isinstance(temperature, (list, tuple, np.ndarray))
+    scales: Any = temperature if several else (temperature,)
+    for scale in scales:
+        check_number("temperature", scale, 0)
     groups = len(model.group_shapes)
     if len(scales) not in (1, groups):
         raise UserError(

@@ -13,7 +13,7 @@ from keras_vae.conditional.posterior_sampling import (
     PosteriorDraws,
     sample_posterior,
 )
-from keras_vae.config import PIXELS, check_choice
+from keras_vae.config import PIXELS, check_choice, check_number
 from keras_vae.data import ImageDataset
 from keras_vae.errors import UserError
 from keras_vae.evaluation import (
@@ -34,9 +34,10 @@ from keras_vae.serving.succession import (
     default_export_dir,
 )
 from keras_vae.training import ExperimentConfig, Preparation, TrainedModel
-from keras_vae.use.images import prepared
+from keras_vae.use.images import missing_pixels, prepared
 from keras_vae.use.reconstruct import reconstruct_images
 from keras_vae.use.sample import (
+    check_seeds,
     check_temperature,
     sample_batches,
 )
@@ -121,10 +122,12 @@ class TrainedRun:
             images: float32 `[num_images, H, W, C]` in [0, 1].
 
         Raises:
-            UserError: If the model has no likelihood, or not these classes.
+            UserError: If the model has no likelihood, or not these classes, or
+                a number is not as said above.
         """
         check_can(self.model, "sample")
         check_choice("pixels", pixels, PIXELS)
+        check_seeds(num_images, seed)
         scales = check_temperature(self.model, temperature)
         classes = list(range(self.model.num_classes)) or None
         if label is not None:
@@ -144,7 +147,7 @@ class TrainedRun:
     def reconstruct(
         self, images: np.ndarray, label: Label | None = None
     ) -> np.ndarray:
-        """Returns what the model makes of images, float32 `[num, H, W, C]`."""
+        """Returns what the model makes of images, in [0, 1] as they are."""
         check_can(self.model, "reconstruct")
         found, labels = self._take(images, label)
         return reconstruct_images(self.model, found, labels)
@@ -164,8 +167,9 @@ class TrainedRun:
             label: Their classes; without them a conditional model takes the
                 mixture of its classes.
             num_importance_samples: K; 1 takes the ELBO alone.
-            seed: Of the draws, and of the images' noise.
+            seed: Of the draws, and of the images' noise; 0 ... 2**31 - 1.
         """
+        check_number("seed", seed, 0, whole=True, high=2**31 - 1)
         found = prepared(images, self._trained, seed=seed, dequantize=True)
         labels = None
         if label is not None:
@@ -185,31 +189,37 @@ class TrainedRun:
         """Draws the missing pixels from p(x_missing | x_observed).
 
         Args:
-            images: uint8 levels, or float32 as the model takes them.
-            mask: What is missing, not 0, `[H, W]` or `[num, H, W]`.
+            images: uint8 levels, or float32 as the model takes them. What is
+                missing makes no difference to the draws, and floats may be
+                anything there: where one is NaN, so is `log_missing`, as there
+                is no truth to have a probability.
+            mask: What is missing: truth values, or 0 and 1, `[H, W]` or
+                `[num, H, W]` of the model's images.
             label: Their classes.
             chains: How to draw, and from which seed.
 
+        Returns:
+            Draws, whose images are in [0, 1].
+
         Raises:
-            ValueError: If the mask is not of the images' size.
+            ValueError: If the mask is not of the images' size, or hides all of
+                an image, or nothing.
             UserError: If the model cannot be sampled so.
         """
         check_can(self.model, "impute")
         chains = chains or ChainConfig()
-        found, labels = self._take(images, label, chains.seed, dequantize=True)
-        missing = np.asarray(mask) != 0
-        if missing.shape not in (found.shape[1:3], found.shape[:3]):
-            raise ValueError(
-                "`mask` must be [H, W] or [num, H, W], as the images are. "
-                f"Received: {missing.shape} for images {found.shape}"
-            )
-        missing = np.broadcast_to(missing, found.shape[:3]).astype(np.float32)
-        shown = found * (1 - missing[..., np.newaxis])
+        height, width, _ = self.model.image_shape
+        missing = missing_pixels(mask, (*np.shape(images)[:1], height, width))
+        found, labels = self._take(
+            images, label, chains.seed, dequantize=True, missing=missing
+        )
+        shown = np.where(missing[..., np.newaxis], np.float32(0), found)
         guess = np.mean(self.sample(100, chains.seed, label=label), axis=0)
-        known = MaskedPixels(shown, missing)
-        return sample_posterior(
+        known = MaskedPixels(shown, missing.astype(np.float32))
+        draws = sample_posterior(
             self.model, known, found, guess, chains, labels=labels
         )
+        return draws.as_images()
 
     def evaluate(self, **settings: Any) -> dict[str, Any]:
         """Evaluates the model on a split of the run's images.
@@ -258,10 +268,15 @@ class TrainedRun:
         seed: int = 0,
         *,
         dequantize: bool = False,
+        missing: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """Returns images as the model takes them, and their classes."""
         found = prepared(
-            images, self._trained, seed=seed, dequantize=dequantize
+            images,
+            self._trained,
+            seed=seed,
+            dequantize=dequantize,
+            missing=missing,
         )
         labels = None
         if label is not None:
