@@ -76,6 +76,31 @@ def test_settings_go_where_they_belong():
         make_experiment("mnist_5k", "vea")
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"resume": "no"}, "resume must be true or false. .*'no'"),
+        ({"accept_changed_data": "x"}, "accept_changed_data must be true or"),
+        ({"workdir": ""}, "workdir must not be empty"),
+        ({"init_from": ""}, "init_from must not be empty"),
+        ({"seed": 2**31}, "seed must be .* at most 2147483647"),
+        ({"seed": 2**32}, "seed must be .* at most 2147483647"),
+        ({"batch_size": 33}, "give --config.batch_size=32 or less"),
+    ],
+)
+def test_what_a_training_is_asked_for_is_checked(
+    images, tmp_path, given, message
+):
+    with pytest.raises(UserError, match=message):
+        _train(images, **{"workdir": tmp_path / "run", **given})
+    assert not (tmp_path / "run").exists()
+
+
+def test_export_asks_for_true_or_false(run, tmp_path):
+    with pytest.raises(UserError, match="replace must be true or false"):
+        run.export(tmp_path / "model", replace="no")
+
+
 def test_a_loaded_run_is_the_trained_one(run, levels):
     loaded = keras_vae.load(run._trained.folder.path)
     assert isinstance(loaded, keras_vae.TrainedRun)
