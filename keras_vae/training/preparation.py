@@ -78,6 +78,12 @@ class Preparation:
         lookup("likelihood", self.likelihood)
         check_settings(self, "preparation.")
 
+    @property
+    def support(self) -> str:
+        """What the values of the likelihood are; see `LikelihoodConfig`."""
+        cls = lookup("likelihood", self.likelihood)
+        return cls.support  # type: ignore[attr-defined]
+
     def model_options(self) -> dict[str, Any]:
         """Returns the arguments of `build_model` that the images decide."""
         return {
