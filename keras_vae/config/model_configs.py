@@ -341,8 +341,8 @@ def resolve_likelihood(config: ModelConfig, binarization: str) -> str:
         binarization: `none`, `static` or `dynamic`, what the images are.
 
     Raises:
-        UserError: If a likelihood of binary images meets others, whose
-            log-probability it is not.
+        UserError: If a likelihood of binary images meets others, or a density
+            binary ones, whose log-probability it is not.
     """
     binary = binarization != "none"
     if config.likelihood.name == "auto":
@@ -353,6 +353,13 @@ def resolve_likelihood(config: ModelConfig, binarization: str) -> str:
             "these are not binarized: use --binarization=dynamic (or static), "
             "or --config.likelihood=continuous_bernoulli or normal_shared. "
             "Received: --binarization=none"
+        )
+    if config.likelihood.is_density and binary and config.has_likelihood:
+        raise UserError(
+            f"The likelihood {config.likelihood.name} is a density, which "
+            "binarized images do not have: use --binarization=none, or "
+            "--config.likelihood=bernoulli. "
+            f"Received: --binarization={binarization}"
         )
     return config.likelihood.name
 

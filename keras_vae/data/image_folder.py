@@ -12,7 +12,7 @@ A split may have another of its usual names, `val` or `Test`.
 """
 
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -29,7 +29,7 @@ from keras_vae.data.image_finder import SUFFIXES, FoundImages, find_images
 from keras_vae.data.splitting import keep_splits, plan_splits
 from keras_vae.data.transforms import final_shape, make_transform
 from keras_vae.errors import UserError, printable
-from keras_vae.notes import first_names, note
+from keras_vae.notes import counted, first_names, note
 
 __all__ = ["open_image_folder"]
 
@@ -101,6 +101,7 @@ def open_image_folder(
             config,
         )
         split_of.update({names[source][i]: name for i in positions})
+    _note_copies(split_of, digests)
     return ImageDataset(
         config.dataset,
         image_shape,
@@ -244,6 +245,25 @@ def _note_missing_classes(
                 f"{len(missing):,} of {len(class_names):,} classes {verb} "
                 f"no {split} images: {first_names(missing)}"
             )
+
+
+def _note_copies(
+    split_of: Mapping[str, str], digests: Mapping[str, str]
+) -> None:
+    """Says which files to train on are also in another split."""
+    trained = {digests[n] for n, split in split_of.items() if split == "train"}
+    copies = [
+        name
+        for name, split in split_of.items()
+        if split != "train" and digests[name] in trained
+    ]
+    if copies:
+        verb = "equals" if len(copies) == 1 else "equal"
+        note(
+            f"{counted(len(copies), 'image')} for validation or testing {verb} "
+            "one to train on, so that figures are too good: "
+            f"{first_names(copies)}"
+        )
 
 
 def _common_shape(

@@ -177,8 +177,9 @@ class VAE(GenerativeModel):
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns mean and standard deviation of q(z|x), `[batch, D]` each.
 
-        With a flow they are what it makes of the mean, and the deviation there
-        of each latent given those before it.
+        With a flow they are what it makes of the mean, and the base's
+        deviations times the slopes of its steps there: exact for one step given
+        the latents before, no marginal deviations of several steps.
         """
         posterior = self.run_encoder(
             image, training=False, **condition_on(label)

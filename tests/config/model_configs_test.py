@@ -393,6 +393,19 @@ def test_a_likelihood_of_binary_images_refuses_others():
         resolve_likelihood(config, "none")
 
 
+@pytest.mark.parametrize("binarization", ["static", "dynamic"])
+@pytest.mark.parametrize(
+    "likelihood", ["continuous_bernoulli", "normal_shared", "normal_per_pixel"]
+)
+def test_a_density_refuses_binary_images(likelihood, binarization):
+    config = VAEConfig(likelihood=likelihood)
+    message = (
+        f"{likelihood} is a density.*Received: --binarization={binarization}"
+    )
+    with pytest.raises(UserError, match=message):
+        resolve_likelihood(config, binarization)
+
+
 def test_settings_of_auto_are_those_of_what_it_comes_to():
     config = VAEConfig(likelihood={"scale": 0.5, "num_mixtures": 3})
     found = config.resolved_likelihood("normal_shared")
