@@ -22,7 +22,8 @@ from keras_vae.data.file_split import FileSplit
 from keras_vae.data.image_dataset import ImageDataset, Split
 from keras_vae.data.image_files import (
     ImageFile,
-    inspect_images,
+    inspect_image,
+    note_first_frames,
     read_image,
 )
 from keras_vae.data.image_finder import SUFFIXES, FoundImages, find_images
@@ -53,8 +54,9 @@ def open_image_folder(
 
     The header of every file is read, so that a file that does not fit is
     found now and not in the middle of training. Where all files are grey the
-    images have one channel, else three. What is passed over is said on
-    standard error: in full, or for images that are known how much it is.
+    images have one channel, else three. What is passed over, animations and
+    classes without images are said on standard error; where the images are
+    those that are recorded, only how much is passed over.
 
     Args:
         config: Gives the folder in `data_dir`, and how to split and resize.
@@ -80,13 +82,16 @@ def open_image_folder(
     names = _names_by_split(found)
     class_names, classes = _classes(names, root)
     files = {
-        split: inspect_images([root / name for name in some])
+        split: [inspect_image(root / name) for name in some]
         for split, some in names.items()
     }
     every_file = [file for some in files.values() for file in some]
     image_shape = final_shape(_common_shape(every_file, config), config)
 
     digests = file_digests(root, [n for some in names.values() for n in some])
+    if recorded is None or recorded.digests != digests:
+        _note_missing_classes(classes, class_names or [])
+        note_first_frames(every_file)
     sizes = {name: len(some) for name, some in files.items()}
     plan = plan_splits(sizes, config)
     if recorded is not None and recorded.splits:
@@ -214,7 +219,6 @@ def _classes(
             f"{class_names[0]!r}"
         )
     _check_class_names(class_names)
-    _note_missing_classes(found, class_names)
     number: dict[str | None, int] = {
         name: i for i, name in enumerate(class_names)
     }
@@ -235,10 +239,11 @@ def _check_class_names(class_names: Sequence[str]) -> None:
 
 
 def _note_missing_classes(
-    found: dict[str, list[str | None]], class_names: Sequence[str]
+    classes: dict[str, np.ndarray], class_names: Sequence[str]
 ) -> None:
-    for split, labels in found.items():
-        missing = sorted(set(class_names) - set(labels))
+    for split, numbers in classes.items():
+        present = set(numbers.tolist())
+        missing = [n for i, n in enumerate(class_names) if i not in present]
         if missing:
             verb = "has" if len(missing) == 1 else "have"
             note(

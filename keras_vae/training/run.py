@@ -102,11 +102,11 @@ class Run:
             longer = self.epoch * length.epochs
         if longer == total:
             return ""
-        before = float(state.inner_optimizer.learning_rate)
+        before = float(state.guard.learning_rate)
         state.total_steps.assign(longer)
         if not state.step:
             return ""
-        after = float(state.inner_optimizer.learning_rate)
+        after = float(state.guard.learning_rate)
         return (
             f"\nthe run is longer now, about {longer:,} steps instead of "
             f"{total:,}: its schedules are stretched to that, so that the "
