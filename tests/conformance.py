@@ -1,7 +1,9 @@
 """What every public layer and model of keras_vae must do.
 
-`run_layer_conformance` and `run_model_conformance` run all checks; each check
-is a function of its own for what needs only some.
+`run_layer_conformance` and `run_model_conformance` run all checks but
+`check_eager_equals_graph`, which is for what is not exported: the graph of a
+SavedModel is compared with the eager outputs too. Each check is a function of
+its own for what needs only some.
 
 In all of them `make_inputs()` returns a nest of NumPy arrays with an even
 number of examples on the first axis, and `forward(model, inputs)` returns a
@@ -117,12 +119,12 @@ def _run_checks(
 ) -> None:
     model, inputs = make_model(), make_inputs()
     check_symbolic_call(make_model(), inputs)
-    check_eager_equals_graph(model, inputs, forward, **tolerances)
     check_gradients(model, inputs, forward)
     check_keras_file(model, inputs, forward, **tolerances)
     check_saved_model(model, inputs, forward, **tolerances)
     check_mixed_precision(make_model, inputs, forward)
-    if replicas:
+    # Without variables there is nothing but rows to share.
+    if replicas and model.trainable_variables:
         check_replicas(make_model, inputs, forward, **tolerances)
 
 
@@ -231,7 +233,7 @@ def check_saved_model(
     rtol: float = 1e-5,
     atol: float = 1e-5,
 ) -> None:
-    """A SavedModel gives the same outputs, for any number of examples."""
+    """The graph in a SavedModel gives the eager outputs, also of one row."""
     expected = forward(model, inputs)
     archive = keras.export.ExportArchive()
     archive.track(model)

@@ -67,8 +67,8 @@ def image_folder(tmp_path_factory):
 
 @pytest.fixture(
     scope="module",
-    params=[(8, "uniform"), (5, "uniform"), (8, "none")],
-    ids=["8_bits", "5_bits", "density"],
+    params=[(5, "uniform"), (8, "none")],
+    ids=["5_bits", "density"],
 )
 def known_run(request, image_folder, tmp_path_factory):
     """Returns the run, what `fit` showed, and the right log-likelihood."""

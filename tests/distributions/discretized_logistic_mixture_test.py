@@ -192,26 +192,26 @@ def test_gradient_agrees_with_differences_in_float64():
         px = DiscretizedLogisticMixture((1, 1, 3), 3)(x)
         total = tf.reduce_sum(px.log_prob(image))
     gradient = np.reshape(tape.gradient(total, x), (4, 30))
-    for row, column in itertools.product(range(4), range(30)):
-        either = []
-        for step in (-1e-6, 1e-6):
-            moved = np.float64(params[row])
-            moved[..., column] += step
-            either.append(reference_log_prob(moved, image[row], 3, 8))
-        expected = np.diff(either) / 2e-6
+    step = 1e-6 * np.eye(30)[:, np.newaxis, np.newaxis]
+    for row in range(4):
+        down, up = (
+            reference_log_prob(np.float64(params[row]) + s, image[row], 3, 8)
+            for s in (-step, step)
+        )
         np.testing.assert_allclose(
-            gradient[row, column], expected[0], rtol=1e-3, atol=2e-4
+            gradient[row], (up - down) / 2e-6, rtol=1e-3, atol=2e-4
         )
 
 
-@pytest.mark.parametrize("size", [1e2, 1e4, 1e30])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_extreme_params_give_finite_values_and_gradients(channels, size):
+def test_extreme_params_give_finite_values_and_gradients(channels):
     num_params = DiscretizedLogisticMixture.params_size((1, 1, channels), 2)
     signs = np.random.default_rng(0).choice([-1, 0, 1], (400, 1, 1, num_params))
-    params = tf.constant(np.float32(signs * size))
+    sizes = (1e2, 1e4, 1e30)
+    params = tf.constant(np.concatenate([np.float32(signs * s) for s in sizes]))
     images = np.tile(all_pixels(1, channels), (400, 1, 1, 1))[:400]
     images[200:] *= 100 / 255
+    images = np.concatenate([images] * len(sizes))
     with tf.GradientTape() as tape:
         tape.watch(params)
         px = DiscretizedLogisticMixture((1, 1, channels), 2)(params)
@@ -422,10 +422,10 @@ def test_mean_of_colours_where_scales_are_wide():
     assert errors_of_colour_means(case[np.newaxis], 5).max() < 5e-4
 
 
-@pytest.mark.parametrize("log_scale", [-5.0, 0.0, 4.0, 5.0, 12.0, 60.0])
-def test_mean_of_colours_of_any_scale(log_scale):
-    cases = random_colours(20, 3)
-    cases[:, 1] = log_scale
+def test_mean_of_colours_of_any_scale():
+    cases = np.tile(random_colours(20, 3), (6, 1, 1))
+    scales = [-5.0, 0.0, 4.0, 5.0, 12.0, 60.0]
+    cases[:, 1] = np.repeat(scales, 20)[:, np.newaxis]
     assert errors_of_colour_means(cases, 5).max() < 4e-3
 
 

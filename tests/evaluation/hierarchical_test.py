@@ -92,8 +92,8 @@ def test_collapsed_group_is_marked_in_the_table(figures_of):
     assert second.endswith("collapsed: it says nothing about an image")
 
 
-@pytest.mark.parametrize("num_bits", [8, 5])
-def test_bits_of_levels_are_nats_over_log_2(num_bits, figures_of):
+def test_bits_of_levels_are_nats_over_log_2(figures_of):
+    num_bits = 5
     config = HierarchicalConfig(
         filters=(4,),
         bottlenecks=(3,),

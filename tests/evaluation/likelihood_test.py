@@ -106,8 +106,9 @@ def test_bounds_are_in_order(wrong):
         assert difference.mean() > 4.9 * error
 
 
-@pytest.mark.parametrize("rows", [1, 30, 10_000])
-@pytest.mark.parametrize("batch_size", [7, 50])
+@pytest.mark.parametrize(
+    ("rows", "batch_size"), [(1, 50), (30, 7), (10_000, 50)]
+)
 def test_chunks_and_batches_do_not_change_the_distribution(
     wrong, rows, batch_size
 ):

@@ -1,5 +1,7 @@
 """Tests that what is no batch of images is refused, wherever it is given."""
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -142,18 +144,20 @@ def test_streams_are_checked_batch_by_batch(jit_compile):
     model = make_model()
     model.compile(optimizer="adam", jit_compile=jit_compile)
     before = model.get_weights()
-    streams = ["dataset"] if jit_compile else _STREAMS
-    for stream in streams:
-        for what in _STREAMED[:1] if jit_compile else _STREAMED:
-            images = _BAD[what][0]
-            for call in (model.fit, model.evaluate, model.predict):
-                arguments = {"shuffle": False} if call == model.fit else {}
-                with pytest.raises(
-                    (ValueError, tf.errors.InvalidArgumentError),
-                    match="Images must|shape",
-                ):
-                    call(_STREAMS[stream](images), verbose=0, **arguments)
-                    pytest.fail(f"{stream} of images that are {what}")
+    cases = [("dataset", "levels")]
+    if not jit_compile:
+        cases += [("dataset", what) for what in _STREAMED[1:]]
+        cases += itertools.product([*_STREAMS][1:], ["levels", "smaller"])
+    for stream, what in cases:
+        images = _BAD[what][0]
+        for call in (model.fit, model.evaluate, model.predict):
+            arguments = {"shuffle": False} if call == model.fit else {}
+            with pytest.raises(
+                (ValueError, tf.errors.InvalidArgumentError),
+                match="Images must|shape",
+            ):
+                call(_STREAMS[stream](images), verbose=0, **arguments)
+                pytest.fail(f"{stream} of images that are {what}")
     for a, b in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
     # And a good one is none the worse for it.
@@ -277,18 +281,19 @@ def test_what_are_no_classes_is_refused(what):
             pytest.fail(f"{name} takes labels that are {what}")
 
 
-@pytest.mark.parametrize("wrong", [3, -1, 2**32])
-def test_classes_of_a_stream_are_checked(wrong):
+def test_classes_of_a_stream_are_checked():
     model = make_model(**_CLASSES)
     model.compile(optimizer="adam", jit_compile=False)
-    label = np.array([0, 1, 2, wrong])
-    stream = tf.data.Dataset.from_tensors((grey_images(4), label))
-    for call in (model.fit, model.evaluate, model.predict):
+    calls = (model.fit, model.evaluate, model.predict)
+    for wrong, call in itertools.product([3, -1, 2**32], calls):
+        label = np.array([0, 1, 2, wrong])
+        stream = tf.data.Dataset.from_tensors((grey_images(4), label))
         arguments = {"shuffle": False} if call == model.fit else {}
         with pytest.raises(
             tf.errors.InvalidArgumentError, match="must hold classes, 0 ... 2"
         ):
             call(stream, verbose=0, **arguments)
+            pytest.fail(f"{call.__name__} takes a class {wrong}")
 
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int64", "uint64"])
@@ -330,21 +335,24 @@ def test_weights_of_another_shape_are_refused():
             model.fit(images, sample_weight=np.ones(shape), verbose=0)
 
 
-@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), -0.5])
-def test_weights_that_are_none_are_refused(wrong):
+def test_weights_that_are_none_are_refused():
     model, images = make_model(), grey_images(4)
     model.compile(optimizer="adam", jit_compile=False)
     before = model.get_weights()
-    weight = np.array([1.0, 0.0, wrong, 2.0], "float32")
-    label = np.zeros(4, "int32")
     message = "`sample_weight` must hold finite numbers of at least 0"
-    stream = tf.data.Dataset.from_tensors((images, label, weight))
-    for call in (model.fit, model.evaluate):
+    wrongs = (float("nan"), float("inf"), -0.5)
+    for wrong, call in itertools.product(wrongs, (model.fit, model.evaluate)):
+        weight = np.array([1.0, 0.0, wrong, 2.0], "float32")
+        stream = tf.data.Dataset.from_tensors(
+            (images, np.zeros(4, "int32"), weight)
+        )
         arguments = {"shuffle": False} if call == model.fit else {}
         with pytest.raises(ValueError, match=f"{message}.*a weight of {wrong}"):
             call(images, sample_weight=weight, verbose=0)
+            pytest.fail(f"{call.__name__} takes a weight of {wrong}")
         with pytest.raises(tf.errors.InvalidArgumentError, match=message):
             call(stream, verbose=0, **arguments)
+            pytest.fail(f"{call.__name__} takes a stream with {wrong}")
     with pytest.raises(ValueError, match=f"{message}.*dtype string"):
         model.fit(images, sample_weight=np.array(["a"] * 4), verbose=0)
     for a, b in zip(before, model.get_weights(), strict=True):

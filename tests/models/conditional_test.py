@@ -91,6 +91,7 @@ def test_networks_are_told_the_class(case):
     )
 
 
+@pytest.mark.parametrize("case", [1], indirect=True)
 def test_bounds_are_those_given_the_class(case):
     label, model, plain = case
     images = binary_images()

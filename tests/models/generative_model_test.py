@@ -1,4 +1,4 @@
-"""Tests of `fit`, `evaluate`, `predict`, `save` and `export`."""
+"""Tests of `fit`, `evaluate`, `predict` and `save`."""
 
 import keras
 import numpy as np
@@ -11,7 +11,6 @@ from keras_vae.distributions import IndependentBernoulli, MultivariateNormalDiag
 from keras_vae.models import VAE, GenerativeModel
 from keras_vae.networks import DenseDecoder, DenseEncoder
 from keras_vae.objectives import ObjectiveContext
-from keras_vae.training import Adam, Guard
 from tests.models.cases import IMAGE, binary_images, grey_images, make_model
 
 KINDS = {
@@ -29,9 +28,10 @@ LIKELIHOODS = (
 )
 
 
-def compiled(kind="vae", optimizer="adam", **kwargs):
+def compiled(kind="vae", optimizer="adam", run_eagerly=True, **kwargs):
+    """Returns a model for a few steps: to trace their graph takes longer."""
     model = KINDS[kind](**kwargs)
-    model.compile(optimizer=optimizer, jit_compile=False)
+    model.compile(optimizer, run_eagerly=run_eagerly, jit_compile=False)
     return model
 
 
@@ -44,7 +44,7 @@ def losses(model, images, epochs=2):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_fit_lowers_the_loss_and_logs_every_metric(kind):
-    model = compiled(kind, optimizer=keras.optimizers.Adam(0.02))
+    model = compiled(kind, keras.optimizers.Adam(0.02), run_eagerly=False)
     history = model.fit(
         binary_images(),
         batch_size=4,
@@ -61,6 +61,7 @@ def test_fit_lowers_the_loss_and_logs_every_metric(kind):
 def test_fit_maximises_the_importance_weighted_bound(start):
     model = compiled(
         optimizer=keras.optimizers.Adam(0.02),
+        run_eagerly=False,
         objective={
             "name": "importance_weighted",
             "num_samples": 4,
@@ -133,17 +134,12 @@ def test_another_seed_gives_other_noise():
     assert losses(model, images) != losses(other, images)
 
 
-def test_noise_changes_from_step_to_step():
-    images = binary_images(4)
-    model = compiled(optimizer=keras.optimizers.SGD(0.0))
-    history = losses(model, images, epochs=3)
-    assert len(set(history)) == 3
-
-
 def test_training_loss_is_that_of_the_seed_of_the_step():
     images = binary_images(4)
-    model = compiled(optimizer=keras.optimizers.SGD(0.0), seed=5)
+    sgd = keras.optimizers.SGD(0.0)
+    model = compiled(optimizer=sgd, run_eagerly=False, seed=5)
     history = losses(model, images, epochs=3)
+    assert len(set(history)) == 3  # Its noise changes from step to step.
     for step, loss in enumerate(history):
         seed = seeds.fold_in(seeds.fold_in(seeds.from_int(5), step), 0)
         inference = model.infer(images, model.encode(images), seed)
@@ -172,8 +168,9 @@ def test_parts_of_a_batch_have_noise_of_their_own(seed):
     assert np.abs(first - second).min() > 1e-3
 
 
-@pytest.mark.parametrize("parts", [2, 4])
-@pytest.mark.parametrize("architecture", ["dense", "residual"])
+@pytest.mark.parametrize(
+    ("architecture", "parts"), [("dense", 4), ("residual", 2)]
+)
 def test_parts_of_a_batch_add_up_to_the_whole(architecture, parts):
     # A plain autoencoder draws nothing: parts change nothing but rounding.
     whole, parted = (
@@ -235,25 +232,6 @@ def test_predict_is_the_reconstruction_without_noise(kind):
     np.testing.assert_allclose(predicted, model.reconstruct(images), atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    "make_optimizer", [lambda: "adam", lambda: Guard(Adam(0.01))]
-)
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_saved_model_trains_on_as_if_it_had_not_stopped(
-    kind, make_optimizer, tmp_path
-):
-    images = binary_images()
-    model = compiled(kind, make_optimizer())
-    losses(model, images, epochs=1)
-    model.save(tmp_path / "model.keras")
-    loaded = keras.saving.load_model(tmp_path / "model.keras")
-    assert losses(loaded, images) == pytest.approx(
-        losses(model, images), rel=1e-6
-    )
-    for one, two in zip(model.variables, loaded.variables, strict=True):
-        np.testing.assert_allclose(one.numpy(), two.numpy(), atol=1e-6)
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_mixed_precision_model_is_saved_with_its_precision(kind, tmp_path):
     model = compiled(kind, precision="mixed_bfloat16")
@@ -263,17 +241,6 @@ def test_a_mixed_precision_model_is_saved_with_its_precision(kind, tmp_path):
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(loaded.predict(images, verbose=0), expected)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_export_serves_the_reconstruction(kind, tmp_path):
-    model = compiled(kind)
-    images = binary_images(5)
-    losses(model, images)
-    expected = model.reconstruct(images)
-    model.export(tmp_path / "export", verbose=False)
-    loaded = tf.saved_model.load(tmp_path / "export")
-    np.testing.assert_allclose(loaded.serve(images), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("num_samples", [None, 3])
@@ -290,9 +257,16 @@ def test_eager_equals_graph(num_samples):
     )
 
 
-@pytest.mark.parametrize("posterior", ["diagonal", "full"])
-@pytest.mark.parametrize("likelihood", LIKELIHOODS)
-@pytest.mark.parametrize("architecture", ["dense", "convolutional", "residual"])
+@pytest.mark.parametrize(
+    ("architecture", "likelihood", "posterior"),
+    [
+        ("dense", "bernoulli", "diagonal"),
+        ("convolutional", "continuous_bernoulli", "full"),
+        ("residual", "normal_fixed", "diagonal"),
+        ("dense", "normal_shared", "full"),
+        ("convolutional", "normal_per_pixel", "diagonal"),
+    ],
+)
 def test_gradients_reach_every_variable(architecture, likelihood, posterior):
     model = make_model(
         likelihood, architecture=architecture, posterior=posterior

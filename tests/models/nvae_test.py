@@ -28,6 +28,12 @@ ONE_GROUP = {"num_scales": 1}
 TWO_SCALES = {"num_scales": 2}
 
 
+@pytest.fixture(scope="module")
+def networks():
+    """Networks for tests that run them not, or change nothing in them."""
+    return make_encoder(**ONE_GROUP), make_decoder(**ONE_GROUP)
+
+
 def make_model(sizes=ONE_GROUP, **options):
     networks = make_encoder(**sizes), make_decoder(**sizes)
     model = NVAE(*networks, **options)
@@ -200,8 +206,11 @@ _LAST_BETAS = [1e-3, 0.5, 1.0, 4.0]
         (ELBO(KLWarmup(0.0, 0.5, 100)), [0.01] * 4),
     ],
 )
-def test_weight_of_the_regularizers_falls_with_the_warmup(objective, expected):
-    model = make_model(
+def test_weight_of_the_regularizers_falls_with_the_warmup(
+    objective, expected, networks
+):
+    model = NVAE(
+        *networks,
         objective=objective,
         regularization_weight=0.01,
         initial_regularization_weight=1.0,
@@ -216,10 +225,12 @@ def test_weight_of_the_regularizers_falls_with_the_warmup(objective, expected):
 @pytest.mark.parametrize(
     ("weight", "initial"), [(-1.0, None), (0.0, 1.0), (0.1, 0.0), (0.1, -1.0)]
 )
-def test_weights_that_cannot_be_are_refused(weight, initial):
+def test_weights_that_cannot_be_are_refused(weight, initial, networks):
     with pytest.raises(ValueError, match="regularization_weight"):
-        make_model(
-            regularization_weight=weight, initial_regularization_weight=initial
+        NVAE(
+            *networks,
+            regularization_weight=weight,
+            initial_regularization_weight=initial,
         )
 
 
@@ -283,7 +294,7 @@ def test_a_step_reaches_all_variables():
 
 
 def test_a_batch_that_is_not_finite_leaves_the_model_as_it_was():
-    model = make_model(TWO_SCALES, regularization_weight=0.01)
+    model = make_model(regularization_weight=0.01)
     model.compile(optimizer=Guard(Adamax(1e-2)), jit_compile=False)
     model.train_step(images())
     before = [v.numpy() for v in model.variables]

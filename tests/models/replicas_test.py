@@ -67,7 +67,6 @@ def assert_same_weights(one, two):
 # Epsilon is large: the size of the gradient counts, and not its sign alone.
 OPTIMIZERS = {
     "sgd": lambda: keras.optimizers.SGD(0.05),
-    "adam": lambda: Guard(Adam(0.01, epsilon=0.1)),
     "clipped": lambda: Guard(Adam(0.01, epsilon=0.1), max_norm=0.5),
 }
 

@@ -31,20 +31,21 @@ def _draw(network, rows, seed=0, temperature=1.0, **kept):
 def _dependence(network):
     """Whether a parameter of pixel i depends on value j: `[i, p, j]`.
 
-    It does where the derivative is not 0 at one of several images.
+    It does where the derivative is not 0 at one of several images. Each has a
+    copy for each parameter: all derivatives are one pass.
     """
     random = np.random.default_rng(0)
-    shape = (4, *network.image_shape)
-    image = tf.constant(random.uniform(size=shape), tf.float32)
-    with tf.GradientTape(persistent=True) as tape:
-        tape.watch(image)
-        params = network.params(image)
-        flat = tf.unstack(tf.reshape(params, [4, -1]), axis=1)
-    rows = [
-        np.any(tape.gradient(param, image).numpy().reshape([4, -1]), axis=0)
-        for param in flat
-    ]
-    return np.reshape(rows, [-1, params.shape[-1], len(rows[0])])
+    image = random.uniform(size=(4, *network.image_shape)).astype(np.float32)
+    *_, height, width, size = network.params(image).shape
+    count = height * width * size
+    copies = tf.repeat(image, count, axis=0)
+    with tf.GradientTape() as tape:
+        tape.watch(copies)
+        params = tf.reshape(network.params(copies), [4, count, count])
+        own = tf.linalg.diag_part(params)
+    gradient = tape.gradient(own, copies).numpy()
+    seen = np.any(gradient.reshape([4, count, -1]), axis=0)
+    return seen.reshape([height * width, size, -1])
 
 
 @pytest.mark.parametrize("shape", [(4, 5, 1), (5, 3, 2), (3, 3, 3)])
@@ -120,7 +121,7 @@ def _chi_square(images, every, probability):
     return scipy.stats.chisquare(counts, expected).pvalue
 
 
-@pytest.mark.parametrize("shape", [(2, 2, 1), (3, 2, 1), (1, 2, 2)])
+@pytest.mark.parametrize("shape", [(3, 2, 1), (1, 2, 2)])
 def test_draws_come_as_often_as_they_are_probable(shape):
     network, every = binary(*shape), _all_binary(shape)
     probability = np.exp(network(every).log_prob(every).numpy(), dtype=float)
@@ -145,8 +146,10 @@ def test_draws_of_the_rest_are_those_given_the_first_rows():
     assert p_value > _FAILURE_RATE
 
 
-@pytest.mark.parametrize("make", [binary, levels])
-@pytest.mark.parametrize("shape", [(6, 7, 1), (7, 5, 3)])
+@pytest.mark.parametrize(
+    ("make", "shape"),
+    [(binary, (7, 5, 3)), (levels, (6, 7, 1)), (levels, (7, 5, 3))],
+)
 def test_pixel_by_pixel_is_what_a_pass_says(make, shape):
     """A draw is made again by its own conditionals, with the same noise."""
     network = make(*shape, first_rows=3)
