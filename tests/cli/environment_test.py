@@ -41,7 +41,7 @@ def test_what_the_user_sets_stands(monkeypatch, variables):
 
 def test_it_does_not_import_tensorflow():
     code = (
-        "import json, sys; from keras_vae import environment; "
+        "import json, sys; from keras_vae.cli import environment; "
         "environment.prepare(); "
         "print(json.dumps([n for n in sys.modules if n == 'tensorflow']))"
     )
