@@ -24,6 +24,11 @@ pytestmark = pytest.mark.slow
 _TRAINING = {"epochs": 2, "checkpoint_seconds": 0}
 
 
+@pytest.fixture(autouse=True)
+def no_pictures():
+    """Leaves it to the runs, which are made within a test, what they draw."""
+
+
 class _Runs(NamedTuple):
     """Two runs of an experiment.
 
