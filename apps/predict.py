@@ -1,6 +1,7 @@
 """Asks a model: image files in, pictures and tables out.
 
-The model is an export in a folder, or one that TF Serving serves.
+The model is an export in a folder, or one that TF Serving serves. The verbs are
+those of apps/generate.py, as far as an export answers them, and write the same.
 
 Examples:
     python apps/predict.py reconstruct --saved_model=saved_models/mnist_vae \
@@ -12,20 +13,30 @@ Examples:
         --model_name=mnist_vae --output=scores.csv digits/
 """
 
+import contextlib
 import pathlib
 from collections.abc import Sequence
+from typing import Any
 
 from absl import flags
 
 from keras_vae import cli
-from keras_vae.units import NATS
+from keras_vae.cli.verb_flags import (
+    Verb,
+    chosen_verb,
+    define_verb_flags,
+)
 
-# Flag -> the commands that it says something to.
-_COMMANDS = {
-    "num_images": ("sample",),
-    "temperature": ("sample",),
-    "seed": ("sample", "score"),
+_VERBS = {
+    "reconstruct": Verb((), ("label",)),
+    "encode": Verb(("max_points", "max_dimensions"), ("seed", "label")),
+    "decode": Verb(("label",), reads_files=True),
+    "sample": Verb(
+        ("num_images", "seed", "temperature", "label"),
+    ),
+    "score": Verb((), ("seed", "label")),
 }
+_MODEL = ("saved_model", "server", "output")
 _SERVER = ("model_name", "timeout", "retries", "tls_ca")
 
 
@@ -41,23 +52,7 @@ def _define_flags() -> None:
         "Instead of --saved_model: host:8500 (gRPC) or http://host:8501 "
         "(REST); grpcs:// and https:// for TLS.",
     )
-    flags.DEFINE_string(
-        "output",
-        None,
-        "The file to write; a name without a suffix is a folder of pictures.",
-        required=True,
-    )
-    flags.DEFINE_integer("num_images", 64, "Images that sample draws.")
-    flags.DEFINE_integer("seed", 0, "Of sample and score.")
-    flags.DEFINE_float("temperature", 1.0, "Of sample.")
-    flags.DEFINE_string(
-        "label",
-        None,
-        "For a conditional model: a class by its name, or by its number where "
-        "no name is one; or several with commas (in turn for sample, else one "
-        "for each row); or folders: the class that each file's folder is named "
-        "after.",
-    )
+    define_verb_flags(_VERBS)
     flags.DEFINE_string("model_name", "model", "The model's name on a server.")
     flags.DEFINE_integer(
         "version", None, "The model's version; the newest unless given."
@@ -69,12 +64,8 @@ def _define_flags() -> None:
 
 
 def main(arguments: Sequence[str]) -> None:
+    name, inputs = chosen_verb(arguments, _VERBS, _MODEL)
     values = flags.FLAGS
-    if not arguments:
-        raise cli.UserError(
-            "Say what to do: reconstruct, encode, decode, sample or score. "
-            "Received: nothing"
-        )
     if (values.saved_model is None) == (values.server is None):
         raise cli.UserError(
             "Say where the model is: --saved_model=DIR or "
@@ -85,13 +76,22 @@ def main(arguments: Sequence[str]) -> None:
         cli.refuse_flags(_SERVER, "without --server")
 
     cli.load_tensorflow()
-    from keras_vae.serving import VERBS, Client, parse_address, predict
+    from keras_vae.use.verb_calls import call_verb
 
-    verb, *inputs = arguments
-    for name, commands in _COMMANDS.items():
-        if verb in VERBS and verb not in commands:
-            cli.refuse_flags([name], f"for {verb}")
-    with Client(
+    with contextlib.ExitStack() as stack:
+        call_verb(
+            name,
+            lambda: stack.enter_context(_client()),
+            inputs,
+            **_VERBS[name].given(),
+        )
+
+
+def _client() -> Any:
+    from keras_vae.serving import Client, parse_address
+
+    values = flags.FLAGS
+    return Client(
         pathlib.Path(values.saved_model)
         if values.server is None
         else parse_address(values.server),
@@ -101,19 +101,7 @@ def main(arguments: Sequence[str]) -> None:
         retries=values.retries,
         batch_size=values.batch_size,
         tls_ca=values.tls_ca,
-    ) as client:
-        path = predict(
-            client,
-            verb,
-            inputs,
-            values.output,
-            num_images=values.num_images,
-            seed=values.seed,
-            temperature=values.temperature,
-            label=values.label,
-        )
-    unit = f" ({NATS})" if verb == "score" else ""
-    print(f"wrote {path}{unit}")
+    )
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ _SECTIONS = {
         "importance_weighted",
         "hierarchy_speed",
         "hierarchy_steps",
+        "optimizers",
     ),
     "NVAE": ("nvae_scaling", "nvae_presets"),
     "One GPU": ("gpu_likelihoods", "gpu_start"),

@@ -10,7 +10,7 @@ from typing import Any
 
 from keras_vae.registration import register_lazily
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _SUBPACKAGES = (
     "conditional",

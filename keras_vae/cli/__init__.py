@@ -4,12 +4,12 @@ from keras_vae.cli.app_runner import (
     WEIGHTS_HELP,
     given_flags,
     interruption_code,
-    load_tensorflow,
     no_arguments,
     refuse_flags,
     run,
     split_cpu,
 )
+from keras_vae.cli.environment import load_tensorflow
 from keras_vae.cli.setting_flags import (
     define_model_flags,
     define_settings,

@@ -17,7 +17,6 @@ __all__ = [
     "WEIGHTS_HELP",
     "given_flags",
     "interruption_code",
-    "load_tensorflow",
     "no_arguments",
     "refuse_flags",
     "run",
@@ -116,23 +115,6 @@ def _fail(message: str, code: int = USAGE_ERROR) -> NoReturn:
     sys.exit(code)
 
 
-def load_tensorflow() -> None:
-    """Imports TensorFlow without the notes it prints before it can be quiet.
-
-    They go to the file descriptor of standard error, whatever the log level.
-    """
-    sys.stderr.flush()
-    kept = os.dup(2)
-    silence = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(silence, 2)
-        import tensorflow  # noqa: F401
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(silence)
-
-
 def interruption_code(signal_name: str) -> int:
     """Returns the exit code that shells give to a process ended by a signal."""
     return _INTERRUPTED[signal_name]
@@ -174,7 +156,7 @@ def split_cpu(num_devices: int) -> None:
             "num_cpu_devices must be at least 1. "
             f"Received: --num_cpu_devices={num_devices}"
         )
-    load_tensorflow()
+    environment.load_tensorflow()
     if num_devices == 1:
         return
     import tensorflow as tf

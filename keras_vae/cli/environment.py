@@ -1,9 +1,10 @@
-"""What TensorFlow is told before it is imported."""
+"""What TensorFlow is told before it is imported, and its quiet import."""
 
 import os
 import platform
+import sys
 
-__all__ = ["prepare"]
+__all__ = ["load_tensorflow", "prepare"]
 
 
 def prepare() -> None:
@@ -20,3 +21,20 @@ def prepare() -> None:
     # they are faster on x86 without it, too (benchmarks/RESULTS.md).
     if platform.machine().lower() in ("x86_64", "amd64"):
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
+
+def load_tensorflow() -> None:
+    """Imports TensorFlow without the notes it prints before it can be quiet.
+
+    They go to the file descriptor of standard error, whatever the log level.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    silence = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(silence, 2)
+        import tensorflow  # noqa: F401
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(silence)

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from absl import flags
 
+from keras_vae.cli import environment
 from keras_vae.config.flat_settings import explain, flat_settings, from_flat
 from keras_vae.config.plugins import import_parts
 from keras_vae.config.registry import lookup, part_fields, parts
@@ -48,7 +49,7 @@ def import_flagged_parts() -> None:
     _show("import")
     # `python apps/train.py` looks for modules in apps/.
     sys.path.append(os.getcwd())
-    import_parts(_early_values("import"))
+    import_parts(_early_values("import"), first=environment.load_tensorflow)
 
 
 def define_settings(cls: type, leave: Sequence[str] = ()) -> None:

@@ -25,8 +25,6 @@ from keras_vae.config.model_configs import (
     HierarchicalConfig,
     NVAEConfig,
     VAEConfig,
-    resolve_classes,
-    resolve_likelihood,
 )
 from keras_vae.config.nvae_presets import PRESETS
 from keras_vae.config.objective_configs import (
@@ -54,6 +52,7 @@ from keras_vae.config.registry import (
     part,
     register,
 )
+from keras_vae.config.resolution import resolve_classes, resolve_likelihood
 from keras_vae.config.settings import setting
 from keras_vae.config.training_config import (
     DISTRIBUTIONS,

@@ -26,8 +26,6 @@ __all__ = [
     "HierarchicalConfig",
     "NVAEConfig",
     "VAEConfig",
-    "resolve_classes",
-    "resolve_likelihood",
 ]
 
 _ACTIVATION = "Name of a Keras activation."
@@ -331,60 +329,3 @@ class NVAEConfig(ModelConfig):
                 "config.regularization_initial is. Received: "
                 f"config.regularization_initial={self.regularization_initial}"
             )
-
-
-def resolve_likelihood(config: ModelConfig, binarization: str) -> str:
-    """Returns the likelihood that `auto` stands for, after checking it.
-
-    Args:
-        config: The model's configuration.
-        binarization: `none`, `static` or `dynamic`, what the images are.
-
-    Raises:
-        UserError: If a likelihood of binary images meets others, whose
-            log-probability it is not.
-    """
-    binary = binarization != "none"
-    if config.likelihood.name == "auto":
-        return config.auto_likelihood[0 if binary else 1]
-    if config.likelihood.support == "binary" and not binary:
-        raise UserError(
-            f"The likelihood {config.likelihood.name} is of binary images, and "
-            "these are not binarized: use --binarization=dynamic (or static), "
-            "or --config.likelihood=continuous_bernoulli or normal_shared. "
-            "Received: --binarization=none"
-        )
-    return config.likelihood.name
-
-
-def resolve_classes(
-    config: ModelConfig, class_names: Sequence[str] | None
-) -> tuple[str, ...]:
-    """Returns the names of the classes that a model is conditional on.
-
-    Args:
-        config: The model's configuration.
-        class_names: Those of the dataset, or None where it has no labels.
-
-    Returns:
-        The names; none for a model that is not conditional.
-
-    Raises:
-        UserError: If the dataset has no labels, or another number of classes.
-    """
-    if not config.conditional:
-        return ()
-    wanted = config.num_classes  # type: ignore[attr-defined]
-    if not class_names:
-        raise UserError(
-            "A conditional model needs labels, and the dataset has none: "
-            "choose another one, or leave config.num_classes at 0. "
-            f"Received: config.num_classes={wanted}"
-        )
-    if wanted not in ("auto", str(len(class_names))):
-        raise UserError(
-            f"The dataset has {len(class_names)} classes: use "
-            "--config.num_classes=auto. "
-            f"Received: config.num_classes={wanted}"
-        )
-    return tuple(class_names)

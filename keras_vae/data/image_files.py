@@ -28,6 +28,7 @@ __all__ = [
     "ImageFile",
     "inspect_image",
     "inspect_images",
+    "note_first_frames",
     "open_image_file",
     "read_image",
 ]
@@ -113,15 +114,21 @@ class ImageFile:
 
 
 def inspect_images(paths: Sequence[pathlib.Path]) -> list[ImageFile]:
-    """Reads the headers of image files.
-
-    Where some are animations, or have several pages, a line on standard error
-    says that the first one is what is read.
+    """Reads the headers of image files, as `note_first_frames` says.
 
     Raises:
         UserError: As `inspect_image`.
     """
     files = [inspect_image(path) for path in paths]
+    note_first_frames(files)
+    return files
+
+
+def note_first_frames(files: Sequence[ImageFile]) -> None:
+    """Says in a line on standard error of which files only a part is read.
+
+    Of an animation, or a file with several pages, it is the first image.
+    """
     longer = [str(file.path) for file in files if file.has_more_frames]
     if longer:
         what = counted(
@@ -130,7 +137,6 @@ def inspect_images(paths: Sequence[pathlib.Path]) -> list[ImageFile]:
             "files are animations or have several pages",
         )
         note(f"{what}, of which the first is read: {first_names(longer)}")
-    return files
 
 
 def inspect_image(file: pathlib.Path | bytes) -> ImageFile:

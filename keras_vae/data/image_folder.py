@@ -12,7 +12,7 @@ A split may have another of its usual names, `val` or `Test`.
 """
 
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -22,14 +22,15 @@ from keras_vae.data.file_split import FileSplit
 from keras_vae.data.image_dataset import ImageDataset, Split
 from keras_vae.data.image_files import (
     ImageFile,
-    inspect_images,
+    inspect_image,
+    note_first_frames,
     read_image,
 )
 from keras_vae.data.image_finder import SUFFIXES, FoundImages, find_images
 from keras_vae.data.splitting import keep_splits, plan_splits
 from keras_vae.data.transforms import final_shape, make_transform
 from keras_vae.errors import UserError, printable
-from keras_vae.notes import first_names, note
+from keras_vae.notes import counted, first_names, note
 
 __all__ = ["open_image_folder"]
 
@@ -53,8 +54,9 @@ def open_image_folder(
 
     The header of every file is read, so that a file that does not fit is
     found now and not in the middle of training. Where all files are grey the
-    images have one channel, else three. What is passed over is said on
-    standard error: in full, or for images that are known how much it is.
+    images have one channel, else three. What is passed over, animations and
+    classes without images are said on standard error; where the images are
+    those that are recorded, only how much is passed over.
 
     Args:
         config: Gives the folder in `data_dir`, and how to split and resize.
@@ -80,13 +82,16 @@ def open_image_folder(
     names = _names_by_split(found)
     class_names, classes = _classes(names, root)
     files = {
-        split: inspect_images([root / name for name in some])
+        split: [inspect_image(root / name) for name in some]
         for split, some in names.items()
     }
     every_file = [file for some in files.values() for file in some]
     image_shape = final_shape(_common_shape(every_file, config), config)
 
     digests = file_digests(root, [n for some in names.values() for n in some])
+    if recorded is None or recorded.digests != digests:
+        _note_missing_classes(classes, class_names or [])
+        note_first_frames(every_file)
     sizes = {name: len(some) for name, some in files.items()}
     plan = plan_splits(sizes, config)
     if recorded is not None and recorded.splits:
@@ -101,6 +106,7 @@ def open_image_folder(
             config,
         )
         split_of.update({names[source][i]: name for i in positions})
+    _note_copies(split_of, digests)
     return ImageDataset(
         config.dataset,
         image_shape,
@@ -213,7 +219,6 @@ def _classes(
             f"{class_names[0]!r}"
         )
     _check_class_names(class_names)
-    _note_missing_classes(found, class_names)
     number: dict[str | None, int] = {
         name: i for i, name in enumerate(class_names)
     }
@@ -234,16 +239,36 @@ def _check_class_names(class_names: Sequence[str]) -> None:
 
 
 def _note_missing_classes(
-    found: dict[str, list[str | None]], class_names: Sequence[str]
+    classes: dict[str, np.ndarray], class_names: Sequence[str]
 ) -> None:
-    for split, labels in found.items():
-        missing = sorted(set(class_names) - set(labels))
+    for split, numbers in classes.items():
+        present = set(numbers.tolist())
+        missing = [n for i, n in enumerate(class_names) if i not in present]
         if missing:
             verb = "has" if len(missing) == 1 else "have"
             note(
                 f"{len(missing):,} of {len(class_names):,} classes {verb} "
                 f"no {split} images: {first_names(missing)}"
             )
+
+
+def _note_copies(
+    split_of: Mapping[str, str], digests: Mapping[str, str]
+) -> None:
+    """Says which files to train on are also in another split."""
+    trained = {digests[n] for n, split in split_of.items() if split == "train"}
+    copies = [
+        name
+        for name, split in split_of.items()
+        if split != "train" and digests[name] in trained
+    ]
+    if copies:
+        verb = "equals" if len(copies) == 1 else "equal"
+        note(
+            f"{counted(len(copies), 'image')} for validation or testing {verb} "
+            "one to train on, so that figures are too good: "
+            f"{first_names(copies)}"
+        )
 
 
 def _common_shape(

@@ -2,9 +2,7 @@
 
 from keras_vae.evaluation.detection import Detection, detection
 from keras_vae.evaluation.embedding import (
-    Latents,
     Projection,
-    encode_images,
     write_projector,
 )
 from keras_vae.evaluation.evaluate import (
@@ -23,11 +21,9 @@ __all__ = [
     "Detection",
     "EvaluationConfig",
     "ImageScores",
-    "Latents",
     "LikelihoodBounds",
     "Projection",
     "detection",
-    "encode_images",
     "evaluate",
     "format_table",
     "image_scores",

@@ -6,7 +6,6 @@ from keras_vae.training import TrainedModel
 __all__ = ["check_background"]
 
 _PREPARATION = ("binarization", "dequantization")
-_LEVELS = "discretized_logistic_mixture"
 
 
 def check_background(background: TrainedModel, trained: TrainedModel) -> None:
@@ -45,5 +44,5 @@ def _images_of(trained: TrainedModel) -> dict[str, str]:
         "resize": str(preparation.resize),
         "pad": str(preparation.pad),
         # A probability of levels is not to be divided by a density.
-        "probability of levels": str(preparation.likelihood == _LEVELS),
+        "probability of levels": str(preparation.support == "levels"),
     }

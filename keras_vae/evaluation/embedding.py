@@ -1,4 +1,4 @@
-"""Latents of images, and files that show them in the Embedding Projector."""
+"""Files that show latents in the Embedding Projector."""
 
 import dataclasses
 import math
@@ -6,38 +6,19 @@ import pathlib
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
-import tensorflow as tf
 from tensorboard.plugins import projector
 
 from keras_vae import plotting
 from keras_vae.config import check_number
-from keras_vae.models import GenerativeModel
 
 __all__ = [
     "MAX_SPRITE_SIZE",
-    "Latents",
     "Projection",
-    "encode_images",
     "write_projector",
 ]
 
 # What the projector takes, pixels on a side.
 MAX_SPRITE_SIZE = 8192
-
-_BATCH_SIZE = 256
-
-
-@dataclasses.dataclass(frozen=True)
-class Latents:
-    """The posterior q(z|x) of images, float32 `[num_images, D]` each.
-
-    Attributes:
-        mean: Its mean; the code of a plain autoencoder.
-        stddev: Its standard deviations; None for a plain autoencoder.
-    """
-
-    mean: np.ndarray
-    stddev: np.ndarray | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,39 +32,6 @@ class Projection:
 
     positions: np.ndarray
     dimensions: np.ndarray
-
-
-def encode_images(
-    model: GenerativeModel,
-    images: np.ndarray,
-    labels: np.ndarray | None = None,
-) -> Latents:
-    """Encodes images.
-
-    Args:
-        model: A model with latents. In a hierarchy the groups are
-            flattened and concatenated, each given the means of those above.
-        images: float32 `[num, height, width, channels]` in [0, 1], prepared
-            as in training.
-        labels: int32 `[num]`, for a conditional model; else None.
-    """
-    data = [images] if labels is None else [images, labels]
-
-    @tf.function(autograph=False, reduce_retracing=True)
-    def moments(
-        image: tf.Tensor, **condition: tf.Tensor
-    ) -> tuple[tf.Tensor, ...]:
-        if model.has_prior:
-            return model.latent_moments(image, **condition)
-        return (model.encode(image, **condition),)
-
-    parts = []
-    for start in range(0, len(images), _BATCH_SIZE):
-        batch = [rows[start : start + _BATCH_SIZE] for rows in data]
-        image, condition = model.unpack(tuple(batch))
-        parts.append([part.numpy() for part in moments(image, **condition)])
-    mean, *stddev = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return Latents(mean, stddev[0] if stddev else None)
 
 
 def write_projector(

@@ -10,9 +10,9 @@ __all__ = ["FlowDistribution"]
 
 
 class FlowDistribution(tfd.Distribution):
-    """q(z) of z = f(u), u Gaussian and f invertible with a triangular Jacobian.
+    """q(z) of z = f(u), u Gaussian and f invertible, of triangular steps.
 
-        log q(z) = log q(u) - sum_i log |dz_i / du_i|
+        log q(z) = log q(u) - log |det df / du|
 
     A draw comes with its log q in one pass, from `push` or from
     `experimental_sample_and_log_prob`; `log_prob` of a z from elsewhere needs
@@ -20,8 +20,9 @@ class FlowDistribution(tfd.Distribution):
 
     Args:
         base: Distribution of u, a `tfd.MultivariateNormalDiag`.
-        forward: u to z and the logarithms of the Jacobian's diagonal, each
-            shaped as u.
+        forward: u to z, and the sum over the steps of the logarithms of their
+            Jacobians' diagonals, each shaped as u: summed over the elements it
+            is the logarithm of the determinant.
         inverse: z to u.
     """
 

@@ -13,11 +13,13 @@ _WITHOUT = {
 }
 _NEEDS = {
     "augment": "has_likelihood",
+    "decode": "has_latents",
     "encode": "has_latents",
     "impute": "has_prior",
     "interpolate": "has_prior",
     "reconstruct": "has_latents",
     "sample": "has_likelihood",
+    "score": "has_likelihood",
     "traverse": "has_prior",
     "upscale": "has_prior",
 }
@@ -28,7 +30,8 @@ def check_can(model: GenerativeModel, verb: str) -> None:
 
     Args:
         model: Any model.
-        verb: The name of a verb of `apps/generate.py`.
+        verb: The name of a verb of `apps/generate.py`; `score` for its table
+            of bounds.
     """
     need = _NEEDS[verb]
     if not getattr(model, need):

@@ -94,9 +94,6 @@ class Autoregressive(GenerativeModel):
         image = self.check_images(image)
         return Inference(image, self.network(image, training=training), ())
 
-    def metric_values(self, inference: Inference) -> dict[str, tf.Tensor]:
-        return {"log_likelihood": inference.log_likelihood}
-
     @property
     def noise_size(self) -> int:
         return self.network.noise_size

@@ -12,24 +12,20 @@ from keras_vae.models.fit_arguments import (
     with_class_weight,
     with_target,
 )
+from keras_vae.models.image_model import ImageModel
 
 __all__ = ["CheckedModel"]
 
 _ARRAYS = (np.ndarray, tf.Tensor)
 
 
-class CheckedModel(keras.Model):
+class CheckedModel(ImageModel):
     """A Keras model that has its loss, and checks images before it uses them.
 
     Arrays are refused as a whole before anything is done with them, streams
     batch by batch. Arguments may be given by position or by name, as Keras
     takes them.
-
-    Sub-classes implement `unpack_weighted` and `num_classes`, and name their
-    metrics in `METRICS`.
     """
-
-    METRICS: tuple[str, ...] = ()
 
     # Images in the training set; `fit` counts those of arrays.
     num_examples: int | None = None
@@ -37,18 +33,9 @@ class CheckedModel(keras.Model):
     # Whether `evaluate` runs, for `metrics`.
     _evaluating = False
 
-    # What sub-classes implement.
-
-    @property
-    def num_classes(self) -> int:
-        """Classes that a conditional model knows; 0 of any other model."""
-        raise NotImplementedError
-
     def unpack_weighted(self, batch: Any) -> Batch:
-        """Returns a batch of `fit` or `evaluate`, checked."""
+        """Returns a batch of `fit` or `evaluate`, checked; of sub-classes."""
         raise NotImplementedError
-
-    # What Keras calls.
 
     def compile(
         self,
@@ -137,6 +124,32 @@ class CheckedModel(keras.Model):
         """Does as `keras.Model.train_on_batch`, with a batch as for `fit`."""
         given = by_name(super().train_on_batch, x, *args, **kwargs)
         return super().train_on_batch(**with_class_weight(given))
+
+    @property
+    def input_signature(self) -> list[Any]:
+        """What `call` takes: images, or (images, classes) if conditional."""
+        image = tf.TensorSpec([None, *self.image_shape], tf.float32, "image")
+        if not self.num_classes:
+            return [image]
+        return [(image, tf.TensorSpec([None], tf.int32, "label"))]
+
+    def export(
+        self,
+        filepath: Any,
+        *args: Any,
+        input_signature: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Does as `keras.Model.export`, for `self.input_signature`."""
+        signature = input_signature or self.input_signature
+        super().export(filepath, *args, input_signature=signature, **kwargs)
+
+    @property
+    def _default_save_signature(self) -> Any:
+        """What `tf.saved_model.save` makes of the model."""
+        return tf.function(
+            lambda batch: self(batch), input_signature=self.input_signature
+        )
 
     def _checked(self, given: dict[str, Any]) -> dict[str, Any]:
         """Returns arguments, their data checked, so that no weight is lost."""

@@ -38,7 +38,15 @@ def with_target(x: Any, y: Any, weight: Any) -> tuple[Any, Any]:
         x: Images, or (images, classes).
         y: Targets, or None.
         weight: Weights of the images, or None.
+
+    Raises:
+        ValueError: If the weights are a list, which Keras would take apart.
     """
+    if isinstance(weight, (list, tuple)):
+        raise ValueError(
+            "`sample_weight` must be an array of floats [num]. "
+            f"Received: a {type(weight).__name__}"
+        )
     if weight is None or y is not None:
         return x, y
     if isinstance(x, (tuple, list)) and len(x) == 2:

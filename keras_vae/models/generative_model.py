@@ -1,7 +1,7 @@
 """The one training and test step that every model of the package shares."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -12,8 +12,7 @@ from keras_vae.config import check_number
 from keras_vae.models import training_step
 from keras_vae.models.batches import Batch, check_images, unpack
 from keras_vae.models.checked_model import CheckedModel
-from keras_vae.models.latent_statistics import LatentStatistics
-from keras_vae.models.pictures import Picture
+from keras_vae.models.network_building import build_networks, check_networks
 from keras_vae.models.training_step import LossMean, skips_steps
 from keras_vae.networks.conditioning import (
     Condition,
@@ -44,8 +43,8 @@ class GenerativeModel(CheckedModel):
     refuses weights.
 
     With several replicas the loss is the mean over the images of all, however
-    they are shared out. With an optimizer that skips steps, as those of
-    `keras_vae.training`, the logs leave the skipped ones out and
+    they are shared out. With an optimizer that skips steps, as
+    `keras_vae.training.Guard` does, the logs leave the skipped ones out and
     `skipped_steps` says how many these were since the epoch began; with any
     other NaN is shown. An update of several batches that is skipped is one
     step: the logs leave out its last batch, and those whose loss is not finite.
@@ -58,15 +57,9 @@ class GenerativeModel(CheckedModel):
     bit from a file, but for the dropout of a user's network: Keras does not
     save the state of its noise.
 
-    What a model can is in its attributes `has_latents`, `has_prior`,
-    `has_likelihood` and `likelihood_is_exact`; nobody else asks what it is.
-    Sub-classes set them, implement `infer`, `metric_values` and `pictures`, and
-    name what `metric_values` returns in `METRICS`; those that have latents
-    also implement `encode`, `reconstruct` and `decode`, those that have a
-    likelihood `generate` and `sample`, and those that have a prior
-    `group_shapes`, `latent_moments`, `infer_with_noise` and `infer_at`.
-    The noise of a training step is a function of `seed`, the step and the
-    replica, so that a resumed run repeats an uninterrupted one.
+    Sub-classes implement what `ImageModel` says. The noise of a training step
+    is a function of `seed`, the step and the replica, so that a resumed run
+    repeats an uninterrupted one.
 
     Args:
         networks: What `NETWORKS` names, which become attributes: `encoder`,
@@ -95,26 +88,11 @@ class GenerativeModel(CheckedModel):
         **kwargs: Arguments of `keras.Model`.
 
     Attributes:
-        has_latents: Whether it encodes images, decodes latents and so
-            reconstructs images.
-        has_prior: Whether the latents have a prior, and so a KL divergence.
-        has_likelihood: Whether it is a distribution of images, p(x): samples
-            are drawn from it, and log p(x) is computed or bounded.
-        likelihood_is_exact: Whether log p(x) is computed and not bounded: the
-            `log_likelihood` of an inference is then log p(x) itself.
-        normalizes_samples: Whether what it decodes is normalised over batches,
-            so that `recalibrated_batch_norm` fits it to samples.
-        num_classes: Classes that a conditional model knows; 0 of any other.
         trackers: Means over the images, by the name that is logged.
         skipped_steps: Counts the steps that the optimizer skipped.
     """
 
     NETWORKS: tuple[str, ...] = ("encoder", "decoder")
-    has_latents: bool = False
-    has_prior: bool = False
-    has_likelihood: bool = False
-    likelihood_is_exact: bool = False
-    normalizes_samples: bool = False
 
     def __init__(
         self,
@@ -136,14 +114,13 @@ class GenerativeModel(CheckedModel):
                 f"`dequantized_bits` must be 1 ... {_MAX_BITS}, or None. "
                 f"Received: dequantized_bits={dequantized_bits!r}"
             )
-        self._check_same(networks, "latent_dim")
-        self._check_same(networks, "image_shape")
-        self._check_same(networks, "num_classes", 0)
+        named = dict(zip(self.NETWORKS, networks, strict=True))
+        check_networks(named)
         seeds.from_int(seed)  # Checks it.
         check_number("batch_parts", batch_parts, 1, whole=True)
         if training_draws is not None:
             check_number("training_draws", training_draws, 1, whole=True)
-        for name, network in zip(self.NETWORKS, networks, strict=True):
+        for name, network in named.items():
             setattr(self, name, network)
         self.objective = objective
         self.seed = seed
@@ -156,172 +133,13 @@ class GenerativeModel(CheckedModel):
             name: LossMean(name=name) for name in ("loss", *self.METRICS)
         }
         self.skipped_steps = keras.metrics.Sum(name="skipped_steps")
-        self._build_networks()
-
-    def _check_same(
-        self,
-        networks: Sequence[keras.Model],
-        attribute: str,
-        default: Any = None,
-    ) -> None:
-        """Raises ValueError unless the networks that have it agree on it.
-
-        An encoder of a hierarchical model gives features, not latents.
-        """
-        found = [getattr(network, attribute, default) for network in networks]
-        found = [value for value in found if value is not None]
-        if any(value != found[0] for value in found):
-            names = " and ".join(f"`{name}`" for name in self.NETWORKS)
-            raise ValueError(
-                f"{names} must have the same {attribute}. "
-                f"Received: {' and '.join(map(str, found))}"
-            )
+        with keras.name_scope(self.name):
+            build_networks(named)
+        self.built = True
 
     @property
     def _networks(self) -> list[keras.Model]:
         return [getattr(self, name) for name in self.NETWORKS]
-
-    def _build_networks(self) -> None:
-        label = []
-        if self.num_classes:
-            label = [keras.KerasTensor((None,), "int32")]
-        image = keras.KerasTensor((None, *self.image_shape))
-        inputs = {"decoder": keras.KerasTensor((None, self.latent_dim))}
-        with keras.name_scope(self.name):
-            for name, network in zip(
-                self.NETWORKS, self._networks, strict=True
-            ):
-                _build(network, inputs.get(name, image), *label)
-        self.built = True
-
-    # What sub-classes implement. A conditional model's `encode`, `reconstruct`,
-    # `latent_moments`, `generate`, `decode` and `sample` also take `label`; its
-    # encodings carry it.
-
-    def encode(self, image: tf.Tensor, training: bool = False) -> Any:
-        """Runs the encoder once; what it returns goes into `infer`."""
-        raise NotImplementedError
-
-    def infer(
-        self,
-        image: tf.Tensor,
-        encoding: Any,
-        seed: tf.Tensor,
-        num_samples: int | None = None,
-        training: bool = False,
-    ) -> Inference:
-        """Draws latents from an encoding and decodes them.
-
-        Args:
-            image: `[batch, height, width, channels]` in [0, 1].
-            encoding: What `encode(image)` returned; None without latents.
-            seed: A whole number or an int32 `[2]`.
-            num_samples: Draws for each image: batch shapes become
-                `[num_samples, batch]` instead of `[batch]`.
-            training: Whether this is a training step.
-
-        Returns:
-            The pass as an `Inference`.
-
-        Raises:
-            ValueError: If the images are not those that `encode` takes, or
-                `num_samples` is no whole number of at least 1.
-        """
-        raise NotImplementedError
-
-    def reconstruct(
-        self, image: tf.Tensor, training: bool = False
-    ) -> tf.Tensor:
-        """Returns the likelihood's mean given the encoding's mean, no noise."""
-        raise NotImplementedError
-
-    def metric_values(self, inference: Inference) -> dict[str, tf.Tensor]:
-        """Returns what is logged, by the names in `METRICS`.
-
-        Each is `[batch]`, or `[sample, batch]` of a pass with several draws.
-        """
-        raise NotImplementedError
-
-    def pictures(
-        self,
-        image: tf.Tensor,
-        condition: Condition,
-        statistics: LatentStatistics | None = None,
-        pixels: str = "mean",
-        brief: bool = False,
-    ) -> Iterator[Picture]:
-        """Yields what there is to draw of the model.
-
-        Args:
-            image: Some images `[batch, height, width, channels]` in [0, 1].
-            condition: What goes with them, as `unpack` returns it.
-            statistics: `latent_statistics` of a model that `has_prior`.
-            pixels: What samples show of p(x|z): `mean`, or `draw`.
-            brief: Whether to leave out what is of no use while it is trained.
-        """
-        raise NotImplementedError
-
-    def latent_moments(self, image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns mean and standard deviation of q(z|x), `[batch, D]` each."""
-        raise NotImplementedError
-
-    def generate(
-        self,
-        noise: tf.Tensor,
-        temperature: tf.Tensor,
-        *,
-        pixel_seed: tf.Tensor | None = None,
-    ) -> tf.Tensor:
-        """Returns p(x|z)'s mean for a draw from the prior made of noise.
-
-        Args:
-            noise: Standard normal, `[batch, noise_size]`.
-            temperature: Multiplies the prior's standard deviation, `[batch]`.
-            pixel_seed: int32 `[batch, 2]`: draws from p(x|z) instead of its
-                mean, each from its row's seed. They are at temperature 1.
-        """
-        raise NotImplementedError
-
-    def infer_with_noise(
-        self, image: tf.Tensor, encoding: Any, noise: tf.Tensor
-    ) -> Inference:
-        """Does as `infer` with standard normal noise `[batch, D]`."""
-        raise NotImplementedError
-
-    def infer_at(
-        self, image: tf.Tensor, encoding: Any, z: tf.Tensor
-    ) -> Inference:
-        """Does as `infer` with given latents instead of a draw.
-
-        It gives q(z|x) of a z that was drawn otherwise, as the acceptance
-        probability of a Metropolis step needs it.
-
-        Args:
-            image: `[batch, height, width, channels]` in [0, 1].
-            encoding: What `encode(image)` returned.
-            z: `[batch, D]`, as `decode` takes it.
-
-        Raises:
-            ValueError: If a posterior goes through a flow: it has no inverse.
-        """
-        raise NotImplementedError
-
-    # What sub-classes may change.
-
-    @property
-    def group_shapes(self) -> tuple[tuple[int, ...], ...]:
-        """Event shape of each latent group; empty without a prior on them."""
-        return ()
-
-    @property
-    def noise_size(self) -> int:
-        """How many standard normal numbers `generate` makes an image of."""
-        return self.latent_dim
-
-    @property
-    def posterior_is_invertible(self) -> bool:
-        """Whether `infer_at` works: q(z|x) of any z can be had."""
-        return True
 
     def regularization(self, step: tf.Tensor) -> Any:
         """Returns what training adds to the mean loss, a scalar."""
@@ -331,8 +149,6 @@ class GenerativeModel(CheckedModel):
     def set_output_mean(self, mean: Any) -> None:
         """Starts training at the mean image `[height, width, channels]`."""
         self._networks[-1].set_output_mean(mean)
-
-    # What callers need.
 
     def run_encoder(self, image: Any, *args: Any, **kwargs: Any) -> Any:
         """Calls the encoder with images, which are checked first.
@@ -354,7 +170,6 @@ class GenerativeModel(CheckedModel):
 
     @property
     def num_classes(self) -> int:
-        """Classes that a conditional model knows; 0 of any other model."""
         return getattr(self._networks[0], "num_classes", 0)
 
     @property
@@ -408,11 +223,8 @@ class GenerativeModel(CheckedModel):
         """
         return classes_in_turn(self.num_classes, count)
 
-    # What Keras calls.
-
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """(height, width, channels) of the images."""
         return self._networks[0].image_shape
 
     @property
@@ -427,7 +239,6 @@ class GenerativeModel(CheckedModel):
 
     @property
     def latent_dim(self) -> int:
-        """Size D of a latent vector; 0 of a model without latents."""
         return getattr(self._networks[-1], "latent_dim", 0)
 
     def build(self, input_shape: Any = None) -> None:
@@ -448,32 +259,6 @@ class GenerativeModel(CheckedModel):
             return self.reconstruct(image, training=training, **condition)
         seed = seeds.from_int(self.seed)
         return self.infer(image, None, seed, training=training).log_likelihood
-
-    @property
-    def input_signature(self) -> list[Any]:
-        """What `call` takes: images, or (images, classes) if conditional."""
-        image = tf.TensorSpec([None, *self.image_shape], tf.float32, "image")
-        if not self.num_classes:
-            return [image]
-        return [(image, tf.TensorSpec([None], tf.int32, "label"))]
-
-    def export(
-        self,
-        filepath: Any,
-        *args: Any,
-        input_signature: Any = None,
-        **kwargs: Any,
-    ) -> None:
-        """Does as `keras.Model.export`, for `self.input_signature`."""
-        signature = input_signature or self.input_signature
-        super().export(filepath, *args, input_signature=signature, **kwargs)
-
-    @property
-    def _default_save_signature(self) -> Any:
-        """What `tf.saved_model.save` makes of the model."""
-        return tf.function(
-            lambda batch: self(batch), input_signature=self.input_signature
-        )
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
@@ -559,13 +344,3 @@ class GenerativeModel(CheckedModel):
         for name in (*cls.NETWORKS, "objective"):
             config[name] = keras.saving.deserialize_keras_object(config[name])
         return cls(**config)
-
-
-def _build(network: keras.Model, *inputs: keras.KerasTensor) -> None:
-    """Builds a network, and what its `build` leaves to the first call."""
-    if not network.built and type(network).build is not keras.Layer.build:
-        network.build(inputs[0].shape)
-    if not all(layer.built for layer in network._flatten_layers()):
-        # No symbolic call: Keras wants tensors of one, not a distribution.
-        network.compute_output_spec(*inputs)
-        network.built = True

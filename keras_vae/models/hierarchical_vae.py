@@ -1,13 +1,12 @@
 """Variational autoencoders with many groups of latent variables, top down."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+import functools
+from collections.abc import Iterator
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
-from tensorflow_probability import distributions as tfd
 
 from keras_vae import seeds
 from keras_vae.config import (
@@ -17,11 +16,7 @@ from keras_vae.config import (
     check_number,
 )
 from keras_vae.config.registry import build as build_part
-from keras_vae.models.argument_checks import (
-    check_temperature,
-    draws_of,
-    num_samples_of,
-)
+from keras_vae.models.argument_checks import draws_of, num_samples_of
 from keras_vae.models.generative_model import GenerativeModel
 from keras_vae.models.latent_statistics import LatentStatistics
 from keras_vae.models.pictures import (
@@ -33,7 +28,14 @@ from keras_vae.models.pictures import (
 )
 from keras_vae.models.pixels import image_of, pixel_seed
 from keras_vae.models.prior_fitting import fit_prior
-from keras_vae.networks import ResidualBottomUp, ResidualTopDown
+from keras_vae.models.top_down_groups import (
+    as_latent_group,
+    each_group,
+    flatten_groups,
+    prior_choices,
+    tile_rows,
+    top_posterior,
+)
 from keras_vae.networks.conditioning import (
     Condition,
     condition_on,
@@ -41,15 +43,9 @@ from keras_vae.networks.conditioning import (
     unconditioned,
 )
 from keras_vae.networks.hierarchy import TopDownDecoder
-from keras_vae.networks.latent_choices import (
-    Choice,
-    Latent,
-    fixed,
-    from_posterior,
-    from_prior,
-    given,
-)
-from keras_vae.objectives import ELBO, Inference, LatentGroup
+from keras_vae.networks.latent_choices import Choice, from_posterior, given
+from keras_vae.networks.residual_hierarchy import residual_networks
+from keras_vae.objectives import ELBO, Inference
 
 __all__ = ["HierarchicalVAE", "build"]
 
@@ -102,15 +98,8 @@ class HierarchicalVAE(GenerativeModel):
         super().__init__((encoder, decoder), objective, seed, **kwargs)
         self.prior = prior
         if prior is not None:
-            fit_prior(self, prior, self.group_shapes[0], self._top_posterior)
-
-    def _top_posterior(self, image: tf.Tensor) -> tfd.Distribution:
-        """Returns q(z_1|x), as the encoder of a VAE does."""
-        features = self.encoder(image, training=False)
-        top = self.decoder.stages()[0].block
-        start = self.decoder.start(tf.shape(image)[0], None)
-        posterior = top.posterior(top.read(start), features[0])
-        return tfd.MultivariateNormalDiag(posterior.mean(), posterior.stddev())
+            posterior = functools.partial(top_posterior, encoder, decoder)
+            fit_prior(self, prior, self.group_shapes[0], posterior)
 
     @property
     def noise_size(self) -> int:
@@ -150,17 +139,19 @@ class HierarchicalVAE(GenerativeModel):
         if num_samples is not None:
             leading = tf.stack([num_samples, rows])
             rows *= num_samples
-            features = [_tile(feature, num_samples) for feature in features]
-            label = None if label is None else _tile(label, num_samples)
-        noise = self.draw_noise(rows, seeds.any_seed(seed))
-        choices = _each(from_posterior, features, noise)
+            features = [tile_rows(feature, num_samples) for feature in features]
+            label = None if label is None else tile_rows(label, num_samples)
+        noise = self.decoder.draw_noise(rows, seeds.any_seed(seed))
+        choices = each_group(from_posterior, features, noise)
         return self._infer(image, choices, rows, label, leading, training)
 
     def infer_with_noise(
         self, image: tf.Tensor, encoding: Any, noise: tf.Tensor
     ) -> Inference:
         features, label = unconditioned(encoding)
-        choices = _each(from_posterior, features, self.decoder.split(noise))
+        choices = each_group(
+            from_posterior, features, self.decoder.split(noise)
+        )
         return self._infer(image, choices, tf.shape(image)[0], label)
 
     def infer_at(
@@ -172,21 +163,12 @@ class HierarchicalVAE(GenerativeModel):
                 "flows, which they do not have. Received: a model with flows"
             )
         features, label = unconditioned(encoding)
-        choices = _each(given, features, self.decoder.split(z))
+        choices = each_group(given, features, self.decoder.split(z))
         return self._infer(image, choices, tf.shape(image)[0], label)
 
     @property
     def posterior_is_invertible(self) -> bool:
         return all(s.block.flow is None for s in self.decoder.stages())
-
-    def draw_noise(self, rows: tf.Tensor, seed: tf.Tensor) -> list[tf.Tensor]:
-        """Returns standard normal `[rows, *shape]` for each group."""
-        return [
-            tf.random.stateless_normal(
-                [rows, *shape], seeds.fold_in(seed, index)
-            )
-            for index, shape in enumerate(self.group_shapes)
-        ]
 
     def _infer(
         self,
@@ -200,7 +182,7 @@ class HierarchicalVAE(GenerativeModel):
         """Goes down once; `leading` is the batch shape that the rows are of."""
         image = self.check_images(image)
         params, latents = self.decoder.descend(choices, rows, label, training)
-        groups = tuple(_group(latent, leading) for latent in latents)
+        groups = tuple(as_latent_group(latent, leading) for latent in latents)
         if self.prior is not None:
             prior = self.prior.distribution()
             groups = (dataclasses.replace(groups[0], prior=prior), *groups[1:])
@@ -215,7 +197,7 @@ class HierarchicalVAE(GenerativeModel):
     ) -> list[Choice]:
         """Returns the choice of each posterior's mean."""
         encoding = self.encode(image, training, label)
-        return _each(from_posterior, unconditioned(encoding).encoding)
+        return each_group(from_posterior, unconditioned(encoding).encoding)
 
     def latent_moments(
         self, image: tf.Tensor, label: tf.Tensor | None = None
@@ -228,8 +210,8 @@ class HierarchicalVAE(GenerativeModel):
         choices = self._means(image, label)
         _, latents = self.decoder.descend(choices, tf.shape(image)[0], label)
         return (
-            _flatten(latent.z for latent in latents),
-            _flatten(latent.posterior.stddev() for latent in latents),
+            flatten_groups(latent.z for latent in latents),
+            flatten_groups(latent.posterior.stddev() for latent in latents),
         )
 
     def reconstruct(
@@ -253,9 +235,6 @@ class HierarchicalVAE(GenerativeModel):
         params, _ = self.decoder.descend(choices, rows, label, training)
         return image_of(self.decoder.likelihood(params), pixel_seed)
 
-    def metric_values(self, inference: Inference) -> dict[str, tf.Tensor]:
-        return {name: getattr(inference, name) for name in self.METRICS}
-
     def pictures(
         self,
         image: tf.Tensor,
@@ -271,7 +250,6 @@ class HierarchicalVAE(GenerativeModel):
             yield from samples_by_temperature(self, pixels)
 
     def decode(self, z: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
-        """Returns p(x|z)'s mean `[batch, H, W, C]` for `z [batch, D]`."""
         condition = condition_on(label)
         return self.decoder(z, training=False, **condition).mean()
 
@@ -283,25 +261,6 @@ class HierarchicalVAE(GenerativeModel):
         label: tf.Tensor | None = None,
         pixels: str = "mean",
     ) -> tf.Tensor:
-        """Draws z from the prior, top down, and returns an image of p(x|z).
-
-        Each image is a function of a seed of its own, as an export's are: with
-        the seed [a, b] the first one is of [a, b], the second of [a, b + 1].
-
-        Args:
-            shape: `[num_images]`.
-            seed: A whole number a, which stands for [a, 0], or an int32 `[2]`:
-                the same seed gives the same images. None draws others in each
-                call, as Keras's layers do; `keras.utils.set_random_seed` makes
-                them repeatable.
-            temperature: Multiplies the priors' standard deviations: one number
-                of at least 0, or one for each group, the top group first.
-            label: Their classes, int32 `[num_images]`.
-            pixels: `mean` returns the mean of p(x|z), `draw` a draw from it.
-
-        Returns:
-            Images `[num_images, height, width, channels]`.
-        """
         rows = seeds.rows(seeds.any_seed(seed), num_samples_of(shape))
         return self.generate(
             seeds.row_normal(rows, self.noise_size),
@@ -319,22 +278,9 @@ class HierarchicalVAE(GenerativeModel):
         pixel_seed: tf.Tensor | None = None,
         training: bool = False,
     ) -> tf.Tensor:
-        choices = self._priors(noise, temperature)
+        choices = prior_choices(self.decoder, self.prior, noise, temperature)
         rows = tf.shape(noise)[0]
         return self._show(choices, rows, label, training, pixel_seed)
-
-    def _priors(self, noise: tf.Tensor, temperature: Any) -> list[Choice]:
-        """Returns the choice of each prior's draw."""
-        scales = _per_group(temperature, self.group_shapes)
-        if self.prior is None:
-            return _each(from_prior, self.decoder.split(noise), scales)
-        size = self.prior.noise_size
-        sizes = tf.reshape(scales[0], [-1])  # One for all rows, or for each.
-        sizes = tf.broadcast_to(sizes, tf.shape(noise)[:1])
-        top = self.prior.from_noise(noise[:, :size], sizes)
-        parts = self.decoder.split(tf.concat([top, noise[:, size:]], axis=-1))
-        below = _each(from_prior, parts[1:], scales[1:])
-        return [fixed(parts[0]), *below]
 
     def resample(
         self,
@@ -368,8 +314,8 @@ class HierarchicalVAE(GenerativeModel):
         rows = seeds.rows(seeds.any_seed(seed), count)
         noise = seeds.row_normal(rows, self.noise_size)
         kept = self._means(image, label)[:num_kept]
-        drawn = self._priors(noise, temperature)[num_kept:]
-        return self._show([*kept, *drawn], count, label)
+        drawn = prior_choices(self.decoder, self.prior, noise, temperature)
+        return self._show([*kept, *drawn[num_kept:]], count, label)
 
     def get_config(self) -> dict[str, Any]:
         prior = keras.saving.serialize_keras_object(self.prior)
@@ -382,93 +328,11 @@ class HierarchicalVAE(GenerativeModel):
         return super().from_config({**config, "prior": prior})
 
 
-def _each(make: Callable[..., Choice], *arguments: Any) -> list[Choice]:
-    """Returns the choice of each group, of its entry in each list."""
-    return [make(*parts) for parts in zip(*arguments, strict=True)]
-
-
-def _tile(x: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
-    """Repeats `[batch, ...]` as `[count * batch, ...]`, samples outermost."""
-    shape = tf.shape(x)
-    copies = tf.broadcast_to(x, tf.concat([[count], shape], 0))
-    return tf.reshape(copies, [-1, *x.shape[1:]])
-
-
-def _flatten(parts: Any) -> tf.Tensor:
-    rows = [tf.reshape(p, [tf.shape(p)[0], -1]) for p in parts]
-    return tf.concat(rows, axis=-1)
-
-
-def _group(latent: Latent, leading: tf.Tensor | None) -> LatentGroup:
-    """Returns what an objective takes, with batch axes in place of rows."""
-    event_shape = latent.z.shape[1:]
-
-    def shaped(x: tf.Tensor | None) -> tf.Tensor | None:
-        if x is None:
-            return None
-        return tf.reshape(x, tf.concat([leading, event_shape], 0))
-
-    if leading is not None:
-        # The parameters of a distribution are the tensors that it consists of.
-        latent = tf.nest.map_structure(shaped, latent, expand_composites=True)
-    return LatentGroup(latent.posterior, latent.prior, latent.z, latent.base)
-
-
-def _per_group(
-    temperature: Any, shapes: Sequence[Sequence[int]]
-) -> list[tf.Tensor]:
-    """Returns one factor for each group, broadcastable to its latents.
-
-    Args:
-        temperature: A number, a list with one for each group, or a tensor
-            `[batch]` with one for each row.
-        shapes: Event shape of each group.
-    """
-    if isinstance(temperature, (list, tuple)):
-        for one in temperature:
-            check_temperature(one)
-        if len(temperature) != len(shapes):
-            raise ValueError(
-                f"`temperature` must be one number or one for each of the "
-                f"{len(shapes)} groups. Received: {temperature}"
-            )
-        return [tf.cast(t, tf.float32) for t in temperature]
-    if isinstance(temperature, np.ndarray):
-        temperature = tf.convert_to_tensor(temperature)
-    check_temperature(temperature)
-    temperature = tf.cast(temperature, tf.float32)
-    if temperature.shape.rank == 0:
-        return [temperature] * len(shapes)
-    return [
-        tf.reshape(temperature, [-1] + [1] * len(shape)) for shape in shapes
-    ]
-
-
 def build(config: HierarchicalConfig, context: BuildContext) -> HierarchicalVAE:
     """Returns the model of a configuration."""
-    sizes: dict[str, Any] = {
-        "filters": config.filters,
-        "bottlenecks": config.bottlenecks,
-        "num_groups": config.num_groups,
-        "dense_units": config.dense_units,
-        "dense_groups": config.dense_groups,
-        "dense_bottleneck": config.dense_bottleneck,
-        "activation": config.activation,
-        "num_classes": context.num_classes,
-    }
     likelihood = build_part(config.likelihood, context)
-    encoder = ResidualBottomUp(
-        context.image_shape, num_blocks=config.encoder_blocks, **sizes
-    )
-    decoder = ResidualTopDown(
-        likelihood,
-        num_blocks=config.decoder_blocks,
-        latent_channels=config.latent_channels,
-        top_latent_dim=config.top_latent_dim,
-        dense_latent_dim=config.dense_latent_dim,
-        upsampling=config.upsampling,
-        **sizes,
-    )
+    networks = dataclasses.replace(context, likelihood=likelihood)
+    encoder, decoder = residual_networks(config, networks)
     top = dataclasses.replace(context, latent_dim=config.top_latent_dim)
     # The decoder's own is N(0, I), whose KL has a closed form.
     own = isinstance(config.prior, StandardNormalConfig)

@@ -30,9 +30,11 @@ class LatentStatistics:
         kl_by_dimension: KL(q(z_d|x) || p(z_d)) averaged over images, `[D]`,
             nats, of the marginals of z_d: these add up to the whole KL where
             posterior and prior are both of independent dimensions. Between
-            Gaussians it is the closed form; with a mixture, or a flow, it is
-            a Monte Carlo estimate of one draw an image, so that a value may be
-            below 0 by chance. NaN with a prior whose marginals are unknown.
+            Gaussians it is the closed form; with a mixture it is a Monte Carlo
+            estimate of one draw an image, so that a value may be below 0 by
+            chance. With a flow it is each dimension's part of such an estimate
+            of the whole KL, to which the parts add up, and no KL of its own.
+            NaN with a prior whose marginals are unknown.
         kl_by_group: KL of each group averaged over images, `[group]`, nats.
         group_shapes: Event shape of each latent group, the top group first.
     """

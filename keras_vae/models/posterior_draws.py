@@ -64,8 +64,9 @@ def posterior_moments(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns mean and standard deviation of each latent.
 
-    With a flow they are what it makes of the base's mean, and the deviation
-    there of each latent given those before it.
+    With a flow they are what it makes of the base's mean, and the base's
+    deviations times the slopes of its steps there: exact for one step given the
+    latents before, no marginal deviations of several steps.
     """
     base = base_of(posterior)
     mean, stddev = base.mean(), base.stddev()

@@ -177,8 +177,9 @@ class VAE(GenerativeModel):
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns mean and standard deviation of q(z|x), `[batch, D]` each.
 
-        With a flow they are what it makes of the mean, and the deviation there
-        of each latent given those before it.
+        With a flow they are what it makes of the mean, and the base's
+        deviations times the slopes of its steps there: exact for one step given
+        the latents before, no marginal deviations of several steps.
         """
         posterior = self.run_encoder(
             image, training=False, **condition_on(label)
@@ -208,9 +209,6 @@ class VAE(GenerativeModel):
         z, _ = posterior_moments(posterior)
         return self.decoder(z, training=training, **condition).mean()
 
-    def metric_values(self, inference: Inference) -> dict[str, tf.Tensor]:
-        return {name: getattr(inference, name) for name in self.METRICS}
-
     def pictures(
         self,
         image: tf.Tensor,
@@ -225,7 +223,6 @@ class VAE(GenerativeModel):
             yield traversals(self, image, condition, statistics)
 
     def decode(self, z: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
-        """Returns p(x|z)'s mean `[batch, H, W, C]` for `z [batch, D]`."""
         return self.decoder(z, training=False, **condition_on(label)).mean()
 
     def sample(
@@ -236,23 +233,6 @@ class VAE(GenerativeModel):
         label: tf.Tensor | None = None,
         pixels: str = "mean",
     ) -> tf.Tensor:
-        """Draws z from the prior and returns an image of p(x|z).
-
-        Image i is a function of its own seed, [a, b + i] for a seed [a, b], as
-        those of `keras_vae.use.sample` and of an export are.
-
-        Args:
-            shape: `[num_images]`.
-            seed: [a, b], int32 `[2]`, or a whole number a, with b = 0. None
-                draws other images in each call, as Keras's layers do;
-                `keras.utils.set_random_seed` makes them repeatable.
-            temperature: Multiplies the prior's standard deviation, at least 0.
-            label: Their classes, int32 `[num_images]`.
-            pixels: `mean` returns the mean of p(x|z), `draw` a draw from it.
-
-        Returns:
-            Images `[num_images, height, width, channels]`.
-        """
         check_temperature(temperature)
         count = num_samples_of(shape)
         rows = seeds.rows(seeds.any_seed(seed), count)

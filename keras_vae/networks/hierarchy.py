@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from keras_vae import seeds
 from keras_vae.distributions import DistributionLayer
 from keras_vae.networks.conditioning import check_label, class_picture, one_hot
 from keras_vae.networks.latent_choices import (
@@ -201,6 +202,15 @@ class TopDownDecoder(keras.Model):
         return [
             tf.reshape(part, [-1, *shape])
             for part, shape in zip(parts, self.group_shapes, strict=True)
+        ]
+
+    def draw_noise(self, rows: tf.Tensor, seed: tf.Tensor) -> list[tf.Tensor]:
+        """Returns standard normal `[rows, *shape]` for each group."""
+        return [
+            tf.random.stateless_normal(
+                [rows, *shape], seeds.fold_in(seed, index)
+            )
+            for index, shape in enumerate(self.group_shapes)
         ]
 
     def call(

@@ -5,14 +5,11 @@ from keras_vae.serving.backend import SignatureInfo, TensorInfo
 from keras_vae.serving.client import Client
 from keras_vae.serving.export import export
 from keras_vae.serving.exported import ExportedModel
-from keras_vae.serving.image_inputs import read_images
-from keras_vae.serving.predict import VERBS, predict
 from keras_vae.serving.server_files import ServerOptions, write_server_files
 from keras_vae.serving.signatures import make_endpoints
 from keras_vae.serving.version_folders import versions
 
 __all__ = [
-    "VERBS",
     "Client",
     "ExportedModel",
     "ServerAddress",
@@ -22,8 +19,6 @@ __all__ = [
     "export",
     "make_endpoints",
     "parse_address",
-    "predict",
-    "read_images",
     "versions",
     "write_server_files",
 ]

@@ -13,6 +13,7 @@ __all__ = [
     "SignatureInfo",
     "TensorInfo",
     "UnavailableError",
+    "graph_error",
     "in_order",
     "one_line",
     "parse_signatures",
@@ -145,3 +146,12 @@ def one_line(text: str | None) -> str:
     if len(line) > _MAX_TEXT:
         line = line[: _MAX_TEXT - 3] + "..."
     return line or "nothing"
+
+
+def graph_error(message: str) -> str:
+    """Returns an error of a graph in one line, without where it arose."""
+    _, traced, after = message.partition("<stack traces unavailable>")
+    found = (after if traced else message).split("[[{{node", 1)[0].strip()
+    if "(most recent call last)" in found:
+        found = found.splitlines()[-1]
+    return one_line(found)

@@ -1,12 +1,7 @@
 """`Client`: asks a model, wherever it is."""
 
-import collections
-import concurrent.futures
 import functools
-import math
-import numbers
 import os
-import pathlib
 import types
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -15,29 +10,19 @@ import numpy as np
 
 from keras_vae.errors import UserError, did_you_mean, shown
 from keras_vae.labels import Label
-from keras_vae.serving import answers, input_checks
-from keras_vae.serving.address import (
-    ServerAddress,
-    is_address,
-    parse_address,
-    read_certificates,
-)
-from keras_vae.serving.backend import Backend, SignatureInfo
+from keras_vae.serving import connection, input_checks
+from keras_vae.serving.address import ServerAddress
+from keras_vae.serving.backend import SignatureInfo
 from keras_vae.serving.contract import check_signature
-from keras_vae.serving.exported import ExportedModel
-from keras_vae.serving.rest_backend import RestBackend
+from keras_vae.serving.request_queue import RequestQueue, max_rows
+from keras_vae.serving.request_rows import MAX_SEED, count_rows, row_seeds
 from keras_vae.serving.retries import Retries
-from keras_vae.serving.row_labels import labels_of_rows
+from keras_vae.serving.row_labels import labels_of_rows, read_class_names
 from keras_vae.serving.setting_checks import check_temperature, whole_number
 
-__all__ = ["Client", "row_seeds"]
+__all__ = ["Client"]
 
-# Servers and what stands before them often take at most 4 MiB.
-_MAX_MESSAGE_BYTES = 3 << 20
-_MAX_SEED = _MAX_ROWS = 2**31 - 1
-_MAX_COUNTS = {"version": 2**63 - 1}
-_MAX_CLASSES = 1 << 20
-_MAX_TIMEOUT = 86_400
+_MAX_ROWS = 2**31 - 1
 
 
 class Client:
@@ -91,7 +76,7 @@ class Client:
         tls_ca: str | os.PathLike[str] | None = None,
         retry_seed: int | None = None,
     ):
-        _check_settings(
+        connection.check_settings(
             {
                 "version": version,
                 "batch_size": batch_size,
@@ -101,19 +86,16 @@ class Client:
             retries,
         )
         if retry_seed is not None:
-            whole_number("retry_seed", retry_seed, -_MAX_SEED - 1, _MAX_SEED)
-        _check_target(target, model_name)
-        if isinstance(target, str) and is_address(target):
-            target = parse_address(target)
-        self.target = target
+            whole_number("retry_seed", retry_seed, -MAX_SEED - 1, MAX_SEED)
+        self.target = connection.parse_target(target, model_name)
         self.batch_size = batch_size
         self.max_in_flight = max_in_flight
         self._retries = Retries(retries, retry_seed)
-        self._backend = _connect(
-            target, model_name, version, timeout, max_in_flight, tls_ca
+        self._backend = connection.connect(
+            self.target, model_name, version, timeout, max_in_flight, tls_ca
         )
-        self._executor = concurrent.futures.ThreadPoolExecutor(
-            max_in_flight, thread_name_prefix="keras_vae.client"
+        self._requests = RequestQueue(
+            self._backend, self._retries, max_in_flight, self.target
         )
 
     def __enter__(self) -> "Client":
@@ -131,7 +113,7 @@ class Client:
         """Lets the connections go; requests that still wait fail."""
         self._retries.close()
         self._backend.close()
-        self._executor.shutdown(cancel_futures=True)
+        self._requests.close()
 
     @property
     def signatures(self) -> dict[str, SignatureInfo]:
@@ -181,20 +163,7 @@ class Client:
             return []
         if "class_names" not in self.signatures:
             return None
-        names: list[str] = []
-        while True:
-            rows = np.arange(len(names), len(names) + self.batch_size)
-            (found,) = self.ask("class_names", label=rows).values()
-            known = [name.decode() for name in found if name]
-            names += known
-            if len(known) < len(found):
-                return names
-            if len(names) > _MAX_CLASSES:
-                raise UserError(
-                    "The model names more classes than possible: it is not "
-                    "an export of this package. Received: "
-                    f"{len(names):,} names of classes"
-                )
+        return read_class_names(self.ask, self.batch_size)
 
     def signature(self, name: str) -> SignatureInfo:
         """Returns one of the signatures.
@@ -279,7 +248,7 @@ class Client:
             images, label: As for `reconstruct`.
             seed: Image i is scored with the seed `[seed, i]`.
         """
-        seeds = row_seeds(seed, _num_rows(images))
+        seeds = row_seeds(seed, count_rows(images))
         return self._ask("score", label, image=images, seed=seeds)
 
     def reconstruct_bytes(
@@ -345,72 +314,28 @@ class Client:
             The outputs of each batch, in the order of the batches.
         """
         info = self.signature(signature)
-        waiting: collections.deque[
-            concurrent.futures.Future[dict[str, np.ndarray]]
-        ] = collections.deque()
-        try:
-            for batch in input_checks.check_list("batches", batches):
-                rows = input_checks.check_inputs(
-                    signature, info, batch, self.num_classes
-                )
-                if len(waiting) == self.max_in_flight:
-                    yield waiting.popleft().result()
-                waiting.append(self._submit(signature, rows))
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
+        rows = (
+            input_checks.check_inputs(signature, info, batch, self.num_classes)
+            for batch in input_checks.check_list("batches", batches)
+        )
+        yield from self._requests.answers(signature, info, rows)
 
     def rows_per_request(self, signature: str) -> int:
         """Returns how many rows a request may have.
 
-        That is `batch_size`, or fewer where neither the request nor the
-        answer would otherwise stay below 3 MiB.
+        That is `batch_size`, or fewer where the request or the answer would
+        otherwise have more than 3 MiB.
         """
         info = self.signature(signature)
-        size = max(self._row_bytes(info.inputs), self._row_bytes(info.outputs))
-        return max(1, min(self.batch_size, _MAX_MESSAGE_BYTES // max(1, size)))
-
-    def _row_bytes(self, tensors: Mapping[str, Any]) -> int:
-        image = math.prod(self.image_shape)
-        return sum(
-            image
-            if info.dtype == object  # A file, about as large as its pixels.
-            else math.prod(n or 1 for n in info.shape) * info.dtype.itemsize
-            for info in tensors.values()
-        )
+        return min(self.batch_size, max_rows(info, self.image_shape))
 
     def _ask(
         self, signature: str, label: Label | None, **inputs: Any
     ) -> dict[str, np.ndarray]:
         if label is not None:
-            num = _num_rows(next(iter(inputs.values())))
+            num = count_rows(next(iter(inputs.values())))
             inputs["label"] = labels_of_rows(self, label, num)
         return self.ask(signature, **inputs)
-
-    def _submit(
-        self, signature: str, rows: dict[str, np.ndarray]
-    ) -> concurrent.futures.Future[dict[str, np.ndarray]]:
-        try:
-            return self._executor.submit(self._request, signature, rows)
-        except RuntimeError as error:
-            raise UserError(
-                f"The client is closed. Received: {self.target}"
-            ) from error
-
-    def _request(
-        self, signature: str, rows: dict[str, np.ndarray]
-    ) -> dict[str, np.ndarray]:
-        answer = self._retries(lambda: self._backend(signature, **rows))
-        answers.check_answer(
-            signature,
-            self.signature(signature),
-            answer,
-            len(next(iter(rows.values()))),
-            self.target,
-        )
-        return answer
 
     @property
     def _of_images(self) -> str:
@@ -421,90 +346,3 @@ class Client:
         """Returns the shape of an input without the batch."""
         shape = self.signature(signature).inputs[name].shape
         return tuple(size for size in shape[1:] if size is not None)
-
-
-def _connect(
-    target: str | os.PathLike[str] | ServerAddress,
-    model_name: str,
-    version: int | None,
-    timeout: float,
-    connections: int,
-    tls_ca: str | os.PathLike[str] | None,
-) -> Backend:
-    certificates = None if tls_ca is None else read_certificates(tls_ca)
-    if not isinstance(target, ServerAddress):
-        if tls_ca is not None:
-            raise UserError(
-                "tls_ca is for servers, and an export in a folder has none. "
-                f"Received: {target}"
-            )
-        path = pathlib.Path(target)
-        return ExportedModel(path if version is None else path / str(version))
-    if not target.is_rest:
-        # Loads gRPC, which the others do without.
-        from keras_vae.serving.grpc_backend import GrpcBackend
-
-        return GrpcBackend(target, model_name, version, timeout, certificates)
-    if tls_ca is not None and not target.secure:
-        raise UserError(
-            "With tls_ca the address must begin with https://. "
-            f"Received: {target}"
-        )
-    return RestBackend(
-        target, model_name, version, timeout, connections, certificates
-    )
-
-
-def _check_settings(
-    counts: Mapping[str, int | None], timeout: float, retries: int
-) -> None:
-    for name, value in counts.items():
-        if value is not None:
-            whole_number(name, value, 1, _MAX_COUNTS.get(name, _MAX_ROWS))
-    whole_number("retries", retries, 0, _MAX_ROWS)
-    if not isinstance(timeout, numbers.Real) or isinstance(timeout, bool):
-        raise UserError(
-            f"timeout must be a number. Received: timeout={timeout!r}"
-        )
-    if not 0 < timeout <= _MAX_TIMEOUT:
-        raise UserError(
-            f"timeout must be above 0 and at most {_MAX_TIMEOUT} seconds. "
-            f"Received: timeout={shown(timeout)}"
-        )
-
-
-def _check_target(target: Any, model_name: Any) -> None:
-    is_path = isinstance(target, os.PathLike) and isinstance(
-        os.fspath(target), str
-    )
-    if not (isinstance(target, str | ServerAddress) or is_path):
-        raise UserError(
-            "target must be the folder of an export or the address of a "
-            f"server, as text. Received: target={shown(target, repr)}"
-        )
-    if not (isinstance(model_name, str) and model_name.isprintable()):
-        raise UserError(
-            "model_name must be text of one line. "
-            f"Received: model_name={shown(model_name, repr)}"
-        )
-
-
-def _num_rows(values: Any) -> int:
-    """Returns the number of rows; of what has none, 1: refused later."""
-    try:
-        return len(values)
-    except TypeError:
-        return 1
-
-
-def row_seeds(seed: int, num: int, start: int = 0) -> np.ndarray:
-    """Returns the seeds `[seed, start + i]` of rows, int32 `[num, 2]`.
-
-    Raises:
-        UserError: If the seed is no int32 of at least 0.
-    """
-    whole_number("seed", seed, 0, _MAX_SEED)
-    rows = np.empty([num, 2], np.int32)
-    rows[:, 0] = seed
-    rows[:, 1] = np.arange(start, start + num)
-    return rows

@@ -12,6 +12,7 @@ from keras_vae.io.local_files import check_local, read_json
 from keras_vae.serving.backend import (
     SignatureInfo,
     TensorInfo,
+    graph_error,
     in_order,
     one_line,
 )
@@ -107,7 +108,7 @@ class ExportedModel:
         except tf.errors.InvalidArgumentError as error:
             raise UserError(
                 "The model refused the request; it says: "
-                f"{one_line(_reason(error.message))}. Received: {self.path}"
+                f"{graph_error(error.message)}. Received: {self.path}"
             ) from error
 
     @property
@@ -169,12 +170,6 @@ def _tensor(name: str, value: Any) -> tf.Tensor:
             f"{name} must be an array. Received: {type(value).__name__} "
             f"({one_line(str(error))})"
         ) from error
-
-
-def _reason(message: str) -> str:
-    """Returns an error of a graph without where in the graph it arose."""
-    _, traced, after = message.partition("<stack traces unavailable>")
-    return (after if traced else message).split("[[{{node", 1)[0].strip()
 
 
 def _tensors(specs: dict[str, tf.TensorSpec]) -> dict[str, TensorInfo]:

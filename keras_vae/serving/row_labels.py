@@ -1,7 +1,7 @@
 """Labels of the rows that a conditional model is asked about."""
 
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -18,7 +18,9 @@ from keras_vae.labels import (
 )
 from keras_vae.notes import note
 
-__all__ = ["Classes", "labels_of_rows"]
+__all__ = ["Classes", "labels_of_rows", "read_class_names"]
+
+_MAX_CLASSES = 1 << 20
 
 
 class Classes(Protocol):
@@ -61,7 +63,9 @@ def labels_of_rows(
     if not client.is_conditional:
         if label is not None:
             raise UserError(
-                "The model is not conditional: leave the label out. "
+                "The model is not conditional, it does not know classes: leave "
+                "the label out, or train one that does with "
+                "--config.num_classes=auto. "
                 f"Received: label={label}"
             )
         return None
@@ -81,6 +85,34 @@ def labels_of_rows(
         return _of_folders(files, names)
     count = client.num_classes if names is None else len(names)
     return label_rows(class_numbers(label, names, count), num, repeat=repeat)
+
+
+def read_class_names(
+    ask: Callable[..., Mapping[str, np.ndarray]], num_rows: int
+) -> list[str]:
+    """Returns what a server says that the classes of its model are called.
+
+    Args:
+        ask: Asks a signature, as `Client.ask`; `class_names` is one.
+        num_rows: Classes that are asked for at once.
+
+    Raises:
+        UserError: If there is no end of them.
+    """
+    names: list[str] = []
+    while True:
+        rows = np.arange(len(names), len(names) + num_rows)
+        (found,) = ask("class_names", label=rows).values()
+        known = [name.decode() for name in found if name]
+        names += known
+        if len(known) < len(found):
+            return names
+        if len(names) > _MAX_CLASSES:
+            raise UserError(
+                "The model names more classes than possible: it is not an "
+                "export of this package. Received: "
+                f"{len(names):,} names of classes"
+            )
 
 
 def _of_folders(

@@ -3,6 +3,8 @@
 from keras_vae.training.diagnosis import diagnose
 from keras_vae.training.divergence import DivergedError
 from keras_vae.training.experiment import ExperimentConfig
+from keras_vae.training.guard import Guard
+from keras_vae.training.loss_scale import LossScale
 from keras_vae.training.optimizer import Adam, Adamax, Muon
 from keras_vae.training.preparation import Preparation, prepare
 from keras_vae.training.run_data import RunData, open_run_data
@@ -17,6 +19,8 @@ __all__ = [
     "Adamax",
     "DivergedError",
     "ExperimentConfig",
+    "Guard",
+    "LossScale",
     "Muon",
     "Preparation",
     "RunData",

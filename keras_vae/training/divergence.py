@@ -63,7 +63,7 @@ def bad_variables(state: TrainingState) -> str:
 
 def check_not_all_skipped(state: TrainingState) -> None:
     """Raises DivergedError if no step of a run has changed a weight."""
-    skipped = int(state.inner_optimizer.skipped_steps.numpy())
+    skipped = int(state.guard.skipped_steps.numpy())
     if 0 < state.step <= skipped:
         raise DivergedError(
             f"Training learned nothing: none of its {state.step} steps was "
@@ -101,8 +101,7 @@ class StopOnNonFinite(keras.callbacks.Callback):
         self.max_skipped_in_a_row = max_skipped_in_a_row
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        optimizer = self.state.optimizer
-        optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+        optimizer = self.state.guard
         skips = int(optimizer.consecutive_skips.numpy())
         # Weights that are not finite have no finite gradient either: only
         # then are they looked at.

@@ -1,4 +1,4 @@
-"""The optimizers of the trainer: Adam, Adamax, Muon, scaling of the loss."""
+"""The optimizers of the trainer: Adam, Adamax and Muon, for a `Guard`."""
 
 from typing import Any
 
@@ -6,9 +6,8 @@ import keras
 import tensorflow as tf
 
 from keras_vae.config import check_number
-from keras_vae.training.training_optimizer import TrainingOptimizer
 
-__all__ = ["Adam", "Adamax", "LossScale", "Muon"]
+__all__ = ["Adam", "Adamax", "Muon"]
 
 # The quintic a x + b x^3 + c x^5 of Jordan et al. (2024), and how often it is
 # applied: it takes singular values of 1e-2 and above to between 0.68 and 1.14.
@@ -24,8 +23,8 @@ _ADAM_RMS = 0.2
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
-class Adam(TrainingOptimizer):
-    """`keras.optimizers.Adam` with what `TrainingOptimizer` adds to it.
+class Adam(keras.optimizers.Adam):
+    """`keras.optimizers.Adam`, with one fused kernel for each variable.
 
     Args:
         learning_rate: A number or a `LearningRateSchedule`.
@@ -33,8 +32,7 @@ class Adam(TrainingOptimizer):
         beta_2: Decay of the second moment.
         epsilon: Added to the root of the second moment.
         amsgrad: Must be False.
-        **kwargs: Arguments of `TrainingOptimizer`; `weight_decay` is decoupled
-            as in Keras.
+        **kwargs: Arguments of `keras.optimizers.Optimizer`.
 
     References:
         Kingma and Ba (2015), Adam, algorithm 1 in the form of section 2.
@@ -49,54 +47,27 @@ class Adam(TrainingOptimizer):
         amsgrad: bool = False,
         **kwargs: Any,
     ):
-        super().__init__(learning_rate, **kwargs)
         if amsgrad:
             raise ValueError("`amsgrad` is not supported. Received: True")
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.amsgrad = amsgrad
-
-    def add_slots(self, variables: list[Any]) -> None:
-        self._momentums, self._velocities = self.add_optimizer_variables(
-            variables, ["momentum", "velocity"]
-        )
-
-    def scalars(
-        self, accepted: tf.Tensor, learning_rate: tf.Tensor, count: tf.Tensor
-    ) -> dict[str, Any]:
-        return {
-            "beta1_power": tf.pow(tf.constant(self.beta_1, tf.float32), count),
-            "beta2_power": tf.pow(tf.constant(self.beta_2, tf.float32), count),
-            "lr": learning_rate,
-            "beta1": tf.where(accepted, self.beta_1, 1.0),
-            "beta2": tf.where(accepted, self.beta_2, 1.0),
-        }
+        super().__init__(learning_rate, beta_1, beta_2, epsilon, **kwargs)
 
     def update_step(
         self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: Any
     ) -> None:
         index = self._get_variable_index(variable)
-        if self.weight_decay and self._use_weight_decay(variable):
-            decay = self.weight_decay * learning_rate["lr"]
-            variable.assign_sub(decay * variable)
+        count = tf.cast(self.iterations + 1, variable.dtype)
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=self._momentums[index].value.handle,
             v=self._velocities[index].value.handle,
+            beta1_power=tf.pow(tf.cast(self.beta_1, count.dtype), count),
+            beta2_power=tf.pow(tf.cast(self.beta_2, count.dtype), count),
+            lr=tf.cast(learning_rate, variable.dtype),
+            beta1=self.beta_1,
+            beta2=self.beta_2,
             epsilon=self.epsilon,
             grad=tf.cast(gradient, variable.dtype),
-            **learning_rate,
         )
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "beta_1": self.beta_1,
-            "beta_2": self.beta_2,
-            "epsilon": self.epsilon,
-            "amsgrad": self.amsgrad,
-        }
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -154,12 +125,15 @@ class Muon(Adam):
         check_number("block_size", block_size, 0, whole=True)
         self.block_size = block_size
 
-    def add_slots(self, variables: list[Any]) -> None:
-        self._momentums = self.add_optimizer_variables(variables, "momentum")
-        others = [v for v in variables if not _is_kernel(v)]
+    def build(self, var_list: list[Any]) -> None:
+        if self.built:
+            return
+        keras.optimizers.Optimizer.build(self, var_list)
+        self._momentums = self.add_optimizer_variables(var_list, "momentum")
+        others = [v for v in var_list if not _is_kernel(v)]
         slots = iter(self.add_optimizer_variables(others, "velocity"))
         self._velocities = [
-            None if _is_kernel(v) else next(slots) for v in variables
+            None if _is_kernel(v) else next(slots) for v in var_list
         ]
 
     def update_step(
@@ -168,16 +142,15 @@ class Muon(Adam):
         if not _is_kernel(variable):
             super().update_step(gradient, variable, learning_rate)
             return
-        rate, decay = learning_rate["lr"], learning_rate["beta1"]
-        if self.weight_decay and self._use_weight_decay(variable):
-            variable.assign_sub(self.weight_decay * rate * variable)
         gradient = tf.cast(gradient, variable.dtype)
         momentum = self._momentums[self._get_variable_index(variable)].value
+        decay = self.beta_1
         momentum.assign(decay * momentum + (1.0 - decay) * gradient)
         ahead = decay * momentum + (1.0 - decay) * gradient
         matrix = tf.reshape(ahead, [-1, variable.shape[-1]])
-        length = _ADAM_RMS * max(matrix.shape) ** 0.5 * rate
-        step = length * orthogonalised(matrix, self.block_size)
+        length = _ADAM_RMS * max(matrix.shape) ** 0.5
+        step = tf.cast(length * learning_rate, variable.dtype)
+        step *= orthogonalised(matrix, self.block_size)
         variable.assign_sub(tf.reshape(step, variable.shape))
 
     def get_config(self) -> dict[str, Any]:
@@ -221,18 +194,19 @@ def _newton_schulz(matrix: tf.Tensor) -> tf.Tensor:
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
-class Adamax(TrainingOptimizer):
+class Adamax(keras.optimizers.Adamax):
     """Adam with the infinity norm, as NVAE is trained with it.
 
-    With g the gradient, clipped, and theta the variable, update t is
+    With g the gradient and theta the variable, update t is
 
-        g <- g + weight_decay theta
+        g <- g + l2_penalty theta
         m <- beta_1 m + (1 - beta_1) g
         u <- max(beta_2 u, |g| + epsilon)
         theta <- theta - learning_rate / (1 - beta_1^t) m / u
 
     `keras.optimizers.Adamax` differs twice: epsilon is added to u, outside
-    the maximum, and `weight_decay` is decoupled from the gradient.
+    the maximum, and it has `weight_decay`, decoupled from the gradient, in
+    place of the penalty.
 
     Args:
         learning_rate: A number or a `LearningRateSchedule`.
@@ -240,9 +214,9 @@ class Adamax(TrainingOptimizer):
         beta_2: Decay of the infinity norm.
         epsilon: Added to the size of the gradient, above 0. It is in units of
             the gradient: NVAE's 1e-3 is for a loss in nats per image.
-        weight_decay: L2 penalty, on all variables alike unless
-            `exclude_from_weight_decay` names some.
-        **kwargs: Arguments of `TrainingOptimizer`.
+        l2_penalty: Of all variables alike, unless `exclude_from_weight_decay`
+            names some.
+        **kwargs: Arguments of `keras.optimizers.Optimizer`.
 
     References:
         Kingma and Ba (2015), Adam, algorithm 2; Vahdat and Kautz (2020), NVAE,
@@ -255,119 +229,41 @@ class Adamax(TrainingOptimizer):
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-3,
-        weight_decay: float = 0.0,
+        l2_penalty: float = 0.0,
         **kwargs: Any,
     ):
-        super().__init__(learning_rate, weight_decay=weight_decay, **kwargs)
+        super().__init__(learning_rate, beta_1, beta_2, epsilon, **kwargs)
         # Without it a first gradient of 0 is divided by 0.
         if not epsilon > 0:
             raise ValueError(
                 f"`epsilon` must be above 0. Received: epsilon={epsilon}"
             )
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-
-    def add_slots(self, variables: list[Any]) -> None:
-        self._momentums, self._norms = self.add_optimizer_variables(
-            variables, ["momentum", "norm"]
-        )
-
-    def scalars(
-        self, accepted: tf.Tensor, learning_rate: tf.Tensor, count: tf.Tensor
-    ) -> dict[str, Any]:
-        return {
-            "beta1_power": tf.pow(tf.constant(self.beta_1, tf.float32), count),
-            "lr": learning_rate,
-            "beta1": tf.where(accepted, self.beta_1, 1.0),
-            "beta2": tf.where(accepted, self.beta_2, 1.0),
-            "floor": tf.where(accepted, self.epsilon, 0.0),
-            "decay": tf.where(accepted, self.weight_decay or 0.0, 0.0),
-            # A skipped first step must not divide 0 by 0.
-            "guard": tf.where(accepted, 0.0, 1.0),
-        }
+        self.l2_penalty = l2_penalty
 
     def update_step(
         self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: Any
     ) -> None:
-        scalars = learning_rate
         index = self._get_variable_index(variable)
-        norm = self._norms[index].value
+        norm = self._u[index].value
         gradient = tf.cast(gradient, variable.dtype)
-        if self.weight_decay and self._use_weight_decay(variable):
-            gradient += scalars["decay"] * variable
-        size = tf.abs(gradient) + scalars["floor"]
-        norm.assign(tf.maximum(scalars["beta2"] * norm, size))
+        if self.l2_penalty and self._use_weight_decay(variable):
+            gradient += self.l2_penalty * variable
+        size = tf.abs(gradient) + self.epsilon
+        norm.assign(tf.maximum(self.beta_2 * norm, size))
+        count = tf.cast(self.iterations + 1, variable.dtype)
         # The kernel knows no epsilon within the maximum: it finds the norm
         # done, no smaller than the gradient, and leaves it as it is.
         tf.raw_ops.ResourceApplyAdaMax(
             var=variable.handle,
-            m=self._momentums[index].value.handle,
+            m=self._m[index].value.handle,
             v=norm.handle,
-            beta1_power=scalars["beta1_power"],
-            lr=scalars["lr"],
-            beta1=scalars["beta1"],
+            beta1_power=tf.pow(tf.cast(self.beta_1, count.dtype), count),
+            lr=tf.cast(learning_rate, variable.dtype),
+            beta1=self.beta_1,
             beta2=1.0,
-            epsilon=scalars["guard"],
+            epsilon=0.0,
             grad=gradient,
         )
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "beta_1": self.beta_1,
-            "beta_2": self.beta_2,
-            "epsilon": self.epsilon,
-        }
-
-
-@keras.saving.register_keras_serializable(package="keras_vae")
-class LossScale(keras.optimizers.LossScaleOptimizer):
-    """`keras.optimizers.LossScaleOptimizer` around a `TrainingOptimizer`.
-
-    Gradients that overflowed in float16 reach the inner optimizer, which skips
-    and counts the step, or the update that they are part of, on all replicas
-    alike. Such a step has used its batch: if it did not count, the data would
-    end before the run does, and a resumed run would see batches twice.
-
-    With an optimizer of Keras inside it does as Keras's.
-    """
-
-    @property
-    def skips_steps(self) -> bool:
-        """Whether the optimizer within says which steps were skipped."""
-        return isinstance(self.inner_optimizer, TrainingOptimizer)
-
-    @property
-    def last_step_skipped(self) -> tf.Tensor:
-        """Whether the last step changed nothing, a scalar bool."""
-        return self.inner_optimizer.last_step_skipped
-
-    def apply(self, grads: Any, trainable_variables: Any = None) -> None:
-        if not self.skips_steps:
-            super().apply(grads, trainable_variables)
-            return
-        if not self.built:
-            self.build(trainable_variables)
-        scale = tf.convert_to_tensor(self.dynamic_scale)
-        unscaled = [None if g is None else g / scale for g in grads]
-        finite = _all_replicas(self.check_finite(grads))
-        self.inner_optimizer.apply(unscaled, trainable_variables)
-        self._adapt(finite)
-
-    def _adapt(self, finite: tf.Tensor) -> None:
-        """Halves the scale after an overflow, doubles it after a long time."""
-        steps = tf.convert_to_tensor(self.step_counter) + 1
-        grown = finite & (steps == self.dynamic_growth_steps)
-        factor = tf.where(finite, tf.where(grown, 2.0, 1.0), 0.5)
-        self.dynamic_scale.assign(self.dynamic_scale * factor)
-        self.step_counter.assign(tf.where(finite & ~grown, steps, 0))
-
-
-def _all_replicas(condition: tf.Tensor) -> tf.Tensor:
-    """Returns whether something is so on all replicas."""
-    context = tf.distribute.get_replica_context()
-    if context is None or context.num_replicas_in_sync == 1:
-        return condition
-    misses = tf.cast(~condition, tf.float32)
-    return context.all_reduce(tf.distribute.ReduceOp.SUM, misses) == 0
+        return {**super().get_config(), "l2_penalty": self.l2_penalty}

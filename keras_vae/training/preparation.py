@@ -93,6 +93,12 @@ class Preparation:
         if self.resize is not None:
             object.__setattr__(self, "resize", tuple(self.resize))
 
+    @property
+    def support(self) -> str:
+        """What the values of the likelihood are; see `LikelihoodConfig`."""
+        cls = lookup("likelihood", self.likelihood)
+        return cls.support  # type: ignore[attr-defined]
+
     def model_options(self) -> dict[str, Any]:
         """Returns the arguments of `build_model` that the images decide."""
         return {

@@ -92,8 +92,6 @@ class Run:
         """
         state, length = self.state, self.experiment.training
         total = int(state.total_steps.numpy())
-        if not state.step:
-            return ""
         if length.max_minutes:
             elapsed = float(state.elapsed.numpy())
             is_longer = state.step >= total - 1 and not self._finished()
@@ -104,9 +102,11 @@ class Run:
             longer = self.epoch * length.epochs
         if longer == total:
             return ""
-        before = float(state.inner_optimizer.learning_rate)
+        before = float(state.guard.learning_rate)
         state.total_steps.assign(longer)
-        after = float(state.inner_optimizer.learning_rate)
+        if not state.step:
+            return ""
+        after = float(state.guard.learning_rate)
         return (
             f"\nthe run is longer now, about {longer:,} steps instead of "
             f"{total:,}: its schedules are stretched to that, so that the "
@@ -119,7 +119,7 @@ class Run:
         if self._finished():
             what = f"nothing was left to do: it is finished at step {step}"
         elif not step:
-            what = "starts at step 0: it had no checkpoint yet"
+            what = "starts at step 0: none was done yet"
         elif length.max_minutes:
             minutes = float(self.state.elapsed.numpy()) / 60
             what = (

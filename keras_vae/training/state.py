@@ -14,8 +14,10 @@ from keras_vae.models import GenerativeModel, build_model
 from keras_vae.objectives import WarmupCosine
 from keras_vae.training.average_statistics import AverageStatistics
 from keras_vae.training.checkpoint_files import ExperimentRecord
+from keras_vae.training.guard import Guard
+from keras_vae.training.loss_scale import LossScale
 from keras_vae.training.named_variables import named_variables
-from keras_vae.training.optimizer import Adam, Adamax, LossScale, Muon
+from keras_vae.training.optimizer import Adam, Adamax, Muon
 
 __all__ = ["TrainingState", "check_finite", "make_state"]
 
@@ -58,14 +60,14 @@ class TrainingState:
         return int(self.optimizer.iterations.numpy())
 
     @property
-    def inner_optimizer(self) -> keras.optimizers.Optimizer:
-        """The optimizer itself, without the scaling of the loss."""
+    def guard(self) -> Guard:
+        """The optimizer without the scaling of the loss."""
         return getattr(self.optimizer, "inner_optimizer", self.optimizer)
 
     def checkpoint(self) -> tf.train.Checkpoint:
         """Returns the object that saves and restores all of this."""
         parts: dict[str, Any] = {}
-        if self.optimizer is not self.inner_optimizer:
+        if self.optimizer is not self.guard:
             parts["loss_scale"] = self.optimizer
         if self.average_statistics is not None:
             parts["statistics_known"] = self.average_statistics.known
@@ -75,7 +77,7 @@ class TrainingState:
             weights=named_variables(self.model),
             averages=self.averages(),
             best=self.best,
-            optimizer=self.inner_optimizer,
+            optimizer=self.guard,
             **parts,
             total_steps=self.total_steps,
             elapsed=self.elapsed,
@@ -86,12 +88,12 @@ class TrainingState:
 
     def averages(self) -> dict[str, Any]:
         """Returns the averages of the variables that have one, by name."""
-        if not self.inner_optimizer.use_ema:
+        if not self.guard.use_ema:
             return {}
         pairs = list(
             zip(
                 self.model.trainable_variables,
-                self.inner_optimizer._model_variables_moving_average,
+                self.guard.averages,
                 strict=True,
             )
         )
@@ -132,9 +134,9 @@ class TrainingState:
 
         So are the statistics of batch normalisation, where there is any.
         """
-        if not self.inner_optimizer.use_ema:
+        if not self.guard.use_ema:
             return
-        averages = self.inner_optimizer._model_variables_moving_average
+        averages = self.guard.averages
         for variable, average in zip(
             self.model.trainable_variables, averages, strict=True
         ):
@@ -214,20 +216,24 @@ def make_state(
     )
 
 
-def _optimizer(config: ModelConfig, rate: Any) -> keras.optimizers.Optimizer:
-    common: dict[str, Any] = {
+def _optimizer(config: ModelConfig, rate: Any) -> Guard:
+    moments: dict[str, Any] = {
         "beta_2": config.beta_2,
         "epsilon": config.optimizer_epsilon,
-        "max_norm": config.clip_norm,
-        "skip_factor": config.skip_factor,
-        "use_ema": config.ema_momentum > 0,
-        "ema_momentum": config.ema_momentum or 0.99,  # Keras checks it.
     }
     if config.optimizer == "adamax":
-        return Adamax(rate, weight_decay=config.weight_decay, **common)
-    if config.optimizer == "muon":
-        return Muon(rate, **common)
-    return Adam(rate, **common)
+        inner = Adamax(rate, l2_penalty=config.weight_decay, **moments)
+    elif config.optimizer == "muon":
+        inner = Muon(rate, **moments)
+    else:
+        inner = Adam(rate, **moments)
+    return Guard(
+        inner,
+        max_norm=config.clip_norm,
+        skip_factor=config.skip_factor,
+        use_ema=config.ema_momentum > 0,
+        ema_momentum=config.ema_momentum or 0.99,  # Keras checks it.
+    )
 
 
 def _counter(value: float, dtype: tf.DType) -> tf.Variable:

@@ -119,7 +119,7 @@ class TensorBoard(keras.callbacks.Callback):
             writer.close()
 
     def _optimizer(self, step: int) -> None:
-        optimizer: Any = self.state.inner_optimizer
+        optimizer: Any = self.state.guard
         skipped = tf.convert_to_tensor(optimizer.skipped_steps)
         tf.summary.scalar("skipped_steps", skipped, step)
         norm = tf.convert_to_tensor(optimizer.accepted_norms)[-1]

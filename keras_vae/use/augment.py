@@ -22,6 +22,7 @@ from keras_vae.use.sample import sample_batches
 from keras_vae.use.source import (
     ImageSource,
 )
+from keras_vae.use.verb_outputs import check_output
 
 __all__ = ["augment", "dataset_name", "missing_labels"]
 
@@ -75,8 +76,7 @@ def augment(
         UserError: If the model is not conditional, nothing is missing, or the
             output cannot be written.
     """
-    path = outputs.check_suffix(output, ("",), "augment")
-    outputs.check_free_folder(path)
+    path = check_output("augment", output)
     if per_class is not None:
         check_number("per_class", per_class, 1, whole=True)
     check_number("seed", seed, 0, whole=True, high=_MAX_SEED)
@@ -230,7 +230,7 @@ def _synthetic(
 ) -> Iterator[dict[str, Any]]:
     number = 0
     for images in sample_batches(
-        trained.model, len(labels), seed, (temperature,), labels
+        trained, len(labels), seed, temperature, labels
     ):
         for image in plotting.to_uint8(images):
             bar.update(1)

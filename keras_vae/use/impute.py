@@ -37,6 +37,7 @@ from keras_vae.use.comparisons import compared
 from keras_vae.use.independent_pixels import IndependentPixels
 from keras_vae.use.mask_files import read_mask
 from keras_vae.use.source import ImageSource
+from keras_vae.use.verb_outputs import check_output
 
 __all__ = ["DOWNSAMPLINGS", "impute", "upscale"]
 
@@ -91,7 +92,7 @@ def impute(
     task = _Task(
         "imputed",
         source,
-        outputs.check_suffix(output, ("",), "impute"),
+        check_output("impute", output),
         ChainConfig(num_chains, burn_in, num_sweeps, source.seed),
         num_shown,
         stream or sys.stderr,
@@ -164,7 +165,7 @@ def upscale(
     task = _Task(
         "upscaled",
         source,
-        outputs.check_suffix(output, ("",), "upscale"),
+        check_output("upscale", output),
         ChainConfig(num_chains, burn_in, num_sweeps, source.seed),
         num_shown,
         stream or sys.stderr,
@@ -221,7 +222,6 @@ class _Task:
     stream: TextIO
 
     def __post_init__(self) -> None:
-        outputs.check_free_folder(self.path)
         check_number("num_shown", self.num_shown, 1, whole=True)
 
     def run(

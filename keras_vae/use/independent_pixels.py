@@ -15,7 +15,6 @@ __all__ = ["IndependentPixels"]
 _NUM_IMAGES = 10_000
 _NUM_SAMPLES = 1000
 _BATCH_SIZE = 250
-_LEVELS = "discretized_logistic_mixture"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,14 +25,15 @@ class IndependentPixels:
         mean: Of each pixel over the images, `[H, W, C]`.
         stddev: Likewise.
         source: Which images.
-        likelihood: Name of the model's likelihood: of a Bernoulli one the
-            pixels are Bernoulli variables too, else Gaussian.
+        support: What the values of the model's likelihood are, see
+            `LikelihoodConfig`: of a binary one the pixels are Bernoulli
+            variables, else Gaussian.
     """
 
     mean: np.ndarray
     stddev: np.ndarray
     source: str
-    likelihood: str
+    support: str
 
     @classmethod
     def fit(
@@ -63,19 +63,19 @@ class IndependentPixels:
             count += len(images)
             total = total + images.sum(axis=0)
             squares = squares + (images**2).sum(axis=0)
-        likelihood = trained.preparation.likelihood
+        support = trained.preparation.support
         mean = total / count
         # No pixel is more certain than the noise of its dequantization.
         noise = 2.0**-trained.preparation.num_bits / 12**0.5
         variance = (squares / count - mean**2).clip(noise**2)
-        if likelihood == "bernoulli":
+        if support == "binary":
             # Half a count at each end: no pixel is impossible.
             mean = (total + 0.5) / (count + 1)
         return cls(
             mean.astype(np.float32),
             np.sqrt(variance).astype(np.float32),
             f"mean of {count:,} {what}",
-            likelihood,
+            support,
         )
 
     @property
@@ -84,13 +84,13 @@ class IndependentPixels:
 
         A density is not to be compared with a probability of levels.
         """
-        return self.likelihood != _LEVELS
+        return self.support != "levels"
 
     def distribution(self, num_images: int) -> tfd.Distribution:
         """Returns p(x), batch shape `[num_images]`."""
         shape = [num_images, *self.mean.shape]
         mean = tf.broadcast_to(self.mean, shape)
-        if self.likelihood == "bernoulli":
+        if self.support == "binary":
             logits = tf.math.log(mean) - tf.math.log1p(-mean)
             return tfd.Independent(tfd.Bernoulli(logits, dtype=tf.float32), 3)
         stddev = tf.broadcast_to(self.stddev, shape)
@@ -116,8 +116,7 @@ def _samples(trained: TrainedModel, seed: int) -> list[tf.Tensor]:
     pixels, of p(x|z) with z from q(z|a sample's mean); else they are means.
     """
     model = trained.model
-    likelihood = trained.preparation.likelihood
-    is_density = likelihood not in ("bernoulli", _LEVELS)
+    is_density = trained.preparation.support not in ("binary", "levels")
 
     @tf.function(autograph=False)
     def draw(key: tf.Tensor, given: dict[str, tf.Tensor]) -> tf.Tensor:

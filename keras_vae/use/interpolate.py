@@ -17,6 +17,7 @@ from keras_vae.training import TrainedModel
 from keras_vae.use.source import (
     ImageSource,
 )
+from keras_vae.use.verb_outputs import check_output
 
 __all__ = ["METHODS", "interpolate", "linear", "spherical"]
 
@@ -76,7 +77,7 @@ def interpolate(
         Shoemake (1985), Animating Rotation with Quaternion Curves; White
         (2016), Sampling Generative Networks, section 2.
     """
-    path = outputs.check_suffix(output, (".png",), "interpolate")
+    path = check_output("interpolate", output)
     check_choice("method", method, METHODS)
     check_number("steps", steps, 2, whole=True, high=_MAX_STEPS)
     check_number("temperature", temperature, 0)

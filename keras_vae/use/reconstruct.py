@@ -1,36 +1,47 @@
 """`reconstruct`: images beside what the model makes of them."""
 
 import os
+import pathlib
+from typing import TextIO
 
 import numpy as np
-import tensorflow as tf
 
 from keras_vae import plotting
-from keras_vae.io import outputs, sizes
-from keras_vae.models import GenerativeModel
-from keras_vae.models.abilities import check_can
-from keras_vae.models.conditions import conditions
+from keras_vae.io import outputs
+from keras_vae.serving.client import Client
 from keras_vae.training import TrainedModel
+from keras_vae.use.answer_files import check_images_fit, shown, write_images
+from keras_vae.use.image_rows import ImageRows
+from keras_vae.use.row_classes import class_arrays
 from keras_vae.use.source import ImageSource
+from keras_vae.use.target import Target, target_of
+from keras_vae.use.verb_outputs import check_output
 
-__all__ = ["reconstruct", "reconstruct_images"]
+__all__ = ["reconstruct"]
 
-_BATCH_SIZE = 256
 _NUM_IMAGES = 32
 _PAIRS_IN_A_ROW = 4
 
 
 def reconstruct(
-    trained: TrainedModel,
+    model: TrainedModel | Client | Target,
     source: ImageSource,
     output: str | os.PathLike[str],
+    *,
+    stream: TextIO | None = None,
 ) -> outputs.Written:
-    """Draws each image beside its reconstruction.
+    """Writes what a model makes of images.
 
     Args:
-        trained: The model of a run.
+        model: The model of a run, or a client of an export.
         source: The images; of a split 32 unless it says how many.
-        output: The PNG file to write.
+        output: A PNG file (each image beside its reconstruction), an NPZ file
+            (arrays `reconstruction` and `image`, the names, and where the
+            classes are known `label` and `class_names`), or a folder (a
+            PNG file for each reconstruction, named after its image), by its
+            suffix. Files and folders are written as the answers come, in
+            little memory.
+        stream: Where progress is shown; standard error unless given.
 
     Returns:
         What was written.
@@ -38,38 +49,32 @@ def reconstruct(
     Raises:
         UserError: If the model, the images or the output cannot be used.
     """
-    path = outputs.check_suffix(output, (".png",), "reconstruct")
-    check_can(trained.model, "reconstruct")
-    loaded = source.load(trained, default_num_images=_NUM_IMAGES)
-    images = loaded.images
-    sizes.check_picture(
-        2 * len(images), images.shape[1:], f"{len(images):,} images"
+    path = check_output("reconstruct", output)
+    target = target_of(model)
+    target.check_can("reconstruct")
+    rows = source.rows(target, default_num_images=_NUM_IMAGES)
+    as_pairs = path.suffix.lower() == ".png"
+    num = len(rows)
+    check_images_fit(
+        path, num * (1 + as_pairs), target.image_shape, f"{num:,} images"
     )
-    answers = reconstruct_images(trained.model, images, loaded.labels)
-    pairs = plotting.side_by_side(images, answers)
-    plotting.save_grid(path, pairs, 2 * _PAIRS_IN_A_ROW)
+    batches = rows.batches(target, "reconstruct")
+    answers = shown(target.ask_batches("reconstruct", batches), num, stream)
+    if as_pairs:
+        found = [answer["reconstruction"] for answer in answers]
+        pairs = plotting.side_by_side(rows.read(0, num), np.concatenate(found))
+        plotting.save_grid(path, pairs, 2 * _PAIRS_IN_A_ROW)
+    else:
+        arrays = {
+            "image": np.array(rows.names),
+            **class_arrays(rows.labels, rows.class_names),
+        }
+        write_images(path, answers, _file_names(rows), num, arrays)
     return outputs.Written((path,))
 
 
-def reconstruct_images(
-    model: GenerativeModel,
-    images: np.ndarray,
-    labels: np.ndarray | None = None,
-) -> np.ndarray:
-    """Returns the reconstruction of each image `[num, H, W, C]`.
-
-    Args:
-        model: A model with latents.
-        images: `[num, H, W, C]` in [0, 1].
-        labels: Class of each image `[num]`; of use to a conditional model.
-    """
-    compiled = tf.function(
-        model.reconstruct, autograph=False, reduce_retracing=True
-    )
-    answers = []
-    for start in range(0, len(images), _BATCH_SIZE):
-        rows = slice(start, start + _BATCH_SIZE)
-        some = None if labels is None else labels[rows]
-        answer = compiled(tf.constant(images[rows]), **conditions(model, some))
-        answers.append(answer.numpy())
-    return np.concatenate(answers)
+def _file_names(rows: ImageRows) -> list[str]:
+    return [
+        f"{number:06d}_{pathlib.Path(name).stem}.png"
+        for number, name in enumerate(rows.names)
+    ]

@@ -1,255 +1,154 @@
 """`sample`: new images, each a function of its seed alone."""
 
-import contextlib
-import itertools
-import math
 import os
-import pathlib
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
-import tensorflow as tf
 
-from keras_vae import plotting, seeds
-from keras_vae.config import PIXELS, check_choice
-from keras_vae.errors import UserError
-from keras_vae.io import outputs, sizes
-from keras_vae.io.npz_files import write_npz
-from keras_vae.labels import Label, class_folders, label_rows
-from keras_vae.models import GenerativeModel, pixel_seed
-from keras_vae.models.abilities import check_can
-from keras_vae.models.conditions import conditions, parse_labels
+from keras_vae.io import outputs
+from keras_vae.labels import Label
+from keras_vae.serving.client import Client
+from keras_vae.serving.request_rows import row_seeds
+from keras_vae.serving.setting_checks import check_temperature, whole_number
 from keras_vae.training import TrainedModel
+from keras_vae.use.answer_files import (
+    check_images_fit,
+    numbered_files,
+    shown,
+    write_images,
+)
+from keras_vae.use.row_classes import class_arrays, classes_in_turn
+from keras_vae.use.target import Target, target_of
+from keras_vae.use.verb_outputs import check_output
 
-__all__ = ["check_temperature", "sample", "sample_batches"]
+__all__ = ["sample", "sample_batches"]
 
-# As in serving, so that the same numbers come out to the last bit.
-_BATCH_SIZE = 256
-_MAX_SEED = 2**31 - 1
-_SUFFIXES = (".png", ".npz", "")
+_MAX_NUMBER = 2**31 - 1
 
 
 def sample(
-    trained: TrainedModel,
+    model: TrainedModel | Client | Target,
     output: str | os.PathLike[str],
     *,
     num_images: int = 64,
     seed: int = 0,
     temperature: float | Sequence[float] = 1.0,
     label: Label | None = None,
-    recalibrate_batch_norm: int = 0,
-    pixels: str = "mean",
+    stream: TextIO | None = None,
+    pixels: str | None = None,
+    recalibrate_batch_norm: int | None = None,
 ) -> outputs.Written:
-    """Draws new images from the model of a run.
+    """Draws new images.
 
     Image i is made from the seed `[seed, i]` and nothing else: it is the same
-    however many images are drawn, and the one that an export's signature
-    `sample` answers for that seed.
+    however many images are drawn, and whether a run, its export or a server
+    draws it.
 
     Args:
-        trained: The model of a run.
+        model: The model of a run, or a client of an export.
         output: A PNG file (one grid), an NPZ file (arrays `image` and `seed`,
-            and `label` of a conditional model), or a folder (a PNG file for
-            each image, in a folder for each class), by its suffix. Files and
-            folders are written as the images come, in little memory.
+            and `label` and `class_names` of a conditional model), or a folder
+            (a PNG file for each image, in a folder for each class), by its
+            suffix. Files and folders are written as the images come, in
+            little memory.
         num_images: How many.
         seed: 0 ... 2**31 - 1.
         temperature: Multiplies the prior's standard deviation; of a
-            hierarchical model one number for each group is possible.
+            hierarchical model of a run one number for each group is possible.
         label: Class of the images, for a conditional model; several are taken
             in turn, all of them unless it is given.
-        recalibrate_batch_norm: Passes by which NVAE's batch normalisation is
-            fitted to samples at this temperature first; 0 leaves it alone.
-        pixels: What an image shows of p(x|z): `mean`, or `draw`, a draw that
-            is made from the image's seed too.
+        stream: Where progress is shown; standard error unless given.
+        pixels: Of the model of a run: what an image shows of p(x|z), `mean`
+            (unless given) or `draw`, a draw that is made from the image's seed
+            too. An export has decided it.
+        recalibrate_batch_norm: Of NVAE in a run: passes by which its batch
+            normalisation is fitted to samples at this temperature first.
 
     Returns:
         What was written.
 
     Raises:
-        UserError: If the run cannot be sampled as asked, or the output cannot
+        UserError: If the model cannot be sampled as asked, or the output cannot
             be written, or would be too large for the disk or for one picture.
     """
-    path = outputs.check_suffix(output, _SUFFIXES, "sample")
-    if not path.suffix:
-        outputs.check_free_folder(path)
-    _check_counts(num_images, seed, recalibrate_batch_norm)
-    check_choice("pixels", pixels, PIXELS)
-    model = trained.model
-    check_can(model, "sample")
-    scales = check_temperature(model, temperature)
-    classes = _classes(trained, label)
-    _check_size(path, num_images, model.image_shape)
-    labels = None
-    if classes is not None:
-        labels = label_rows(classes, num_images, repeat=True)
-    with _recalibrated(model, recalibrate_batch_norm, scales, seed):
-        batches = sample_batches(
-            model, num_images, seed, scales, labels, pixels
-        )
-        if not path.suffix:
-            names = _file_names(num_images, labels, model.class_names)
-            outputs.write_folder(
-                path, lambda folder: _save_each(folder, batches, names)
-            )
-        elif path.suffix.lower() == ".png":
-            several = classes is not None and len(classes) > 1
-            columns = len(classes or ()) if several else None
-            plotting.save_grid(path, np.concatenate(list(batches)), columns)
-        else:
-            arrays = {"seed": _rows(seed, 0, num_images)}
-            if labels is not None:
-                arrays["label"] = labels
-            named = ({"image": images} for images in batches)
-            outputs.replace_file(
-                path, lambda p: write_npz(p, named, num_images, arrays)
-            )
+    path = check_output("sample", output)
+    target = target_of(model)
+    whole_number("num_images", num_images, 1, _MAX_NUMBER)
+    target.check_can("sample")
+    labels = classes_in_turn(target, label, num_images)
+    answers = sample_batches(
+        target,
+        num_images,
+        seed,
+        temperature,
+        labels,
+        pixels=pixels,
+        recalibrate_batch_norm=recalibrate_batch_norm,
+    )
+    check_images_fit(
+        path, num_images, target.image_shape, f"num_images={num_images}"
+    )
+    arrays = {
+        "seed": row_seeds(seed, num_images),
+        **class_arrays(labels, target.class_names),
+    }
+    columns = 1 if labels is None else len(np.unique(labels))
+    write_images(
+        path,
+        shown(({"image": images} for images in answers), num_images, stream),
+        numbered_files(num_images, labels, target.class_names),
+        num_images,
+        arrays,
+        columns if columns != 1 else None,
+    )
     return outputs.Written((path,))
 
 
-def _check_size(
-    path: pathlib.Path, num_images: int, image_shape: tuple[int, int, int]
-) -> None:
-    """Raises UserError if so many images do not fit where they shall go."""
-    what, received = f"{num_images:,} images", f"num_images={num_images}"
-    if path.suffix.lower() == ".png":
-        advice = "name a folder, without a suffix, or an .npz file"
-        sizes.check_picture(num_images, image_shape, received, advice)
-    elif path.suffix:
-        # Float32 values, the seed and the class; twice, see `write_npz`.
-        image = 4 * math.prod(image_shape) + 12
-        sizes.check_disk(path, 2 * num_images * image, what, received)
-    else:
-        needed = num_images * sizes.FILE_BYTES
-        sizes.check_disk(path, needed, what, received)
-
-
 def sample_batches(
-    model: GenerativeModel,
+    model: TrainedModel | Client | Target,
     num_images: int,
-    seed: int,
-    temperature: Sequence[float] = (1.0,),
+    seed: int = 0,
+    temperature: float | Sequence[float] = 1.0,
     labels: np.ndarray | None = None,
-    pixels: str = "mean",
+    **options: Any,
 ) -> Iterator[np.ndarray]:
-    """Yields samples in batches, float32 `[batch, H, W, C]` in [0, 1].
+    """Returns samples in batches, float32 `[batch, H, W, C]` in [0, 1].
 
     Args:
-        model: A model with a prior.
+        model: As for `sample`.
         num_images: How many in all.
         seed: Image i is made from the seed `[seed, i]`.
         temperature: One number, or one for each latent group.
         labels: Class of each image, int32 `[num_images]`, of a conditional
             model.
-        pixels: As for `sample`.
-    """
-
-    @tf.function(autograph=False, reduce_retracing=True)
-    def generate(seed: tf.Tensor, condition: dict[str, tf.Tensor]) -> tf.Tensor:
-        noise = seeds.row_normal(seed, model.noise_size)
-        scale: Any = list(temperature)
-        if len(temperature) == 1:
-            scale = tf.fill([tf.shape(seed)[0]], temperature[0])
-        return model.generate(
-            noise, scale, pixel_seed=pixel_seed(pixels, seed), **condition
-        )
-
-    for start in range(0, num_images, _BATCH_SIZE):
-        end = min(start + _BATCH_SIZE, num_images)
-        some = None if labels is None else labels[start:end]
-        rows = tf.constant(_rows(seed, start, end))
-        yield generate(rows, conditions(model, some)).numpy()
-
-
-def _rows(seed: int, start: int, end: int) -> np.ndarray:
-    """Returns the seeds of images, int32 `[end - start, 2]`."""
-    numbers = np.arange(start, end, dtype=np.int32)
-    return np.stack([np.full_like(numbers, seed), numbers], axis=1)
-
-
-def _classes(trained: TrainedModel, label: Label | None) -> list[int] | None:
-    """Returns the classes that are taken in turn; None without classes."""
-    if label is not None:
-        return parse_labels(trained.model, label)
-    return list(range(trained.model.num_classes)) or None
-
-
-def _check_counts(num_images: int, seed: int, passes: int) -> None:
-    for name, value, low in (
-        ("num_images", num_images, 1),
-        ("seed", seed, 0),
-        ("recalibrate_batch_norm", passes, 0),
-    ):
-        if not low <= value <= _MAX_SEED:
-            raise UserError(
-                f"{name} must be {low} ... {_MAX_SEED}. "
-                f"Received: {name}={value}"
-            )
-
-
-def check_temperature(
-    model: GenerativeModel, temperature: float | Sequence[float]
-) -> tuple[float, ...]:
-    """Returns the temperature of each group, or one for all of them.
+        **options: `pixels` and `recalibrate_batch_norm`, as for `sample`.
 
     Raises:
-        UserError: If they are not possible, or of another number.
+        UserError: If the model cannot be sampled so.
     """
-    scales = temperature
-    if isinstance(scales, (int, float)):
-        scales = (scales,)
-    if not all(0 <= value < float("inf") for value in scales):
-        raise UserError(
-            "temperature must be finite and at least 0. "
-            f"Received: temperature={temperature}"
-        )
-    groups = len(model.group_shapes)
-    if len(scales) not in (1, groups):
-        raise UserError(
-            "temperature must be one number, or one for each latent group, of "
-            f"which the model has {groups}. Received: {len(scales)} numbers"
-        )
-    return tuple(float(value) for value in scales)
+    target = target_of(model)
+    target.check_can("sample")
+    scales = _temperatures(temperature)
+    options = {name: v for name, v in options.items() if v is not None}
+    target.check_sampling(scales, options)
+    whole_number("seed", seed, 0, _MAX_NUMBER)
+    step = target.rows_per_request("sample")
+
+    def batches() -> Iterator[dict[str, np.ndarray]]:
+        for start in range(0, num_images, step):
+            stop = min(start + step, num_images)
+            batch = {"seed": row_seeds(seed, stop - start, start)}
+            if labels is not None:
+                batch["label"] = labels[start:stop]
+            yield batch
+
+    answers = target.sample_batches(batches(), scales, seed, options)
+    return (answer["image"] for answer in answers)
 
 
-def _recalibrated(
-    model: GenerativeModel, passes: int, scales: tuple[float, ...], seed: int
-) -> contextlib.AbstractContextManager[object]:
-    if not passes:
-        return contextlib.nullcontext()
-    if not model.normalizes_samples:
-        raise UserError(
-            "recalibrate_batch_norm is for NVAE, whose decoder normalises over "
-            f"batches. Received: {type(model).__name__}"
-        )
-    return model.recalibrated_batch_norm(
-        passes,
-        temperature=scales[0] if len(scales) == 1 else list(scales),
-        seed=(seed, 0),
-    )
-
-
-def _file_names(
-    num_images: int,
-    labels: np.ndarray | None,
-    class_names: Sequence[str],
-) -> Iterator[str]:
-    """Yields the file of each image, in a folder of its class if it has one.
-
-    A folder of such folders is what `image_folder` reads.
-    """
-    folders = class_folders(class_names)
-    for number in range(num_images):
-        name = f"{number:06d}.png"
-        if labels is not None:
-            name = f"{folders[labels[number]]}/{name}"
-        yield name
-
-
-def _save_each(
-    folder: pathlib.Path, batches: Iterator[np.ndarray], names: Iterator[str]
-) -> None:
-    images = itertools.chain.from_iterable(batches)
-    for name, image in zip(names, images, strict=True):
-        plotting.save_png(folder / name, image)
+def _temperatures(temperature: float | Sequence[float]) -> list[float]:
+    """Returns the temperature of all latents, or of each group of them."""
+    if not isinstance(temperature, Sequence):
+        return [check_temperature(temperature)]
+    return [check_temperature(one) for one in temperature]

@@ -1,33 +1,30 @@
 """`score`: how usual each image is to a model, the most unusual first."""
 
-import dataclasses
-import functools
 import os
-from collections.abc import Sequence
 from typing import Any, TextIO
 
 import numpy as np
 
 from keras_vae.config import is_whole
-from keras_vae.data.image_dataset import NO_LABEL
 from keras_vae.errors import UserError, did_you_mean
-from keras_vae.evaluation import ImageScores, image_scores
 from keras_vae.evaluation.background import check_background
 from keras_vae.evaluation.unusual import detections, unusualness
 from keras_vae.io import outputs, sizes
-from keras_vae.models.conditions import conditions
-from keras_vae.progress import ImageBar
+from keras_vae.serving.client import Client
 from keras_vae.training import TrainedModel
-from keras_vae.use.outliers import load_outliers
+from keras_vae.use.model_target import ModelTarget
 from keras_vae.use.score_report import (
     ScoreTable,
     format_report,
     write_report,
 )
+from keras_vae.use.score_table import write_score_table
+from keras_vae.use.scored_images import ScoredImages
 from keras_vae.use.source import (
     ImageSource,
-    SourceImages,
 )
+from keras_vae.use.target import Target, target_of
+from keras_vae.use.verb_outputs import check_output
 
 __all__ = ["score"]
 
@@ -35,21 +32,26 @@ _SCORES = ("nll", "nll_ratio", "reconstruction_error")
 
 
 def score(
-    trained: TrainedModel,
+    model: TrainedModel | Client | Target,
     source: ImageSource,
     output: str | os.PathLike[str],
     *,
     outliers: str | None = None,
     outliers_manual_dir: str | None = None,
     background: TrainedModel | None = None,
-    num_importance_samples: int = 100,
+    num_importance_samples: int | None = None,
     sort_by: str | None = None,
-    num_shown: int = 40,
+    num_shown: int | None = None,
     stream: TextIO | None = None,
 ) -> outputs.Written:
     """Scores images, and says how well the scores find what is unusual.
 
-    The scores, each higher for more unusual images:
+    A CSV file, of any model, is a table of `elbo`, `log_likelihood` and
+    `kl_divergence`, nats, in the order of the images. A folder is of the model
+    of a run: it sorts them by scores that need more draws, or more models, than
+    an export has.
+
+    The scores of a folder, each higher for more unusual images:
 
     * `nll`: minus a bound on log p(x), nats: the ELBO with
       `num_importance_samples=1`, else the importance-weighted one; minus
@@ -64,21 +66,24 @@ def score(
     remedy; a background model is trained with `--mutation_rate`.
 
     Args:
-        trained: The model of a run.
+        model: The model of a run, or a client of an export.
         source: The images.
-        output: The folder to write: `scores.csv`, `scores.json`,
-            `most_unusual.png`, and `histograms.png` if there are outliers.
+        output: A CSV file; or the folder to write: `scores.csv`,
+            `scores.json`, `most_unusual.png`, and `histograms.png` if there
+            are outliers. What follows is of a folder.
         outliers: A folder or file of images that are unusual, or the name of
             a dataset whose images are (its split is that of the source). They
             are prepared as the run's images.
         outliers_manual_dir: The archives of that dataset.
         background: A background model of images of the same size and
             preparation.
-        num_importance_samples: K, draws for the bound on log p(x).
+        num_importance_samples: K, draws for the bound on log p(x); 100
+            unless given.
         sort_by: The score that sorts; None: `nll_ratio` if there is a
             background, else `nll`, else (of a plain autoencoder)
             `reconstruction_error`.
-        num_shown: Images in the picture of the most unusual ones.
+        num_shown: Images in the picture of the most unusual ones; 40 unless
+            given.
         stream: Where progress is shown; standard error unless given.
 
     Returns:
@@ -92,14 +97,31 @@ def score(
         don't know?; Ren et al. (2019), Likelihood ratios for
         out-of-distribution detection, equation 3.
     """
-    path = outputs.check_suffix(output, ("",), "score")
-    outputs.check_free_folder(path)
+    path = check_output("score", output)
+    target = target_of(model)
+    if path.suffix:
+        _refuse(
+            outliers=outliers,
+            background=background and background.place,
+            num_importance_samples=num_importance_samples,
+            sort_by=sort_by,
+            num_shown=num_shown,
+        )
+        return write_score_table(path, target, source, stream)
+    if not isinstance(target, ModelTarget):
+        raise UserError(
+            "score writes a folder for the model of a run alone; of an export "
+            f"it writes a .csv file. Received: --output={output}"
+        )
+    trained = target.trained
+    num_importance_samples = _or(num_importance_samples, 100)
+    num_shown = _or(num_shown, 40)
     _check_numbers(num_importance_samples, num_shown)
     names = _score_names(trained, background is not None)
     sort_by = _check_sorting(sort_by, names)
     if background is not None:
         check_background(background, trained)
-    images = _Images.load(trained, source, outliers, outliers_manual_dir)
+    images = ScoredImages.load(trained, source, outliers, outliers_manual_dir)
     sizes.check_picture(
         min(num_shown, len(images.all)),
         trained.model.image_shape,
@@ -135,6 +157,20 @@ def score(
         path, lambda f: write_report(f, table, num_shown), report
     )
     return outputs.Written((path,), report, table.figures())
+
+
+def _or(value: int | None, default: int) -> int:
+    return default if value is None else value
+
+
+def _refuse(**options: Any) -> None:
+    """Raises UserError where an option of a folder of scores is given."""
+    for name, value in options.items():
+        if value is not None:
+            raise UserError(
+                f"{name} is of a folder of scores: name one, without a suffix, "
+                f"as the output. Received: {name}={value}"
+            )
 
 
 def _check_numbers(num_importance_samples: int, num_shown: int) -> None:
@@ -184,104 +220,7 @@ def _check_sorting(sort_by: str | None, names: list[str]) -> str:
     return sort_by
 
 
-@dataclasses.dataclass(frozen=True)
-class _Images:
-    """The images to score, outliers last.
-
-    Attributes:
-        all: float32 `[num, H, W, C]`.
-        names: Of each.
-        labels: Of each, or None where they are not known.
-        class_names: Name of each label, or None where they are not known.
-        is_outlier: bool `[num]`.
-        fixed: Whether all are taken to be of the class in `labels`.
-    """
-
-    all: np.ndarray
-    names: list[str]
-    labels: np.ndarray | None
-    class_names: Sequence[str] | None
-    is_outlier: np.ndarray
-    fixed: bool
-
-    @classmethod
-    def load(
-        cls,
-        trained: TrainedModel,
-        source: ImageSource,
-        outliers: str | None,
-        manual_dir: str | None,
-    ) -> "_Images":
-        parts: list[SourceImages] = [source.load(trained, dequantize=True)]
-        if outliers is not None:
-            parts.append(load_outliers(outliers, source, trained, manual_dir))
-            for part, what in zip(parts, ("images", "outliers"), strict=True):
-                if len(part.images) < 2:
-                    raise UserError(
-                        "AUROC needs at least two images of each kind. "
-                        f"Received: 1 of the {what} ({part.names[0]})"
-                    )
-        labels = parts[0].labels
-        counts = [len(part.images) for part in parts]
-        fixed = parts[0].of_one_class
-        if labels is not None:
-            # The classes of another dataset are none of the model's.
-            rest = labels[0] if fixed else NO_LABEL
-            unknown = np.full(sum(counts[1:]), rest, np.int32)
-            labels = np.concatenate([labels, unknown])
-        return cls(
-            all=np.concatenate([part.images for part in parts]),
-            names=[name for part in parts for name in part.names],
-            labels=labels,
-            class_names=parts[0].class_names,
-            is_outlier=np.repeat([False, True][: len(parts)], counts),
-            fixed=fixed,
-        )
-
-    def mixed(self, trained: TrainedModel) -> bool:
-        """Whether the mixture of a model's classes scores the images.
-
-        It does where there are outliers: an image of unknown origin has no
-        class, and the class would tell which are the inliers.
-        """
-        conditional = trained.model.num_classes > 0
-        return conditional and bool(self.is_outlier.any()) and not self.fixed
-
-    def passes(self, trained: TrainedModel) -> int:
-        """Returns how often a model scores each image."""
-        return trained.model.num_classes if self.mixed(trained) else 1
-
-    def score(
-        self,
-        models: list[TrainedModel],
-        k: int,
-        seed: int,
-        stream: TextIO | None,
-    ) -> list[ImageScores]:
-        """Returns the scores by each of the models, showing progress."""
-        for trained in models:
-            if not self.mixed(trained):
-                conditions(trained.model, self.labels)  # Raises where it must.
-        total = len(self.all) * sum(map(self.passes, models))
-        scores, before = [], 0
-        with ImageBar(total, "scored", stream) as bar:
-            for trained in models:
-                given = trained.model.num_classes and not self.mixed(trained)
-                scores.append(
-                    image_scores(
-                        trained.model,
-                        self.all,
-                        k,
-                        seed,
-                        labels=self.labels if given else None,
-                        progress=functools.partial(bar.reach, after=before),
-                    )
-                )
-                before += len(self.all) * self.passes(trained)
-        return scores
-
-
-def _check_finite(figures: dict[str, np.ndarray], images: _Images) -> None:
+def _check_finite(figures: dict[str, np.ndarray], images: ScoredImages) -> None:
     for name, values in figures.items():
         bad = np.flatnonzero(~np.isfinite(values))
         if len(bad):
@@ -295,7 +234,7 @@ def _check_finite(figures: dict[str, np.ndarray], images: _Images) -> None:
 def _protocol(
     trained: TrainedModel,
     source: ImageSource,
-    images: _Images,
+    images: ScoredImages,
     k: int,
 ) -> dict[str, Any]:
     height, width, channels = trained.model.image_shape

@@ -10,14 +10,11 @@ import numpy as np
 from keras_vae.data import (
     ArraySplit,
     ImageDataset,
-    ImageFile,
     Split,
     find_image_files,
     inspect_images,
-    read_image,
 )
-from keras_vae.data.transforms import make_transform
-from keras_vae.errors import UserError, printable
+from keras_vae.errors import UserError
 from keras_vae.io import sizes
 from keras_vae.labels import (
     FOLDERS,
@@ -27,8 +24,16 @@ from keras_vae.labels import (
     label_rows,
     no_folder_class,
 )
-from keras_vae.models.conditions import parse_labels
-from keras_vae.training import Preparation, TrainedModel, open_run_data
+from keras_vae.models.conditions import conditions, parse_labels
+from keras_vae.training import TrainedModel, open_run_data
+from keras_vae.use.image_rows import (
+    ImageRows,
+    check_file_size,
+    fitted,
+    rows_of_files,
+)
+from keras_vae.use.model_target import ModelTarget
+from keras_vae.use.target import Target
 
 __all__ = ["ImageSource", "SourceImages"]
 
@@ -175,6 +180,33 @@ class ImageSource:
             of_one_class=given is not None and len(given) == 1,
         )
 
+    def rows(
+        self, target: Target, *, default_num_images: int | None = None
+    ) -> ImageRows:
+        """Returns the images as they are asked about, one by one.
+
+        Files are read as they are needed, and are as they are but for their
+        size; those of a split are prepared as in training.
+
+        Args:
+            target: What is asked; of a split the model of the run.
+            default_num_images: As for `load`.
+
+        Raises:
+            UserError: If there is no image, or one cannot be used.
+        """
+        if self.inputs or not isinstance(target, ModelTarget):
+            return rows_of_files(target, self.inputs, self.label)
+        trained = target.trained
+        found = self.load(trained, default_num_images=default_num_images)
+        conditions(trained.model, found.labels)  # Raises where it must.
+        return ImageRows(
+            found.names,
+            lambda start, stop: found.images[start:stop],
+            found.labels,
+            found.class_names,
+        )
+
     def dataset(self, trained: TrainedModel) -> ImageDataset:
         """Returns the run's dataset, from where it lies now.
 
@@ -225,16 +257,17 @@ class ImageSource:
     def _from_files(self, trained: TrainedModel) -> tuple[Split, list[str]]:
         paths = find_image_files(self.inputs)
         _check_memory(len(paths), trained)
-        shape = trained.model.image_shape
-        preparation = trained.preparation
+        target = ModelTarget(trained)
         files = inspect_images(paths)
+        for file in files:
+            check_file_size(file, target)
         class_names = trained.model.class_names
         classes = folder_classes(paths, class_names)
         unknown = np.flatnonzero(classes == NO_CLASS)
         if len(unknown) and self._asks_folders(trained):
             raise no_folder_class(paths[unknown[0]], class_names)
         labels = None if len(unknown) else classes.astype(np.int64)
-        images = np.stack([_read(file, shape, preparation) for file in files])
+        images = np.stack([fitted(file, target) for file in files])
         return ArraySplit(images, labels), [str(path) for path in paths]
 
 
@@ -252,26 +285,3 @@ def _chosen(names: list[str], num_images: int | None, seed: int) -> list[str]:
         return names
     order = np.random.RandomState(seed).permutation(len(names))
     return [names[position] for position in np.sort(order[:num_images])]
-
-
-def _read(
-    file: ImageFile, shape: tuple[int, int, int], preparation: Preparation
-) -> np.ndarray:
-    """Reads a file, uint8 `shape`, resized and padded as the run's images.
-
-    One that has the model's size already is taken as it is.
-    """
-    assert file.path is not None
-    size = (file.height, file.width)
-    levels = read_image(file.path, shape[-1])
-    if size == shape[:2]:
-        return levels
-    original = (shape[0] - 2 * preparation.pad, shape[1] - 2 * preparation.pad)
-    if preparation.resize is None and size != original:
-        raise UserError(
-            f"The model takes images of {original[0]}x{original[1]} pixels "
-            "(height x width): resize the file. Received: "
-            f"{file.height}x{file.width} in {printable(file.path)}"
-        )
-    transform = make_transform(shape, preparation.resize, preparation.pad)
-    return transform(levels).numpy()

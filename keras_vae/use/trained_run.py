@@ -1,5 +1,6 @@
 """`TrainedRun`: the model of a run, and all that can be done with it."""
 
+import dataclasses
 import os
 import pathlib
 from collections.abc import Sequence
@@ -13,14 +14,11 @@ from keras_vae.conditional.posterior_sampling import (
     PosteriorDraws,
     sample_posterior,
 )
-from keras_vae.config import PIXELS, check_choice
 from keras_vae.data import ImageDataset
 from keras_vae.errors import UserError
 from keras_vae.evaluation import (
     EvaluationConfig,
     ImageScores,
-    Latents,
-    encode_images,
     evaluate,
     image_scores,
 )
@@ -35,13 +33,25 @@ from keras_vae.serving.succession import (
 )
 from keras_vae.training import ExperimentConfig, Preparation, TrainedModel
 from keras_vae.use.images import prepared
-from keras_vae.use.reconstruct import reconstruct_images
-from keras_vae.use.sample import (
-    check_temperature,
-    sample_batches,
-)
+from keras_vae.use.model_target import ModelTarget
+from keras_vae.use.row_classes import classes_in_turn
+from keras_vae.use.sample import sample_batches
+from keras_vae.use.target import answered
 
-__all__ = ["TrainedRun"]
+__all__ = ["Latents", "TrainedRun"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Latents:
+    """The posterior q(z|x) of images, float32 `[num_images, D]` each.
+
+    Attributes:
+        mean: Its mean; the code of a plain autoencoder.
+        stddev: Its standard deviations; None for a plain autoencoder.
+    """
+
+    mean: np.ndarray
+    stddev: np.ndarray | None = None
 
 
 class TrainedRun:
@@ -69,6 +79,8 @@ class TrainedRun:
         self, trained: TrainedModel, dataset: ImageDataset | None = None
     ):
         self._trained = trained
+        # Traced once.
+        self._target = ModelTarget(trained)
         self._dataset = dataset
 
     def __repr__(self) -> str:
@@ -123,31 +135,37 @@ class TrainedRun:
         Raises:
             UserError: If the model has no likelihood, or not these classes.
         """
-        check_can(self.model, "sample")
-        check_choice("pixels", pixels, PIXELS)
-        scales = check_temperature(self.model, temperature)
-        classes = list(range(self.model.num_classes)) or None
-        if label is not None:
-            classes = parse_labels(self.model, label)
-        rows = classes and label_rows(classes, num_images, repeat=True)
+        labels = classes_in_turn(self._target, label, num_images)
         batches = sample_batches(
-            self.model, num_images, seed, scales, rows, pixels
+            self._target, num_images, seed, temperature, labels, pixels=pixels
         )
         return np.concatenate(list(batches))
 
     def encode(self, images: np.ndarray, label: Label | None = None) -> Latents:
         """Returns mean and standard deviation of q(z|x), `[num, D]` each."""
-        check_can(self.model, "encode")
-        found, labels = self._take(images, label)
-        return encode_images(self.model, found, labels)
+        answer = self._ask("encode", images, label)
+        # Those of a plain autoencoder are codes.
+        return Latents(*answer.values())
 
     def reconstruct(
         self, images: np.ndarray, label: Label | None = None
     ) -> np.ndarray:
         """Returns what the model makes of images, float32 `[num, H, W, C]`."""
-        check_can(self.model, "reconstruct")
-        found, labels = self._take(images, label)
-        return reconstruct_images(self.model, found, labels)
+        return self._ask("reconstruct", images, label)["reconstruction"]
+
+    def decode(self, z: np.ndarray, label: Label | None = None) -> np.ndarray:
+        """Returns images `[num, H, W, C]` of latents `[num, D]`, float32."""
+        self._target.check_can("decode")
+        z = np.asarray(z, np.float32)
+        if z.ndim != 2 or z.shape[1] != self.model.latent_dim:
+            raise ValueError(
+                f"`z` must be [num, {self.model.latent_dim}]. "
+                f"Received: {list(z.shape)}"
+            )
+        labels = self._labels(label, len(z))
+        return answered(self._target, "decode", _inputs("z", z, labels))[
+            "image"
+        ]
 
     def score(
         self,
@@ -263,8 +281,25 @@ class TrainedRun:
         found = prepared(
             images, self._trained, seed=seed, dequantize=dequantize
         )
+        return found, self._labels(label, len(found))
+
+    def _labels(self, label: Label | None, num: int) -> np.ndarray | None:
         labels = None
         if label is not None:
-            labels = label_rows(parse_labels(self.model, label), len(found))
+            labels = label_rows(parse_labels(self.model, label), num)
         conditions(self.model, labels)  # Raises where it must.
-        return found, labels
+        return labels
+
+    def _ask(
+        self, verb: str, images: np.ndarray, label: Label | None
+    ) -> dict[str, np.ndarray]:
+        """Returns what a verb answers to images."""
+        self._target.check_can(verb)
+        found, labels = self._take(images, label)
+        return answered(self._target, verb, _inputs("image", found, labels))
+
+
+def _inputs(
+    name: str, rows: np.ndarray, labels: np.ndarray | None
+) -> dict[str, np.ndarray]:
+    return {name: rows} if labels is None else {name: rows, "label": labels}

@@ -23,6 +23,7 @@ from keras_vae.use.source import (
     ImageSource,
     SourceImages,
 )
+from keras_vae.use.verb_outputs import check_output
 
 __all__ = ["traverse"]
 
@@ -65,7 +66,7 @@ def traverse(
     Raises:
         UserError: If the model, the images or the output cannot be used.
     """
-    path = outputs.check_suffix(output, (".png",), "traverse")
+    path = check_output("traverse", output)
     check_number("limit", limit, 0, strict=True)
     check_number("steps", steps, 2, whole=True, high=_MAX_STEPS)
     if source.num_images is not None:

@@ -19,7 +19,7 @@ __all__ = [
 
 # Not resolve(): a build tool may lay links to the sources out in a folder.
 ROOT = pathlib.Path(__file__).absolute().parents[2]
-APPS = ("evaluate", "export", "predict", "train")
+APPS = ("evaluate", "export", "generate", "predict", "train")
 TIMEOUT = 300  # Seconds.
 _USAGE_ERROR = 2
 _MAX_LINES = 3

@@ -100,26 +100,62 @@ def test_predict_asks_one_model(where, received, tmp_path):
         ("encode", "--num_images=3"),
         ("decode", "--seed=1"),
         ("score", "--temperature=0"),
-        ("sample", "--timeout=3"),
-        ("sample", "--retries=0"),
-        ("sample", "--model_name=vae"),
-        ("sample", "--tls_ca=ca.pem"),
     ],
 )
-def test_predict_refuses_flags_without_effect(
-    command, flag, warm_process, tmp_path
-):
+def test_predict_refuses_flags_of_other_verbs(command, flag, tmp_path):
     flags = ("--saved_model=m", "--output=o.png", flag)
-    result = warm_process.run("predict", command, *flags, cwd=tmp_path)
+    result = app.run("predict", command, *flags, cwd=tmp_path)
+    name = flag.partition("=")[0]
+    app.assert_refused(result, f"does not take {name}", f"Received: {flag}")
+
+
+@pytest.mark.parametrize(
+    "flag",
+    ["--timeout=3", "--retries=0", "--model_name=vae", "--tls_ca=ca.pem"],
+)
+def test_predict_refuses_flags_of_a_server_without_one(flag, tmp_path):
+    flags = ("--saved_model=m", "--output=o.png", flag)
+    result = app.run("predict", "sample", *flags, cwd=tmp_path)
     name = flag.partition("=")[0]
     app.assert_refused(result, f"{name} does nothing", f"Received: {name}=")
+
+
+@pytest.mark.parametrize(
+    ("name", "where"),
+    [("predict", "--saved_model=m"), ("generate", "--workdir=m")],
+)
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["smaple"], "'sample'? Received: smaple"),
+        (["paint"], "Received: paint"),
+        (["sample", "a.png"], "sample takes no files. Received: a.png"),
+    ],
+)
+def test_what_no_verb_takes_is_refused(name, where, arguments, part, tmp_path):
+    result = app.run(name, *arguments, where, "--output=o.png", cwd=tmp_path)
+    app.assert_refused(result, part)
+
+
+@pytest.mark.parametrize(
+    ("name", "where"),
+    [("predict", "--saved_model=none"), ("generate", "--workdir=none")],
+)
+def test_an_output_is_checked_before_the_model_is_loaded(
+    name, where, warm_process, tmp_path
+):
+    flags = (where, "--output=o.jpg")
+    result = warm_process.run(name, "sample", *flags, cwd=tmp_path)
+    app.assert_refused(
+        result, "sample writes a .png file", "Received: --output=o.jpg"
+    )
 
 
 def test_predict_without_a_command_lists_them(tmp_path):
     result = app.run(
         "predict", "--saved_model=m", "--output=o.png", cwd=tmp_path
     )
-    app.assert_refused(result, "reconstruct, encode, decode, sample or score")
+    app.assert_refused(result, "reconstruct, encode, decode, sample, score")
 
 
 if __name__ == "__main__":

@@ -9,12 +9,11 @@ import pytest
 import trustme
 from PIL import Image
 
-from keras_vae.serving import Client, read_images
+from keras_vae.serving import Client
 from tests.apps import app
+from tests.images import read_images
 from tests.serving.protocol.batching import BatchingParameters
 from tests.serving.protocol.server import Tls, running_server
-
-_SHAPE = (28, 28, 1)
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +96,7 @@ def test_pictures_come_over_grpc(results, trained_run, folder, digits):
     result = results["gRPC"]
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout == "wrote pairs\n"
-    files, images = read_images([str(digits)], _SHAPE)
+    files, images = read_images(digits)
     with Client(trained_run.export_dir) as client:
         expected = client.reconstruct(images)[..., 0] * 255
     written = sorted((folder / "pairs").iterdir())
@@ -122,12 +121,12 @@ def test_samples_are_those_that_were_asked_for(results, trained_run, folder):
 def test_a_table_comes_over_rest(results, trained_run, folder, digits):
     result = results["REST"]
     assert (result.returncode, result.stderr) == (0, "")
-    files, images = read_images([str(digits)], _SHAPE)
+    files, images = read_images(digits)
     with Client(trained_run.export_dir) as client:
         expected = client.score(images, seed=3)
     with (folder / "scores.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["file"] for row in rows] == [str(path) for path in files]
+    assert [row["image"] for row in rows] == [str(path) for path in files]
     for name, values in expected.items():
         found = [float(row[name]) for row in rows]
         np.testing.assert_allclose(found, values, rtol=1e-5)

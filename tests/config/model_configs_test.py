@@ -17,7 +17,6 @@ from keras_vae.config import (
     SquaredErrorConfig,
     TrainingConfig,
     VAEConfig,
-    resolve_likelihood,
 )
 from keras_vae.config.likelihood_configs import (
     NormalFixedConfig,
@@ -361,46 +360,6 @@ def test_a_part_of_another_kind_is_refused():
 )
 def test_which_losses_are_means_over_the_images(config, coupled):
     assert config.rows_are_independent is not coupled
-
-
-@pytest.mark.parametrize(
-    ("config", "binarization", "expected"),
-    [
-        (VAEConfig(), "dynamic", "bernoulli"),
-        (VAEConfig(), "static", "bernoulli"),
-        (VAEConfig(), "none", "normal_shared"),
-        (HierarchicalConfig(), "none", "discretized_logistic_mixture"),
-        (NVAEConfig(), "none", "discretized_logistic_mixture"),
-        (NVAEConfig(), "dynamic", "bernoulli"),
-        (AutoencoderConfig(), "none", "normal_fixed"),
-        (AutoencoderConfig(), "dynamic", "normal_fixed"),
-        (VAEConfig(likelihood="bernoulli"), "dynamic", "bernoulli"),
-        (VAEConfig(likelihood="normal_fixed"), "none", "normal_fixed"),
-        (
-            VAEConfig(likelihood="continuous_bernoulli"),
-            "none",
-            "continuous_bernoulli",
-        ),
-    ],
-)
-def test_auto_likelihood(config, binarization, expected):
-    assert resolve_likelihood(config, binarization) == expected
-
-
-def test_a_likelihood_of_binary_images_refuses_others():
-    config = VAEConfig(likelihood="bernoulli")
-    with pytest.raises(UserError, match=r"Received: --binarization=none"):
-        resolve_likelihood(config, "none")
-
-
-def test_settings_of_auto_are_those_of_what_it_comes_to():
-    config = VAEConfig(likelihood={"scale": 0.5, "num_mixtures": 3})
-    found = config.resolved_likelihood("normal_shared")
-    assert (found.name, found.scale) == ("normal_shared", 0.5)
-    found = config.resolved_likelihood("discretized_logistic_mixture")
-    assert found.num_mixtures == 3
-    named = VAEConfig(likelihood={"name": "normal_fixed", "scale": 0.2})
-    assert named.resolved_likelihood("normal_fixed") is named.likelihood
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,18 @@ def test_no_such_module(name):
         import_parts([name])
 
 
+def test_what_is_done_first_waits_until_all_are_found(module):
+    done = []
+    name = module("")
+    with pytest.raises(UserError, match="no module no_such_module"):
+        import_parts([name, "no_such_module"], first=lambda: done.append(1))
+    import_parts([], first=lambda: done.append(2))
+    assert done == []
+    import_parts([name], first=lambda: done.append(name in sys.modules))
+    assert done == [False]
+    assert name in sys.modules
+
+
 @pytest.mark.parametrize("name", ["", ".relative", f"{_NAME}.py"])
 def test_what_is_no_name_of_a_module(name, module):
     module("")

@@ -249,6 +249,28 @@ def test_classes_that_a_split_lacks_are_said(tmp_path, capsys):
     assert "1 of 3 classes has no test images: b" in message
 
 
+def test_copies_of_training_images_elsewhere_are_said(tmp_path, capsys):
+    for split, values in {
+        "train": range(8),
+        "val": [90],
+        "test": [5, 91],
+    }.items():
+        for value in values:
+            _write(tmp_path / split / f"{value:02}.png", value)
+    _load(tmp_path)
+    message = "1 image for validation or testing equals one to train on"
+    assert message in capsys.readouterr().err
+    _write(tmp_path / "val" / "07.png", 7)
+    _load(tmp_path)
+    error = capsys.readouterr().err
+    assert "2 images for validation or testing equal one" in error
+    assert "test/05.png" in error and "val/07.png" in error
+    _write(tmp_path / "val" / "07.png", 92)
+    _write(tmp_path / "test" / "05.png", 93)
+    _load(tmp_path)
+    assert "equal" not in capsys.readouterr().err
+
+
 def test_class_folder_may_be_a_link(tmp_path):
     _fill(tmp_path / "data" / "cats", 10)
     _fill(tmp_path / "elsewhere", 10)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_vae.serving import Client, ExportedModel, predict
+from keras_vae.serving import Client, ExportedModel
 from keras_vae.training import load_trained
 from keras_vae.use import (
     ImageSource,
@@ -123,9 +123,7 @@ def test_an_export_answers_for_a_class(run, trained, exported, tmp_path):
         answer["reconstruction"], expected, rtol=1e-4, atol=1e-5
     )
     client = Client(str(run / "export"))
-    predict(
-        client, "sample", [], tmp_path / "s", num_images=4, label="light,dark"
-    )
+    sample(client, tmp_path / "s", num_images=4, label="light,dark")
     names = [path.parent.name for path in (tmp_path / "s").rglob("*.png")]
     assert sorted(names) == ["dark", "dark", "light", "light"]
 

@@ -8,7 +8,7 @@ import PIL.Image
 import pytest
 
 from keras_vae.errors import UserError
-from keras_vae.serving import Client, ExportedModel, predict
+from keras_vae.serving import Client, ExportedModel
 from keras_vae.training import RunFolder, load_trained
 from keras_vae.use import ImageSource, encode, interpolate, sample, score
 from tests import trained_run
@@ -153,13 +153,12 @@ def test_server_answers_for_a_class_and_refuses_what_is_none(run, exported):
                 assert client.decode(inputs["decode"]["z"], label=y).any()
 
 
-def test_predict_takes_classes(run, tmp_path):
+def test_samples_of_an_export_are_of_classes(run, tmp_path):
     client = Client(str(run.export_dir))
-    predict(client, "sample", [], tmp_path / "s", num_images=4, label=[1, 7])
+    sample(client, tmp_path / "s", num_images=4, label=[1, 7])
     assert len(list((tmp_path / "s").rglob("*.png"))) == 4
-    for wrong in ([10], None):
-        with pytest.raises(UserError, match="label"):
-            predict(client, "sample", [], tmp_path / "t.png", label=wrong)
+    with pytest.raises(UserError, match="label must be a class"):
+        sample(client, tmp_path / "t.png", label=[10])
 
 
 def test_verbs_know_the_classes(run, tmp_path):

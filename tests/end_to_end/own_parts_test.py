@@ -7,7 +7,6 @@ import re
 import numpy as np
 import PIL.Image
 import pytest
-import scipy.stats
 
 from keras_vae.config import registry
 from keras_vae.training import load_trained
@@ -16,15 +15,21 @@ from tests.apps import app
 pytestmark = pytest.mark.slow
 
 _DOCUMENT = (app.ROOT / "CONTRIBUTING.md").read_text()
-_MODULE = "my_parts"
+_MODULES = ["my_likelihood", "my_objective", "my_prior"]
+_TESTS = [f"{module}_test" for module in _MODULES]
+# A file's name, and the next block, which is the file.
+_FILE = r"`(\w+\.py)`(?:(?!```).)*?^```python\n(.*?)^```$"
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A folder with the module of the worked example, and with images."""
+    """A folder with the files of the worked example, and with images."""
     folder = tmp_path_factory.mktemp("own")
-    (block,) = re.findall(r"^```python\n(.*?)^```$", _DOCUMENT, re.M | re.S)
-    (folder / f"{_MODULE}.py").write_text(block)
+    files = dict(re.findall(_FILE, _DOCUMENT, re.M | re.S))
+    assert sorted(files) == sorted(f"{m}.py" for m in _MODULES + _TESTS)
+    assert _DOCUMENT.count("```python") == len(files)
+    for name, block in files.items():
+        (folder / name).write_text(block)
     (folder / "images").mkdir()
     random = np.random.default_rng(0)
     for index in range(30):
@@ -47,10 +52,10 @@ def succeeds(warm_process, folder):
 
 @pytest.fixture(scope="module")
 def trained(succeeds, folder):
-    """The run folder of a model with the parts."""
+    """The run folder of a model with the parts, from images to an export."""
     succeeds(
         "train",
-        f"--import={_MODULE}",
+        *(f"--import={module}" for module in _MODULES),
         "--dataset=image_folder",
         "--data_dir=images",
         "--workdir=run",
@@ -63,23 +68,41 @@ def trained(succeeds, folder):
         "--config.batch_size=8",
         "--config.likelihood=laplace",
         "--config.likelihood.scale=0.2",
+        "--config.prior=sparse",
+        "--config.prior.scale=0.5",
+        "--config.objective=capacity",
+        "--config.objective.capacity=3",
     )
     return folder / "run"
 
 
 @pytest.fixture
-def module(folder, monkeypatch):
-    """The module itself, imported."""
+def modules(folder, monkeypatch):
+    """Imports modules of the example by their names."""
     copies = {kind: dict(found) for kind, found in registry._PARTS.items()}
     monkeypatch.setattr(registry, "_PARTS", copies)
     monkeypatch.syspath_prepend(folder)
-    return importlib.import_module(_MODULE)
+    return importlib.import_module
 
 
 def test_a_run_remembers_its_parts_and_where_they_come_from(trained):
     config = json.loads((trained / "config.json").read_text())
-    assert config["imports"] == [_MODULE]
-    assert config["model"]["likelihood"] == {"name": "laplace", "scale": 0.2}
+    assert config["imports"] == _MODULES
+    model = config["model"]
+    assert model["likelihood"] == {"name": "laplace", "scale": 0.2}
+    assert model["prior"] == {"name": "sparse", "scale": 0.5}
+    assert model["objective"] == {
+        "name": "capacity",
+        "capacity": 3.0,
+        "weight": 10.0,
+    }
+
+
+@pytest.mark.parametrize("name", _TESTS)
+def test_the_example_passes_its_own_tests(name, modules):
+    module = modules(name)
+    (test,) = (x for x in vars(module) if x.startswith("test_"))
+    getattr(module, test)()
 
 
 def test_results_are_those_of_levels(trained):
@@ -103,39 +126,48 @@ def test_a_run_goes_on_is_evaluated_and_drawn_without_the_flag(
 
 
 def test_the_export_needs_no_module(trained, succeeds, folder, tmp_path):
-    (folder / f"{_MODULE}.py").rename(tmp_path / "away.py")
+    for module in _MODULES:
+        (folder / f"{module}.py").rename(tmp_path / f"{module}.py")
     try:
         for verb in (["sample"], ["reconstruct", "images/00.png"]):
             output = f"--output={verb[0]}.png"
             succeeds("predict", *verb, "--saved_model=model", output)
     finally:
-        (tmp_path / "away.py").rename(folder / f"{_MODULE}.py")
+        for module in _MODULES:
+            (tmp_path / f"{module}.py").rename(folder / f"{module}.py")
 
 
 def test_without_its_module_a_run_says_what_is_missing(
     trained, warm_process, tmp_path
 ):
     result = warm_process.run("evaluate", f"--workdir={trained}", cwd=tmp_path)
-    app.assert_refused(result, "no module my_parts", "--import=my_parts")
+    app.assert_refused(
+        result, "no module my_likelihood", "--import=my_likelihood"
+    )
 
 
-def test_the_model_has_the_part(trained, module):
+def test_the_model_has_the_parts(trained, modules):
     loaded = load_trained(trained)
-    model, experiment = loaded.model, loaded.experiment
-    assert experiment.model.likelihood == module.LaplaceConfig(0.2)
-    layer = model.decoder.distribution
-    assert type(layer) is module.IndependentLaplace
-    params = np.random.default_rng(1).normal(size=(3, 8, 8, 1))
-    value = np.random.default_rng(2).normal(size=(3, 8, 8, 1))
-    expected = scipy.stats.laplace.logpdf(value, params, 0.2).sum((1, 2, 3))
-    found = layer(params).log_prob(value.astype(np.float32))
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    model, config = loaded.model, loaded.experiment.model
+    likelihood, objective, prior = map(modules, _MODULES)
+    assert config.likelihood == likelihood.LaplaceConfig(0.2)
+    assert type(model.decoder.distribution) is likelihood.IndependentLaplace
+    assert type(model.prior) is prior.SparsePrior
+    assert model.prior.scale == 0.5
+    assert type(model.objective) is objective.Capacity
+    assert model.objective.get_config() == {"capacity": 3.0, "weight": 10.0}
 
 
-def test_its_settings_are_checked_and_helped(warm_process, folder):
-    flags = ["--import=my_parts", "--config.likelihood=laplace"]
-    result = warm_process.run("train", *flags, "--help", cwd=folder)
+def test_settings_are_helped_and_tensorflow_is_quiet(folder):
+    """In a process of its own, which has not imported TensorFlow before."""
+    flags = ["--import=my_likelihood", "--config.likelihood=laplace"]
+    result = app.run("train", *flags, "--help", cwd=folder)
     assert "--config.likelihood.scale: In units of the [0, 1]" in result.stdout
+    assert result.stderr == ""
+
+
+def test_settings_are_checked(warm_process, folder):
+    flags = ["--import=my_likelihood", "--config.likelihood=laplace"]
     result = warm_process.run(
         "train", *flags, "--config.likelihood.scale=0", cwd=folder
     )

@@ -108,7 +108,7 @@ def test_autoencoder(trained_run, succeeds, warm_process, tmp_path):
             "--output=new.png",
             cwd=tmp_path,
         ),
-        "no such signature",
+        "The model cannot sample: it answers decode",
         "Received: sample",
     )
 

@@ -1,4 +1,4 @@
-"""Tests of latents, and of the files that the Embedding Projector reads."""
+"""Tests of the files that the Embedding Projector reads."""
 
 import time
 
@@ -6,42 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_vae.evaluation import embedding, encode_images, write_projector
+from keras_vae.evaluation import embedding, write_projector
 from tests.end_to_end import tensorboard_http
-from tests.evaluation.linear_gaussian import LinearGaussian
-from tests.models.cases import binary_images, make_hierarchical, make_model
 
 _SHAPE = (3, 2)
-
-
-def test_moments_are_those_of_the_exact_posterior():
-    known = LinearGaussian()
-    x = known.images(300)
-    latents = encode_images(known.model, x)
-    flat = x.reshape(len(x), -1)
-    mean = (flat - known.b) @ known.w @ known.covariance / 0.5**2
-    np.testing.assert_allclose(latents.mean, mean, atol=1e-4)
-    stddev = np.sqrt(np.diag(known.covariance))
-    expected = np.tile(stddev, [len(x), 1])
-    np.testing.assert_allclose(latents.stddev, expected, rtol=1e-4)
-
-
-def test_a_hierarchy_gives_all_its_groups():
-    model = make_hierarchical()
-    x = binary_images(5)
-    latents = encode_images(model, x)
-    mean, stddev = model.latent_moments(x)
-    assert latents.mean.shape == (5, model.latent_dim)
-    np.testing.assert_allclose(latents.mean, mean, atol=1e-5)
-    np.testing.assert_allclose(latents.stddev, stddev, atol=1e-5)
-
-
-def test_an_autoencoder_gives_its_codes():
-    model = make_model("normal_fixed", model="autoencoder")
-    x = binary_images(5)
-    latents = encode_images(model, x)
-    np.testing.assert_allclose(latents.mean, model.encode(x), atol=1e-5)
-    assert latents.stddev is None
 
 
 def _write(folder, num_images=11, num_dimensions=5, **settings):

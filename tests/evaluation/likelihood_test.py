@@ -231,5 +231,17 @@ def test_a_model_without_latents_has_no_bounds():
         likelihood_bounds(model, batches(binary_images(4)), 2)
 
 
+def test_moments_are_those_of_the_exact_posterior():
+    known = LinearGaussian()
+    x = known.images(300)
+    found_mean, found_stddev = known.model.latent_moments(x)
+    flat = x.reshape(len(x), -1)
+    mean = (flat - known.b) @ known.w @ known.covariance / 0.5**2
+    np.testing.assert_allclose(found_mean, mean, atol=1e-4)
+    stddev = np.sqrt(np.diag(known.covariance))
+    expected = np.tile(stddev, [len(x), 1])
+    np.testing.assert_allclose(found_stddev, expected, rtol=1e-4)
+
+
 if __name__ == "__main__":
     raise SystemExit(pytest.main([__file__]))

@@ -8,9 +8,9 @@ from keras_vae.errors import UserError
 from keras_vae.models.abilities import check_can
 
 _VERBS_WITHOUT = {
-    "has_latents": {"encode", "reconstruct"},
+    "has_latents": {"decode", "encode", "reconstruct"},
     "has_prior": {"impute", "interpolate", "traverse", "upscale"},
-    "has_likelihood": {"augment", "sample"},
+    "has_likelihood": {"augment", "sample", "score"},
 }
 _ALL = set().union(*_VERBS_WITHOUT.values())
 

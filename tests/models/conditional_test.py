@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from keras_vae import seeds
-from keras_vae.config import VAEConfig, resolve_classes
+from keras_vae.config import VAEConfig
 from keras_vae.errors import UserError
 from keras_vae.evaluation import image_scores, likelihood_bounds
 from keras_vae.models import (
@@ -226,17 +226,6 @@ def test_networks_must_know_the_same_classes(model):
     with pytest.raises(ValueError, match="the 3 classes .* Received: 1 names"):
         VAE(model.encoder, model.decoder, class_names=("cat",))
     assert VAE(model.encoder, model.decoder).class_names == ("0", "1", "2")
-
-
-def test_classes_come_from_the_dataset():
-    names = ["a", "b"]
-    assert resolve_classes(VAEConfig(), names) == ()
-    assert resolve_classes(VAEConfig(num_classes="auto"), names) == ("a", "b")
-    assert resolve_classes(VAEConfig(num_classes="2"), names) == ("a", "b")
-    with pytest.raises(UserError, match="2 classes: .*num_classes=3"):
-        resolve_classes(VAEConfig(num_classes="3"), names)
-    with pytest.raises(UserError, match="needs labels"):
-        resolve_classes(VAEConfig(num_classes="auto"), None)
 
 
 def test_bad_settings_are_refused():

@@ -11,15 +11,14 @@ from keras_vae.config import (
     HierarchicalConfig,
     NVAEConfig,
     VAEConfig,
-    resolve_likelihood,
 )
 from keras_vae.config.registry import from_dict
 from keras_vae.errors import UserError
 from keras_vae.models import (
     VAE,
     Autoencoder,
-    GenerativeModel,
     build_model,
+    generative_model,
 )
 from keras_vae.objectives import (
     BetaTCVAE,
@@ -28,31 +27,6 @@ from keras_vae.objectives import (
     SquaredError,
 )
 from tests.models.cases import make_model
-
-
-@pytest.mark.parametrize(
-    ("likelihood", "model", "binarization", "expected"),
-    [
-        ("auto", "vae", "dynamic", "bernoulli"),
-        ("auto", "vae", "static", "bernoulli"),
-        ("auto", "vae", "none", "normal_shared"),
-        ("auto", "autoencoder", "none", "normal_fixed"),
-        ("auto", "autoencoder", "dynamic", "normal_fixed"),
-        ("bernoulli", "vae", "dynamic", "bernoulli"),
-        ("normal_per_pixel", "vae", "none", "normal_per_pixel"),
-        ("continuous_bernoulli", "vae", "none", "continuous_bernoulli"),
-    ],
-)
-def test_auto_likelihood(likelihood, model, binarization, expected):
-    config = from_dict(
-        "model", {"name": model, "likelihood": {"name": likelihood}}
-    )
-    assert resolve_likelihood(config, binarization) == expected
-
-
-def test_bernoulli_of_grey_images_is_refused():
-    with pytest.raises(UserError, match=r"Received: --binarization=none"):
-        resolve_likelihood(VAEConfig(likelihood="bernoulli"), "none")
 
 
 @pytest.mark.parametrize(
@@ -227,7 +201,7 @@ def test_a_fault_of_the_package_stays_what_it_is(model, monkeypatch):
     def faulty(*args, **kwargs):
         raise ValueError("shapes (3,) and (4,) do not match")
 
-    monkeypatch.setattr(GenerativeModel, "_check_same", faulty)
+    monkeypatch.setattr(generative_model, "check_networks", faulty)
     with pytest.raises(ValueError, match="do not match") as caught:
         build_model(config, (28, 28, 1), likelihood="bernoulli")
     assert not isinstance(caught.value, UserError)

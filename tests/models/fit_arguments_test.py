@@ -211,6 +211,13 @@ def test_class_weights_are_not_for_images_with_weights():
             call()
 
 
+def test_weights_that_are_a_list_are_refused():
+    message = "`sample_weight` must be an array.*Received: a list"
+    for y in (None, LABEL):
+        with pytest.raises(ValueError, match=message):
+            compiled().fit(IMAGES, y, sample_weight=[1.0] * len(IMAGES))
+
+
 # Arguments by position.
 
 

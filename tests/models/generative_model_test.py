@@ -11,7 +11,7 @@ from keras_vae.distributions import IndependentBernoulli, MultivariateNormalDiag
 from keras_vae.models import VAE, GenerativeModel
 from keras_vae.networks import DenseDecoder, DenseEncoder
 from keras_vae.objectives import ObjectiveContext
-from keras_vae.training import Adam
+from keras_vae.training import Adam, Guard
 from tests.models.cases import IMAGE, binary_images, grey_images, make_model
 
 KINDS = {
@@ -235,7 +235,9 @@ def test_predict_is_the_reconstruction_without_noise(kind):
     np.testing.assert_allclose(predicted, model.reconstruct(images), atol=1e-6)
 
 
-@pytest.mark.parametrize("make_optimizer", [lambda: "adam", lambda: Adam(0.01)])
+@pytest.mark.parametrize(
+    "make_optimizer", [lambda: "adam", lambda: Guard(Adam(0.01))]
+)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_saved_model_trains_on_as_if_it_had_not_stopped(
     kind, make_optimizer, tmp_path

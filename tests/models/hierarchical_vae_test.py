@@ -88,7 +88,7 @@ def test_noise_of_rows_is_the_noise_of_groups(model):
     encoding = model.encode(images)
     seed = tf.constant(_SEED)
     expected = model.infer(images, encoding, seed)
-    noise = _flat(model.draw_noise(8, seed))
+    noise = _flat(model.decoder.draw_noise(8, seed))
     actual = model.infer_with_noise(images, encoding, noise)
     np.testing.assert_allclose(actual.elbo, expected.elbo, rtol=1e-5)
 
@@ -187,7 +187,7 @@ def test_importance_samples_are_single_passes(model):
     many = model.infer(images, encoding, seed, num_samples=2)
     assert many.log_weight.shape == (2, 3)
     assert many.kl_divergence.shape == (2, 3)
-    noise = _flat(model.draw_noise(6, seed))
+    noise = _flat(model.decoder.draw_noise(6, seed))
     for index in range(2):
         rows = noise[3 * index : 3 * index + 3]
         one = model.infer_with_noise(images, encoding, rows)
@@ -279,7 +279,7 @@ def test_groups_of_one_shape_have_noise_of_their_own():
     model = make_hierarchical(num_groups=(2, 2))
     shapes = model.group_shapes
     assert len(set(shapes)) < len(shapes)
-    noise = model.draw_noise(8, tf.constant(_SEED))
+    noise = model.decoder.draw_noise(8, tf.constant(_SEED))
     flat = [np.ravel(values) for values in noise]
     for index, one in enumerate(flat):
         for other in flat[:index]:

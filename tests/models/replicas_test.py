@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from keras_vae import seeds
-from keras_vae.training import Adam, make_strategy
+from keras_vae.training import Adam, Guard, make_strategy
 from tests.models.cases import binary_images, make_model
 
 NUM_STEPS = 3
@@ -67,8 +67,8 @@ def assert_same_weights(one, two):
 # Epsilon is large: the size of the gradient counts, and not its sign alone.
 OPTIMIZERS = {
     "sgd": lambda: keras.optimizers.SGD(0.05),
-    "adam": lambda: Adam(0.01, epsilon=0.1),
-    "clipped": lambda: Adam(0.01, epsilon=0.1, max_norm=0.5),
+    "adam": lambda: Guard(Adam(0.01, epsilon=0.1)),
+    "clipped": lambda: Guard(Adam(0.01, epsilon=0.1), max_norm=0.5),
 }
 
 

@@ -19,7 +19,7 @@ from keras_vae.objectives import (
     OneStep,
     WarmupCosine,
 )
-from keras_vae.training.optimizer import Adam, Adamax, LossScale, Muon
+from keras_vae.training import Adam, Adamax, Guard, LossScale, Muon
 from tests.models.cases import (
     IMAGE,
     binary_images,
@@ -30,10 +30,12 @@ from tests.models.cases import (
 
 AVERAGED = {"use_ema": True, "max_norm": 5.0, "skip_factor": 3.0}
 OPTIMIZERS = {
-    "adam": lambda: Adam(WarmupCosine(0.01, 0.1, 0.1, 20), **AVERAGED),
-    "adamax": lambda: Adamax(0.01, weight_decay=1e-3, **AVERAGED),
-    "muon": lambda: Muon(0.01, block_size=4, **AVERAGED),
-    "loss_scale": lambda: LossScale(Adam(0.01, **AVERAGED), initial_scale=8.0),
+    "adam": lambda: Guard(Adam(WarmupCosine(0.01, 0.1, 0.1, 20)), **AVERAGED),
+    "adamax": lambda: Guard(Adamax(0.01, l2_penalty=1e-3), **AVERAGED),
+    "muon": lambda: Guard(Muon(0.01, block_size=4), **AVERAGED),
+    "loss_scale": lambda: LossScale(
+        Guard(Adam(0.01), **AVERAGED), initial_scale=8.0
+    ),
     "keras": lambda: keras.optimizers.Adam(
         keras.optimizers.schedules.CosineDecay(0.01, 20), use_ema=True
     ),
@@ -177,9 +179,9 @@ def test_fit_goes_on_after_one_that_was_refused():
 
 def test_compiling_again_starts_an_optimizer_again():
     model = make_vae(ELBO())
-    model.compile(Adam(0.01))
+    model.compile(Guard(Adam(0.01)))
     fit(model)
-    model.compile(Muon(0.01))
+    model.compile(Guard(Muon(0.01)))
     assert int(model.optimizer.iterations) == 0
     assert model.optimizer.built
     weights = model.get_weights()
@@ -195,7 +197,7 @@ def test_compiling_again_starts_an_optimizer_again():
 def test_weights_of_a_compiled_model_bring_the_optimizer_with_them(tmp_path):
     model, other = (make_vae(ELBO()) for _ in range(2))
     for one in (model, other):
-        one.compile(Adam(0.01))
+        one.compile(Guard(Adam(0.01)))
     fit(model)
     model.save_weights(tmp_path / "model.weights.h5")
     other.load_weights(tmp_path / "model.weights.h5")
@@ -207,7 +209,7 @@ def test_a_scope_holds_the_optimizer_of_a_model_compiled_outside_it():
     strategy = tf.distribute.MirroredStrategy(["/cpu:0"])
     with strategy.scope():
         model = make_vae(ELBO())
-        optimizer = Adam(0.01)
+        optimizer = Guard(Adam(0.01))
     model.compile(optimizer)
     kinds = {type(v.value) for v in model.optimizer.variables}
     assert all(issubclass(k, tf.distribute.DistributedValues) for k in kinds)

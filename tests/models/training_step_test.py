@@ -12,12 +12,14 @@ from keras_vae.objectives import (
     KLWarmup,
     ObjectiveContext,
 )
-from keras_vae.training import Adam, make_strategy
-from keras_vae.training.optimizer import LossScale
+from keras_vae.training import Adam, Guard, LossScale, make_strategy
 from tests.models.cases import binary_images, grey_images, make_model
 
 BATCH = 4
-STILL = {"sgd": lambda: keras.optimizers.SGD(0.0), "ours": lambda: Adam(0.0)}
+STILL = {
+    "sgd": lambda: keras.optimizers.SGD(0.0),
+    "ours": lambda: Guard(Adam(0.0)),
+}
 
 
 def compiled(optimizer="sgd", model=None, **kwargs):
@@ -73,7 +75,7 @@ def test_nan_is_shown_where_no_step_is_skipped():
 @pytest.mark.parametrize("wrap", [lambda optimizer: optimizer, LossScale])
 def test_only_the_batch_of_a_skipped_step_is_left_out(wrap):
     images = with_nan(12, 5)
-    model = compiled(wrap(Adam(0.0)))
+    model = compiled(wrap(Guard(Adam(0.0))))
     stop = keras.callbacks.TerminateOnNaN()
     history = fit(
         model, images, epochs=2, callbacks=[stop], validation_data=images[:4]
@@ -93,7 +95,7 @@ def test_only_the_batch_of_a_skipped_step_is_left_out(wrap):
 
 
 def test_there_is_no_mean_where_all_steps_were_skipped():
-    history = fit(compiled(Adam(0.0)), with_nan(4, 1))
+    history = fit(compiled(Guard(Adam(0.0))), with_nan(4, 1))
     assert np.isnan([history["loss"][0], history["elbo"][0]]).all()
     assert history["skipped_steps"] == [1]
 
@@ -108,7 +110,7 @@ def test_all_of_a_step_that_is_applied_counts():
         return {**found, "kl_divergence": found["kl_divergence"] + nan}
 
     model.metric_values = with_nan_in_first
-    history = fit(compiled(Adam(0.0), model), binary_images(8))
+    history = fit(compiled(Guard(Adam(0.0)), model), binary_images(8))
     assert np.isnan(history["kl_divergence"][0])
     assert np.isfinite(history["loss"][0])
     assert history["skipped_steps"] == [0]
@@ -127,7 +129,7 @@ class _NaNLoss:
 def test_a_loss_that_is_nan_is_seen_without_its_gradient():
     images = binary_images(4)
     before = make_model().get_weights()
-    for optimizer in (Adam(0.1), keras.optimizers.SGD(0.1)):
+    for optimizer in (Guard(Adam(0.1)), keras.optimizers.SGD(0.1)):
         model = make_model()
         model.objective = _NaNLoss()
         history = fit(compiled(optimizer, model), images)
@@ -145,7 +147,7 @@ def test_replicas_skip_one_step_together():
     images = with_nan(16, 5)  # Of the second replica's share.
     with make_strategy("mirrored").scope():
         model = make_model()
-        model.compile(optimizer=Adam(0.0), jit_compile=False)
+        model.compile(optimizer=Guard(Adam(0.0)), jit_compile=False)
     history = model.fit(images, batch_size=8, shuffle=False, verbose=0).history
     expected = [
         loss_of(model, images[8:12], 1),
@@ -156,7 +158,7 @@ def test_replicas_skip_one_step_together():
 
 
 def test_a_skipped_update_leaves_out_no_batch_of_the_next_one():
-    model = compiled(Adam(0.0, gradient_accumulation_steps=2))
+    model = compiled(Guard(Adam(0.0), gradient_accumulation_steps=2))
     images = with_nan(16, 5)
     history = fit(model, images)
     used = [loss_of(model, images[4 * i :][:4], i) for i in (0, 2, 3)]
@@ -177,11 +179,11 @@ def test_an_update_with_a_bad_batch_is_one_skipped_step(bad, wrap):
     """Of the updates 0, 1, 2 | 3, 4, 5 the one with NaN is left out whole."""
     images = binary_images(4 * 6)
     images[4 * bad, 1, 1] = np.nan
-    optimizer = Adam(0.01, gradient_accumulation_steps=3)
+    optimizer = Guard(Adam(0.01), gradient_accumulation_steps=3)
     model = compiled(wrap(optimizer))
     history = fit(model, images)
     good, twin, first = 3 * (bad < 3), make_model(), make_model()
-    other = Adam(0.01)
+    other = Guard(Adam(0.01))
     other.build(twin.trainable_variables)
     variables = [v.value for v in twin.trainable_variables]
     with tf.GradientTape() as tape:
@@ -477,7 +479,7 @@ def test_unequal_parts_have_noise_of_their_own():
     assert loss == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.parametrize("make", [lambda: "sgd", lambda: Adam(0.1)])
+@pytest.mark.parametrize("make", [lambda: "sgd", lambda: Guard(Adam(0.1))])
 def test_a_frozen_model_is_fitted_as_in_keras(make):
     model, images = make_model(), binary_images(8)
     model.trainable = False
@@ -494,7 +496,7 @@ def test_a_frozen_part_stays():
     model = make_model()
     model.encoder.trainable = False
     before = model.encoder.get_weights(), model.decoder.get_weights()
-    fit(compiled(Adam(0.1), model), binary_images(8))
+    fit(compiled(Guard(Adam(0.1)), model), binary_images(8))
     for a, b in zip(before[0], model.encoder.get_weights()):
         np.testing.assert_array_equal(a, b)
     assert any(

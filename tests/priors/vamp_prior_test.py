@@ -7,13 +7,15 @@ import scipy.stats
 import tensorflow as tf
 
 from keras_vae import seeds
+from keras_vae.config import TrainingConfig, VAEConfig
+from keras_vae.data import DataConfig
 from keras_vae.distributions import MultivariateNormalDiag
 from keras_vae.errors import UserError
 from keras_vae.models import VAE
 from keras_vae.networks import DenseEncoder
 from keras_vae.priors import VampPrior
 from keras_vae.serving.signatures import make_endpoints
-from keras_vae.training import Preparation
+from keras_vae.training import ExperimentConfig, Preparation, TrainedModel
 from keras_vae.units import NATS
 from keras_vae.use.sample import sample_batches
 from tests.models.cases import IMAGE, binary_images, make_model
@@ -77,9 +79,13 @@ def test_each_image_is_a_function_of_its_own_seed():
 def test_python_the_verb_and_an_export_give_the_same_image(pixels):
     model = make()
     expected = model.sample([4], seed=3, pixels=pixels)
-    (images,) = sample_batches(model, 4, seed=3, pixels=pixels)
-    np.testing.assert_allclose(images, expected, atol=1e-6)
     preparation = Preparation("static", "none", "bernoulli", NATS)
+    experiment = ExperimentConfig(
+        DataConfig("mnist_5k"), VAEConfig(), TrainingConfig()
+    )
+    trained = TrainedModel(model, experiment, preparation)
+    (images,) = sample_batches(trained, 4, 3, pixels=pixels)
+    np.testing.assert_allclose(images, expected, atol=1e-6)
     function, specs = make_endpoints(model, preparation, pixels)["sample"]
     served = tf.function(function, input_signature=specs)(
         seeds.rows(tf.constant([3, 0]), 4), tf.ones([4])

@@ -120,9 +120,8 @@ def _evaluated(model, images, latent_seeds, monkeypatch):
         ]
     )
     with monkeypatch.context() as patch:
-        patch.setattr(
-            model, "draw_noise", lambda rows, seed: model.decoder.split(noise)
-        )
+        groups = model.decoder.split(noise)
+        patch.setattr(model.decoder, "draw_noise", lambda rows, seed: groups)
         batches = tf.data.Dataset.from_tensors(images)
         return likelihood_bounds(model, batches, 1)
 

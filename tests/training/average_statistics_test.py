@@ -32,7 +32,7 @@ def _make_state(**model):
     )
     random = np.random.default_rng(0)
     if state.average_statistics is not None:
-        for variable in state.inner_optimizer._model_variables_moving_average:
+        for variable in state.guard.averages:
             variable.assign(random.normal(size=variable.shape, scale=0.3))
     return state
 
@@ -131,7 +131,7 @@ def test_validation_and_checkpoint_have_statistics_of_the_averages(tmp_path):
     other = _make_state()
     for variable, average in zip(
         other.model.trainable_variables,
-        other.inner_optimizer._model_variables_moving_average,
+        other.guard.averages,
         strict=True,
     ):
         variable.assign(average.numpy())

@@ -147,7 +147,7 @@ def test_checkpoint_of_another_version_is_refused(state, tmp_path):
 
 def test_averages_are_there_for_the_validation_alone(state):
     weight = state.model.trainable_variables[0]
-    average = state.optimizer._model_variables_moving_average[0]
+    average = state.guard.averages[0]
     trained = weight.numpy()
     average.assign(trained + 1)
     averages = _attached(Averages(state))
@@ -185,7 +185,7 @@ def test_checkpoint_restores_everything(state, tmp_path):
     state.elapsed.assign(3.0)
     state.keep_best(2.0)
     state.epochs_waited.assign(1)
-    slot = state.optimizer._velocities[0]
+    slot = state.optimizer.inner._velocities[0]
     slot.assign(tf.fill(slot.shape, 5.0))
     checkpoints.save()
     fresh = _make_state()
@@ -198,7 +198,7 @@ def test_checkpoint_restores_everything(state, tmp_path):
         np.testing.assert_array_equal(fresh.best[name], value)
     assert int(fresh.epochs_waited) == 1
     np.testing.assert_array_equal(
-        fresh.optimizer._velocities[0].numpy(), slot.numpy()
+        fresh.optimizer.inner._velocities[0].numpy(), slot.numpy()
     )
 
 
@@ -208,8 +208,8 @@ def test_nothing_that_is_not_finite_is_saved(state, tmp_path, where):
     checkpoints.save()
     variable = {
         "weight": state.model.trainable_variables[0],
-        "moment": state.optimizer._velocities[0],
-        "average": state.optimizer._model_variables_moving_average[0],
+        "moment": state.optimizer.inner._velocities[0],
+        "average": state.guard.averages[0],
     }[where]
     _step(state, 5)
     variable.assign(tf.fill(variable.shape, np.inf))
@@ -277,7 +277,7 @@ def test_the_best_weights_are_kept(state):
 def test_the_best_weights_are_those_that_were_validated(state):
     """The averages, which the model has until `Averages` puts it right."""
     averages, best = _attached(Averages(state)), _best_weights(state)
-    average = state.optimizer._model_variables_moving_average[0]
+    average = state.guard.averages[0]
     average.assign(tf.fill(average.shape, 7.0))
     averages.on_test_begin()
     _epochs(best, state, [1.0])

@@ -43,17 +43,17 @@ COMMON = {
     "objective.beta_warmup": (0.4, {"objective.beta.fraction": 0.4}),
     "objective.free_bits": (0.6, {"objective.free_bits": 0.6}),
     "objective.kl_balancing": (True, {"objective.balance": True}),
-    "learning_rate": (0.3, {"optimizer.learning_rate.peak": 0.3}),
+    "learning_rate": (0.3, {"optimizer.inner.learning_rate.peak": 0.3}),
     "learning_rate_warmup": (
         0.2,
-        {"optimizer.learning_rate.warmup_fraction": 0.2},
+        {"optimizer.inner.learning_rate.warmup_fraction": 0.2},
     ),
     "learning_rate_final": (
         0.125,
-        {"optimizer.learning_rate.final_fraction": 0.125},
+        {"optimizer.inner.learning_rate.final_fraction": 0.125},
     ),
-    "beta_2": (0.75, {"optimizer.beta_2": 0.75}),
-    "optimizer_epsilon": (0.05, {"optimizer.epsilon": 0.05}),
+    "beta_2": (0.75, {"optimizer.inner.beta_2": 0.75}),
+    "optimizer_epsilon": (0.05, {"optimizer.inner.epsilon": 0.05}),
     "clip_norm": (3.0, {"optimizer.max_norm": 3.0}),
     "skip_factor": (4.0, {"optimizer.skip_factor": 4.0}),
     "ema_momentum": (0.8, {"optimizer.ema_momentum": 0.8}),
@@ -68,7 +68,7 @@ ADAMAX = {
         "skip_factor",
         "ema_momentum",
     )
-} | {"weight_decay": (0.15, {"optimizer.weight_decay": 0.15})}
+} | {"weight_decay": (0.15, {"optimizer.inner.l2_penalty": 0.15})}
 DRAWS = {
     "objective.num_samples": (3, {"objective.num_samples.final": 3}),
     "objective.start": (0.75, {"objective.num_samples.fraction": 0.75}),
@@ -246,7 +246,7 @@ def test_settings_change_what_they_configure_and_nothing_else(kind):
             70,
             {
                 "objective.beta.total_steps": 70,
-                "optimizer.learning_rate.total_steps": 70,
+                "optimizer.inner.learning_rate.total_steps": 70,
             },
         ),
         (
@@ -289,10 +289,10 @@ def test_optimizer_is_the_one_that_is_named(optimizer, kind, momentum):
         optimizer_epsilon=0.25,
     )
     found = _describe(config)
-    assert found["optimizer.class_name"] == kind
+    assert found["optimizer.inner.class_name"] == kind
     assert found["optimizer.use_ema"] is (momentum > 0)
-    assert found["optimizer.beta_2"] == 0.75
-    assert found["optimizer.epsilon"] == 0.25
+    assert found["optimizer.inner.beta_2"] == 0.75
+    assert found["optimizer.inner.epsilon"] == 0.25
 
 
 @pytest.mark.parametrize(

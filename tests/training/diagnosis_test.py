@@ -9,7 +9,7 @@ import tensorflow_probability as tfp
 from keras_vae import seeds
 from keras_vae.models import VAE
 from keras_vae.objectives import Inference, LatentGroup
-from keras_vae.training import Adam, diagnose, make_strategy
+from keras_vae.training import Adam, Guard, diagnose, make_strategy
 from keras_vae.training.diagnosis import name_some
 from tests.models.cases import binary_images, make_model, make_nvae
 
@@ -57,7 +57,7 @@ def _make(noisy=False):
     base = make_model()
     model = _Groups(base.encoder, base.decoder, noisy)
     model.build()
-    model.compile(optimizer=Adam(1e-3), jit_compile=False)
+    model.compile(optimizer=Guard(Adam(1e-3)), jit_compile=False)
     model.optimizer.build(model.trainable_variables)
     return model
 
@@ -93,7 +93,7 @@ def test_names_the_first_layer():
 @pytest.fixture(scope="module")
 def nvae():
     model = make_nvae()
-    model.compile(optimizer=Adam(1e-3), jit_compile=False)
+    model.compile(optimizer=Guard(Adam(1e-3)), jit_compile=False)
     model.optimizer.build(model.trainable_variables)
     return model
 

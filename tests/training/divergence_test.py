@@ -9,9 +9,14 @@ import pytest
 import tensorflow as tf
 
 from keras_vae.objectives import ELBO, KLWarmup, SquaredError
-from keras_vae.training import Adam, DivergedError, train
+from keras_vae.training import (
+    Adam,
+    DivergedError,
+    Guard,
+    LossScale,
+    train,
+)
 from keras_vae.training.divergence import StopOnDivergence, StopOnNonFinite
-from keras_vae.training.optimizer import LossScale
 from tests.models.cases import binary_images, make_model
 from tests.training import experiments
 
@@ -24,13 +29,17 @@ class _State:
         self.optimizer = optimizer
 
     @property
+    def guard(self):
+        return getattr(self.optimizer, "inner_optimizer", self.optimizer)
+
+    @property
     def step(self):
         return int(self.optimizer.iterations.numpy())
 
 
 def _state(optimizer=None, steps=12):
     model = make_model()
-    optimizer = Adam(4e-3) if optimizer is None else optimizer
+    optimizer = Guard(Adam(4e-3)) if optimizer is None else optimizer
     model.compile(optimizer=optimizer, jit_compile=False)
     optimizer.build(model.trainable_variables)
     optimizer.iterations.assign(steps)
@@ -98,7 +107,7 @@ def test_weights_that_are_not_finite_end_the_run_at_once():
 
 
 def test_scaling_of_the_loss_counts_too():
-    optimizer = LossScale(Adam(1e-3))
+    optimizer = LossScale(Guard(Adam(1e-3)))
     state = _state(optimizer)
     callback = StopOnNonFinite(state)
     optimizer.inner_optimizer.consecutive_skips.assign(25)

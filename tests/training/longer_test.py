@@ -59,6 +59,25 @@ def test_more_epochs_stretch_the_schedules(
     assert RunFolder(finished).load_experiment() == experiment
 
 
+class _Dies(keras.callbacks.Callback):
+    """Ends a run as a kill would, before its first step."""
+
+    def on_train_batch_begin(self, batch, logs=None):
+        raise ConnectionError
+
+
+def test_a_run_that_was_killed_at_step_0_becomes_longer_too(tmp_path, dataset):
+    experiment = experiments.make_experiment(
+        {"epochs": 1, "checkpoint_seconds": 0.0}
+    )
+    with pytest.raises(ConnectionError):
+        train(experiment, tmp_path, dataset=dataset, callbacks=[_Dies()])
+    assert list((tmp_path / "checkpoints").glob("ckpt-0.index"))
+    result = train(_with(experiment, epochs=2), tmp_path, dataset=dataset)
+    assert result.summary["epochs"] == 2
+    assert int(result.summary["steps"]) == load_trained(tmp_path).step == 34
+
+
 class _Ticks(keras.callbacks.Callback):
     """A clock on which each execution of 9 steps takes a quarter second."""
 

@@ -209,7 +209,7 @@ def test_kernels_have_no_second_moment():
 
 
 def test_config_round_trip():
-    optimizer = Muon(0.01, beta_1=0.8, beta_2=0.99, max_norm=3.0, block_size=16)
+    optimizer = Muon(0.01, beta_1=0.8, beta_2=0.99, block_size=16)
     config = keras.saving.serialize_keras_object(optimizer)
     restored = keras.saving.deserialize_keras_object(config)
     assert isinstance(restored, Muon)

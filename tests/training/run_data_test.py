@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from keras_vae import notes
 from keras_vae.data import ArraySplit, DataConfig, load
 from keras_vae.data.contents import Contents
 from keras_vae.errors import UserError
@@ -210,6 +211,34 @@ def test_what_is_passed_over_is_said_in_full_where_a_run_begins(run, capfd):
             f"note: passed over in {run / 'images'}: 1 file not named as an "
             f"{text}\n"
         )
+
+
+def test_animations_and_missing_classes_are_said_where_a_run_begins(
+    tmp_path, capfd
+):
+    images = tmp_path / "images"
+    for number, split in enumerate(["train"] * 4 + ["test", "validation"]):
+        _write(images / split / "a" / f"{number}.png", number)
+    frames = [Image.new("L", (6, 6), level) for level in (10, 90)]
+    (images / "train" / "b").mkdir()
+    moving = images / "train" / "b" / "x.gif"
+    frames[0].save(moving, save_all=True, append_images=frames[1:])
+    config = _experiment(images).data
+    folder = RunFolder(tmp_path / "run")
+    folder.path.mkdir()
+    data = open_run_data(folder, config)
+    said = capfd.readouterr().err
+    assert "1 of 2 classes has no test images: b" in said
+    assert f"of which the first is read: {moving}" in said
+    data.record(folder, step=0)
+    notes._said.clear()  # As in another process.
+    assert open_run_data(folder, config).is_recorded
+    assert capfd.readouterr().err == ""
+    # Of images that were not there before it is said again.
+    second = moving.with_name("y.gif")
+    frames[1].save(second, save_all=True, append_images=frames[:1])
+    open_run_data(folder, config, accept_changed_data=True)
+    assert f"read: {moving}, {second}" in capfd.readouterr().err
 
 
 def test_run_of_an_older_version_is_said_to_be_unchecked(run, capfd):

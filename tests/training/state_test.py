@@ -110,7 +110,7 @@ def test_nvae_of_the_paper_trains_as_published():
         seed=0,
         precision="float32",
     )
-    model, optimizer = state.model, state.optimizer
+    model, optimizer = state.model, state.guard.inner
     assert model.objective.balance
     for step, beta in [(6, 1e-4), (9_000, 0.499667), (18_006, 1.0)]:
         found = float(model.objective.kl_weight(step))
@@ -126,10 +126,10 @@ def test_nvae_of_the_paper_trains_as_published():
     )
     assert isinstance(optimizer, Adamax)
     assert (optimizer.beta_1, optimizer.beta_2) == (0.9, 0.999)
-    assert (optimizer.epsilon, optimizer.weight_decay) == (1e-3, 3e-4)
+    assert (optimizer.epsilon, optimizer.l2_penalty) == (1e-3, 3e-4)
     assert all(map(optimizer._use_weight_decay, model.trainable_variables))
-    assert optimizer.max_norm == optimizer.skip_factor == 0
-    assert not optimizer.use_ema
+    assert state.guard.max_norm == state.guard.skip_factor == 0
+    assert not state.guard.use_ema
 
 
 if __name__ == "__main__":

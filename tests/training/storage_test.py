@@ -91,7 +91,7 @@ def test_run_without_a_checkpoint_begins_anew(tmp_path, dataset, capsys):
     with pytest.raises(KeyboardInterrupt):
         train(experiment, tmp_path, dataset=images, callbacks=[stop])
     said = capsys.readouterr()
-    assert "starts at step 0: it had no checkpoint yet" in said.out
+    assert "starts at step 0: none was done yet" in said.out
     assert "note:" not in said.err
     assert open_run_data(folder, experiment.data, images).changes == ()
 

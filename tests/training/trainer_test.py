@@ -129,7 +129,7 @@ def test_trained_model_has_the_averages(finished_run):
         str(RunFolder(finished_run.path).checkpoints)
     )
     fresh.checkpoint().restore(path).assert_existing_objects_matched()
-    averages = fresh.optimizer._model_variables_moving_average
+    averages = fresh.guard.averages
     for mine, average, last in zip(
         model.trainable_variables, averages, fresh.model.trainable_variables
     ):

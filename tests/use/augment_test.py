@@ -65,10 +65,10 @@ def test_samples_are_those_of_the_seed_and_marked(conditional, written):
     found = [e for e in builder.as_dataset(split="train") if e["synthetic"]]
     images = np.stack([e["image"].numpy() for e in found])
     labels = np.array([e["label"].numpy() for e in found], np.int32)
-    model = load_trained(conditional.workdir).model
+    trained = load_trained(conditional.workdir)
     expected_labels = np.sort(labels)
     expected = np.concatenate(
-        list(sample_batches(model, len(found), 5, labels=expected_labels))
+        list(sample_batches(trained, len(found), 5, labels=expected_labels))
     )
     # TFDS shuffles what it writes.
     assert sorted(image.tobytes() for image in images) == sorted(

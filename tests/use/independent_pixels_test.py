@@ -7,6 +7,8 @@ import pytest
 import scipy.stats
 import tensorflow as tf
 
+from keras_vae.config import registry
+from keras_vae.config.likelihood_configs import SUPPORTS, LikelihoodConfig
 from keras_vae.data import ArraySplit, DataConfig, evaluation_batches
 from keras_vae.distributions import IndependentNormal, MultivariateNormalDiag
 from keras_vae.models import VAE
@@ -58,6 +60,21 @@ def _trained(model=None, num_bits=8, **decided):
     return TrainedModel(model, experiment, Preparation(**settings | decided))
 
 
+@pytest.fixture
+def own_likelihood(monkeypatch):
+    """Enters the settings of a likelihood `own`, of a support."""
+    copies = {kind: dict(found) for kind, found in registry._PARTS.items()}
+    monkeypatch.setattr(registry, "_PARTS", copies)
+
+    def enter(values):
+        @registry.register("likelihood", "own", build="my_parts:build")
+        @dataclasses.dataclass(frozen=True)
+        class OwnConfig(LikelihoodConfig):
+            support = values
+
+    return enter
+
+
 @pytest.mark.parametrize("num_bits", [8, 5, 3])
 def test_densities_are_fitted_to_what_they_score(num_bits):
     trained, source = _trained(num_bits=num_bits), _Source()
@@ -88,9 +105,11 @@ def test_densities_are_fitted_to_what_they_score(num_bits):
     assert found == pytest.approx(-wanted, abs=0.03)
 
 
-def test_bits_have_their_shares_and_none_is_impossible():
+@pytest.mark.parametrize("name", ["bernoulli", "own"])
+def test_bits_have_their_shares_and_none_is_impossible(name, own_likelihood):
+    own_likelihood("binary")
     trained = _trained(
-        binarization="dynamic", dequantization="none", likelihood="bernoulli"
+        binarization="dynamic", dequantization="none", likelihood=name
     )
     fitted = IndependentPixels.fit(trained, _Source())
     share = np.where(_SHARE == 0, 0, _SHARE)
@@ -101,6 +120,15 @@ def test_bits_have_their_shares_and_none_is_impossible():
     assert found[0] == pytest.approx(0.5 / 4001)
     ones = fitted.distribution(1).log_prob(np.ones([1, *_SHAPE], np.float32))
     assert ones.numpy()[0] == pytest.approx(np.log(found).sum(), rel=1e-5)
+
+
+@pytest.mark.parametrize("support", SUPPORTS[:4])
+def test_a_density_is_not_compared_with_a_probability_of_levels(
+    support, own_likelihood
+):
+    own_likelihood(support)
+    fitted = IndependentPixels.fit(_trained(likelihood="own"), _Source())
+    assert fitted.is_comparable == (support != "levels")
 
 
 def test_samples_of_a_density_have_its_noise():

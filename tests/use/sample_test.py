@@ -154,7 +154,7 @@ def test_images_are_written_as_they_come(monkeypatch, tmp_path, name):
     trained = _trained(make_model())
     alive, most = [], []
 
-    def batches(*_):
+    def batches(*_, **__):
         for _ in range(10):
             image = np.zeros([2, 4, 4, 1], np.float32)
             alive.append(weakref.ref(image))
@@ -189,7 +189,7 @@ def test_another_suffix_is_refused(run, tmp_path):
 def test_an_image_of_a_later_batch_is_that_of_its_own_row():
     model = make_model(class_names=("a", "b", "c"), num_classes="auto")
     labels = np.arange(260, dtype=np.int32) % 3
-    batches = list(sample_batches(model, 260, seed=5, labels=labels))
+    batches = list(sample_batches(_trained(model), 260, seed=5, labels=labels))
     assert [len(images) for images in batches] == [256, 4]
     rows = tf.constant([[5, row] for row in range(256, 260)])
     expected = model.generate(

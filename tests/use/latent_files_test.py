@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from keras_vae.errors import UserError
-from keras_vae.serving.latent_files import read_latents
+from keras_vae.use.latent_files import read_latents
 
 _NUM, _DIM = 5, 3
 _Z = np.random.default_rng(0).normal(size=[_NUM, _DIM]).astype(np.float32)

@@ -1,12 +1,10 @@
 """Tests of files of answers."""
 
-import pathlib
-
 import numpy as np
 import pytest
 
-from keras_vae.serving.answer_files import write_csv
 from keras_vae.serving.backend import in_order
+from keras_vae.use.answer_files import write_csv
 
 
 def test_values_stand_under_their_names_whatever_the_order(tmp_path):
@@ -14,10 +12,10 @@ def test_values_stand_under_their_names_whatever_the_order(tmp_path):
         {"elbo": np.array([-1.0]), "mean": np.array([1.0])},
         {"mean": np.array([2.0]), "elbo": np.array([-2.0])},
     ]
-    files = [pathlib.Path("a.png"), pathlib.Path("b.png")]
-    write_csv(tmp_path / "x.csv", files, iter(batches))
+    columns = {"image": ["a.png", "b.png"], "label": [2, 0]}
+    write_csv(tmp_path / "x.csv", columns, iter(batches))
     lines = (tmp_path / "x.csv").read_text().splitlines()
-    assert lines == ["file,elbo,mean", "a.png,-1,1", "b.png,-2,2"]
+    assert lines == ["image,label,elbo,mean", "a.png,2,-1,1", "b.png,0,-2,2"]
 
 
 def test_outputs_that_have_no_place_come_last_by_name():
