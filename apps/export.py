@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from keras_vae import cli
+from keras_vae.io.local_files import check_local
 
 # Flag -> the one without which it does nothing.
 _NEEDS = {
@@ -86,9 +87,11 @@ def main(arguments: Sequence[str]) -> None:
     from keras_vae.training import load_trained
 
     options = ServerOptions(**cli.given_flags("host"))
-    export_dir = values.export_dir or default_export_dir(values.workdir)
-    if not (values.export_dir or values.replace):
-        check_default_export_dir(values.workdir)
+    export_dir = values.export_dir
+    if export_dir is None:
+        export_dir = default_export_dir(values.workdir)
+        if not values.replace:
+            check_default_export_dir(values.workdir)
     if values.workdir is not None:
         # What can be checked is, before the model is loaded.
         check_keep_versions(values.keep_versions)
@@ -111,7 +114,10 @@ def main(arguments: Sequence[str]) -> None:
 def _check_flags() -> None:
     """Refuses what would do nothing."""
     values = flags.FLAGS
-    if not (values.workdir or values.export_dir):
+    for name in ("workdir", "export_dir", "serving_files"):
+        if values[name].value is not None:
+            check_local(name, values[name].value)
+    if values.workdir is None and values.export_dir is None:
         raise cli.UserError(
             "Say what to export, --workdir, or what to serve, --export_dir. "
             "Received: neither"

@@ -15,6 +15,7 @@ from absl import flags
 from keras_vae import cli
 from keras_vae.config import TrainingConfig
 from keras_vae.config.data_config import DataConfig
+from keras_vae.io.local_files import check_local
 
 
 def _define_run_flags() -> None:
@@ -76,6 +77,9 @@ def main(arguments: Sequence[str]) -> int:
     model = cli.model_config()
     training = cli.settings(TrainingConfig)
     data = cli.settings(DataConfig)
+    for flag in ("workdir", "export_dir", "init_from"):
+        if values[flag].value is not None:
+            check_local(flag, values[flag].value)
     cli.split_cpu(values.num_cpu_devices)
 
     from keras_vae.evaluation import EvaluationConfig
@@ -94,11 +98,13 @@ def main(arguments: Sequence[str]) -> int:
     evaluation = EvaluationConfig(
         num_importance_samples=values.num_importance_samples
     )
-    name = f"{data.dataset.replace('/', '_')}_{values.model}"
-    workdir = values.workdir or f"runs/{name}"
-    export_dir = values.export_dir or default_export_dir(workdir)
-    if values.export and not (values.export_dir or values.replace):
-        check_default_export_dir(workdir)
+    workdir, export_dir = values.workdir, values.export_dir
+    if workdir is None:
+        workdir = f"runs/{data.dataset.replace('/', '_')}_{values.model}"
+    if export_dir is None:
+        export_dir = default_export_dir(workdir)
+        if values.export and not values.replace:
+            check_default_export_dir(workdir)
     try:
         result = run(
             ExperimentConfig(data, model, training),

@@ -3,12 +3,14 @@
 import numbers
 import pathlib
 import re
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from keras_vae.errors import UserError, did_you_mean, printable, shown
+from keras_vae.folder_names import SPLIT_NAMES, is_passed_over
 from keras_vae.notes import counted
 from keras_vae.numerals import parse_whole
 
@@ -28,6 +30,8 @@ __all__ = [
 FOLDERS = "folders"
 # Stands for the class of a file whose folder is named after none.
 NO_CLASS = -1
+# Bytes of a class in the name of its folder; file systems take 255 in all.
+_MOST_BYTES = 100
 # What the name of a folder does not have everywhere.
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f/\\:]")
 # A number or a name, or several; as a string with commas. What can become an
@@ -56,7 +60,7 @@ def class_numbers(
         num_classes: How many there are; None where that is not known.
 
     Raises:
-        UserError: If there is no such class.
+        UserError: If there is no such class, or none is given.
     """
     names = list(class_names or ())
     if isinstance(label, str):
@@ -68,6 +72,10 @@ def class_numbers(
         label = np.atleast_1d(np.asarray(label))
         names = [] if label.dtype.kind in "iu" else names
     if isinstance(label, Sequence | np.ndarray):
+        if not len(label):
+            raise UserError(
+                "label must be a class, or several. Received: an empty list"
+            )
         return [_number(part, names, num_classes) for part in label]
     return [_number(label, names, num_classes)]
 
@@ -98,14 +106,31 @@ def folder_classes(
 def class_folders(class_names: Sequence[str]) -> list[str]:
     """Returns a folder for each class, after whose name it is called.
 
-    They are names that a folder can have and that `image_folder` reads: the
-    class "a/b" has the folder "a_b". Where two would have the same one, or one
-    has none, as "..", all begin with the numbers of the classes.
+    They are names that a folder can have and that `image_folder` reads as
+    classes: the class "a/b" has the folder "a_b". All begin with the numbers of
+    the classes where one would have none, as "..", or one that `image_folder`
+    takes for something else, as "train", or where two would have the same one
+    on a file system that takes "cat" for "Cat".
     """
-    folders = [_UNSAFE.sub("_", name.strip(". "))[:100] for name in class_names]
-    if all(folders) and len(set(folders)) == len(folders):
+    folders = [_folder(name) for name in class_names]
+    same = {unicodedata.normalize("NFC", name).casefold() for name in folders}
+    if len(same) == len(folders) and all(map(_is_a_class, folders)):
         return folders
     return [f"{i}_{name}".strip("_") for i, name in enumerate(folders)]
+
+
+def _folder(name: str) -> str:
+    """Returns a name as a folder can have it; "" where nothing is left."""
+    safe = _UNSAFE.sub("_", name.strip(". ")).encode(errors="replace")
+    return safe[:_MOST_BYTES].decode(errors="ignore").rstrip(". ")
+
+
+def _is_a_class(folder: str) -> bool:
+    return (
+        folder != ""
+        and folder.lower() not in SPLIT_NAMES
+        and not is_passed_over(folder)
+    )
 
 
 def label_rows(

@@ -101,6 +101,15 @@ def test_folders_name_classes():
         (["a/b", "a_b", "0_a_b"], ["0_a_b", "1_a_b", "2_0_a_b"]),
         (["..", "x", ""], ["0", "1_x", "2"]),
         ([".hidden", "../up", "x" * 300], ["hidden", "_up", "x" * 100]),
+        (["\u65e5" * 85, "x"], ["\u65e5" * 33, "x"]),
+        (["\u65e5" * 85, ".."], ["0_" + "\u65e5" * 33, "1"]),
+        (["x" * 99 + " y", "\udc80"], ["x" * 99, "?"]),
+        (["Cat", "cat"], ["0_Cat", "1_cat"]),
+        (["\u00e9", "e\u0301"], ["0_\u00e9", "1_e\u0301"]),
+        (["test", "train"], ["0_test", "1_train"]),
+        (["cat", "Val"], ["0_cat", "1_Val"]),
+        (["cat", "lost+found"], ["0_cat", "1_lost+found"]),
+        (["__MACOSX", "cat"], ["0___MACOSX", "1_cat"]),
     ],
 )
 def test_classes_have_folders_of_their_names(names, folders, tmp_path):

@@ -2,8 +2,9 @@
 
 import contextlib
 import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from absl import app, flags, logging
@@ -27,6 +28,10 @@ USAGE_ERROR = UserError.exit_code
 _INTERRUPTED = {"SIGINT": 130, "SIGTERM": 143}
 
 
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM was received: what SIGINT cleans up, it cleans up too."""
+
+
 def run(
     main: Callable[[Sequence[str]], int | None],
     define_flags: Callable[[], None] = import_flagged_parts,
@@ -36,39 +41,66 @@ def run(
     A `UserError`, or a flag that is wrong, is printed as one short message
     without a traceback, and the exit code is the error's. So is a failure of
     the machine, wherever it arose; a mistake of the code has its traceback,
-    and the exit code is 1.
+    and the exit code is 1. SIGINT and SIGTERM are raised as an exception, so
+    that nothing half written stays, and end the app with a line.
 
     Args:
         main: Takes the arguments that are no flags; returns an exit code.
         define_flags: Defines those that depend on what `--import` names.
     """
     environment.prepare()
-    try:
+    # Who started the app may have it ignored.
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _raise_terminated)
+
+    def flushed(arguments: Sequence[str]) -> int | None:
+        code = main(arguments[1:])
+        sys.stdout.flush()
+        return code
+
+    with _told():
         define_flags()
+        logging.set_verbosity(logging.WARNING)
+        app.run(flushed, flags_parser=_parse)
+
+
+def _raise_terminated(number: int, frame: Any) -> NoReturn:
+    raise _Terminated
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Ends the app where the body raises what is no mistake of the code."""
+    try:
+        yield
     except UserError as error:
         _fail_with(error)
-    logging.set_verbosity(logging.WARNING)
-
-    def guarded(arguments: Sequence[str]) -> None:
-        try:
-            code = main(arguments[1:])
-            sys.stdout.flush()
-            sys.exit(code)
-        except UserError as error:
-            _fail_with(error)
-        except KeyboardInterrupt:
+    except BrokenPipeError:
+        _end_unread()
+    except (KeyboardInterrupt, Exception) as error:
+        received = _interruption(error)
+        if received is not None:
             # Where nothing has taken it over, as training does.
-            print("stopped by SIGINT", file=sys.stderr)
-            sys.exit(interruption_code("SIGINT"))
-        except BrokenPipeError:
-            _end_unread()
-        except Exception as error:
-            failure = failure_of_machine(error)
-            if failure is None:
-                raise
-            _fail_with(failure)
+            print(f"stopped by {received}", file=sys.stderr)
+            sys.exit(interruption_code(received))
+        failure = failure_of_machine(error)
+        if failure is None:
+            raise
+        _fail_with(failure)
 
-    app.run(guarded, flags_parser=_parse)
+
+def _interruption(error: BaseException | None) -> str | None:
+    """Returns the signal that an error came of; None where there was none.
+
+    What is interrupted may raise an error of its own, as a module that is being
+    imported.
+    """
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            is_term = isinstance(error, _Terminated)
+            return "SIGTERM" if is_term else "SIGINT"
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def _parse(arguments: Sequence[str]) -> list[str]:

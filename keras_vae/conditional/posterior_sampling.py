@@ -14,7 +14,7 @@ from keras_vae.conditional.chains import Chains, State, Sums, Trace
 from keras_vae.conditional.observation import Observation
 from keras_vae.config import check_number
 from keras_vae.errors import UserError
-from keras_vae.models import GenerativeModel
+from keras_vae.models import GenerativeModel, as_image
 from keras_vae.models.abilities import check_can
 from keras_vae.models.conditions import conditions
 
@@ -87,6 +87,14 @@ class PosteriorDraws:
     trajectory_acceptance: np.ndarray
     encoder_acceptance: np.ndarray
     r_hat: np.ndarray
+
+    def as_images(self) -> "PosteriorDraws":
+        """Returns this with values in [0, 1]; see `models.as_image`."""
+        return dataclasses.replace(
+            self,
+            image=as_image(self.image).numpy(),
+            mean=as_image(self.mean).numpy(),
+        )
 
 
 def sample_posterior(

@@ -60,6 +60,7 @@ from keras_vae.config.training_config import (
     TrainingConfig,
 )
 from keras_vae.config.validation import (
+    check_bool,
     check_choice,
     check_number,
     differences,
@@ -104,6 +105,7 @@ __all__ = [
     "TrainingConfig",
     "VAEConfig",
     "VampPriorConfig",
+    "check_bool",
     "check_choice",
     "check_number",
     "differences",

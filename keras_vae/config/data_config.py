@@ -23,8 +23,8 @@ BINARIZATIONS = ("auto", "none", "static", "dynamic")
 DEQUANTIZATIONS = ("auto", "none", "uniform")
 IMAGE_FOLDER = "image_folder"
 MAX_BITS = 8
-# NumPy's RandomState, which makes the fixed draws, takes 32 bits.
-MAX_SEED = 2**32 - 1
+# TensorFlow's seeds are int32.
+MAX_SEED = 2**31 - 1
 
 # The binarization of the published figures; "none" where none is named.
 DATASET_DEFAULTS: dict[str, str] = {

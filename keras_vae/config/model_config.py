@@ -120,7 +120,7 @@ class ModelConfig(PartConfig):
             value = from_dict(kind, named, field.metadata["settings"])
         if not isinstance(value, PartConfig) or value.kind != kind:
             raise UserError(
-                f"config.{kind} must be the name of a {kind}, or its settings. "
+                f"config.{kind} must be the name of one, or its settings. "
                 f"Received: config.{kind}={value!r}"
             )
         missing = self.missing(value)

@@ -9,7 +9,12 @@ import typing
 from collections.abc import Sequence
 from typing import Any
 
-from keras_vae.config.validation import check_choice, check_number, is_whole
+from keras_vae.config.validation import (
+    check_bool,
+    check_choice,
+    check_number,
+    is_whole,
+)
 from keras_vae.errors import UserError
 
 __all__ = ["changed", "check_scales", "check_settings", "setting", "type_of"]
@@ -108,10 +113,12 @@ def _check(name: str, value: Any, options: Sequence[Any], rules: Any) -> None:
         check_number(name, value, whole=option is int, **bounds)
     elif rules["choices"]:
         check_choice(name, value, rules["choices"])
+    elif option is bool:
+        check_bool(name, value)
     elif not _fits(value, option) or value == "":
-        kind = "true or false" if option is bool else "a text, not an empty one"
         raise UserError(
-            f"{name} must be {kind}. Received: {name}={reprlib.repr(value)}"
+            f"{name} must be a text, not an empty one. "
+            f"Received: {name}={reprlib.repr(value)}"
         )
 
 

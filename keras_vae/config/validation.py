@@ -2,17 +2,33 @@
 
 import math
 import numbers
+import reprlib
 from collections.abc import Sequence
 from typing import Any
 
 from keras_vae.errors import UserError, did_you_mean, shown
 
-__all__ = ["check_choice", "check_number", "differences", "is_whole"]
+__all__ = [
+    "check_bool",
+    "check_choice",
+    "check_number",
+    "differences",
+    "is_whole",
+]
 
 # What TensorFlow's shapes and counters hold, and what float32 does.
 _MAX_WHOLE = 2**31 - 1
 _MAX_FLOAT = (2 - 2**-23) * 2.0**127
 _MIN_FLOAT = 2.0**-126
+
+
+def check_bool(name: str, value: Any) -> None:
+    """Raises UserError unless `value` is true or false: "no" is neither."""
+    if not isinstance(value, bool):
+        raise UserError(
+            f"{name} must be true or false. "
+            f"Received: {name}={reprlib.repr(value)}"
+        )
 
 
 def check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
@@ -65,15 +81,16 @@ def check_number(
         and not vanishes
     ):
         return
+    text = "d" if whole else "g"
     bounds = []
     if low > -math.inf:
-        bounds.append(f"{'above' if strict else 'at least'} {low:g}")
+        bounds.append(f"{'above' if strict else 'at least'} {low:{text}}")
     if below < math.inf:
-        bounds.append(f"below {below:g}")
+        bounds.append(f"below {below:{text}}")
     elif high < math.inf:
-        bounds.append(f"at most {high:g}")
+        bounds.append(f"at most {high:{text}}")
     elif is_number and value > largest:
-        bounds.append(f"at most {largest:g}")
+        bounds.append(f"at most {largest:{text}}")
     if vanishes:
         bounds = [f"0 or at least {_MIN_FLOAT:g} in size"]
     kind = "whole" if whole else "finite"

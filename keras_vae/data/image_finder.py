@@ -6,6 +6,7 @@ import pathlib
 from collections.abc import Sequence
 
 from keras_vae.errors import UserError, printable
+from keras_vae.folder_names import is_passed_over
 from keras_vae.io.local_files import check_local
 from keras_vae.notes import counted, first_names, note
 
@@ -26,29 +27,6 @@ SUFFIXES = (
     ".gif",
 )
 
-# What file managers, network drives and archives put beside a user's files,
-# in lower case; names that begin with a dot are hidden anyway.
-_SYSTEM_NAMES = frozenset(
-    {
-        "#recycle",
-        "#snapshot",
-        "$recycle.bin",
-        "@eadir",
-        "@recently-snapshot",
-        "@recycle",
-        "@tmp",
-        "__macosx",
-        "__pycache__",
-        "desktop.ini",
-        "ehthumbs.db",
-        "icon\r",
-        "lost+found",
-        "recycler",
-        "system volume information",
-        "thumbs.db",
-        "~snapshot",
-    }
-)
 # Why something is passed over: what one is called, and what several are.
 _HIDDEN = (
     "hidden or system file or folder",
@@ -201,7 +179,7 @@ class _Search:
 
     def _sort(self, entry: os.DirEntry[str], name: str) -> None:
         lower = entry.name.lower()
-        if lower.startswith(".") or lower in _SYSTEM_NAMES:
+        if is_passed_over(entry.name):
             self._pass_over(_HIDDEN, name)
         elif entry.is_dir(follow_symlinks=False):
             self._folders.append(name)

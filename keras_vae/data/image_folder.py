@@ -30,19 +30,11 @@ from keras_vae.data.image_finder import SUFFIXES, FoundImages, find_images
 from keras_vae.data.splitting import keep_splits, plan_splits
 from keras_vae.data.transforms import final_shape, make_transform
 from keras_vae.errors import UserError, printable
+from keras_vae.folder_names import SPLIT_NAMES
 from keras_vae.notes import counted, first_names, note
 
 __all__ = ["open_image_folder"]
 
-_SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "test": "test",
-    "testing": "test",
-}
 # The source's name where the folder is not divided into splits.
 _WHOLE = "images"
 
@@ -142,7 +134,7 @@ def _split_folders(root: pathlib.Path) -> dict[str, str]:
     """Returns the folder of each split that has one."""
     folders: dict[str, str] = {}
     for name in sorted(path.name for path in root.iterdir() if path.is_dir()):
-        split = _SPLIT_NAMES.get(name.lower())
+        split = SPLIT_NAMES.get(name.lower())
         if split is None:
             continue
         if split in folders:
@@ -177,7 +169,7 @@ def _check_deeper_splits(found: FoundImages) -> None:
     """Raises UserError where a class would mix training and test images."""
     for name in found.names:
         parts = name.split("/")
-        split = _SPLIT_NAMES.get(parts[1].lower()) if len(parts) > 2 else None
+        split = SPLIT_NAMES.get(parts[1].lower()) if len(parts) > 2 else None
         if split == "train":
             raise UserError(
                 "data_dir has a folder named as training images within a "

@@ -138,7 +138,7 @@ def failure_of_machine(error: BaseException) -> UserError | None:
             "A path is too long for the file system: choose a shorter one. "
             f"Received: {error.filename or 'a path'}"
         )
-    if isinstance(error, OSError) and error.errno not in _STORAGE:
+    if isinstance(error, OSError) and not _is_of_storage(error):
         return None
     if not isinstance(error, _errors_of_files()):
         return None
@@ -150,6 +150,12 @@ def failure_of_machine(error: BaseException) -> UserError | None:
         return None
     where = getattr(error, "filename", None) or _path_of(error)
     return storage_error(str(where or "the output"), number, reason)
+
+
+def _is_of_storage(error: OSError) -> bool:
+    # What another process may not be told, say, is no file.
+    is_closed = isinstance(error, PermissionError) and bool(error.filename)
+    return is_closed or error.errno in _STORAGE
 
 
 def _damaged_images(error: BaseException) -> UserError | None:

@@ -29,8 +29,13 @@ def check_local(name: str, path: str | os.PathLike[str]) -> pathlib.Path:
     Raises:
         UserError: If it names a remote file system, such as `gs://bucket`:
             pathlib would make a local folder of that name; or if no file can
-            have such a name.
+            have such a name, or it is empty, as an unset variable of a shell.
     """
+    if not os.fspath(path):
+        raise UserError(
+            f"{name} must not be empty: name a path, or leave it out. "
+            f"Received: {name}="
+        )
     if _REMOTE.match(os.fspath(path)):
         raise UserError(
             f"{name} must be a local path: remote file systems are not "

@@ -10,7 +10,7 @@ from keras_vae.models.latent_statistics import (
     latent_statistics,
 )
 from keras_vae.models.nvae import NVAE
-from keras_vae.models.pixels import image_of, pixel_seed
+from keras_vae.models.pixels import as_image, image_of, pixel_seed
 from keras_vae.models.traversal import resampled, traverse
 from keras_vae.models.vae import VAE
 
@@ -22,6 +22,7 @@ __all__ = [
     "GenerativeModel",
     "HierarchicalVAE",
     "LatentStatistics",
+    "as_image",
     "build_model",
     "image_of",
     "latent_statistics",

@@ -14,6 +14,7 @@ from keras_vae.models.argument_checks import draws_of
 from keras_vae.models.generative_model import GenerativeModel
 from keras_vae.models.latent_statistics import LatentStatistics
 from keras_vae.models.pictures import Picture, reconstructions
+from keras_vae.models.pixels import image_of
 from keras_vae.networks.conditioning import Condition
 from keras_vae.objectives import Inference, SquaredError
 
@@ -76,7 +77,7 @@ class Autoencoder(GenerativeModel):
         self, image: tf.Tensor, training: bool = False
     ) -> tf.Tensor:
         code = self.encode(image, training)
-        return self.decoder(code, training=training).mean()
+        return image_of(self.decoder(code, training=training))
 
     def metric_values(self, inference: Inference) -> dict[str, tf.Tensor]:
         error = inference.image - inference.likelihood.mean()
@@ -94,7 +95,7 @@ class Autoencoder(GenerativeModel):
 
     def decode(self, z: tf.Tensor) -> tf.Tensor:
         """Returns images `[batch, H, W, C]` for codes `z [batch, D]`."""
-        return self.decoder(z, training=False).mean()
+        return image_of(self.decoder(z, training=False))
 
 
 def build(config: AutoencoderConfig, context: BuildContext) -> Autoencoder:

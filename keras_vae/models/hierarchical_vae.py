@@ -250,8 +250,8 @@ class HierarchicalVAE(GenerativeModel):
             yield from samples_by_temperature(self, pixels)
 
     def decode(self, z: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
-        condition = condition_on(label)
-        return self.decoder(z, training=False, **condition).mean()
+        likelihood = self.decoder(z, training=False, **condition_on(label))
+        return image_of(likelihood)
 
     def sample(
         self,

@@ -8,10 +8,21 @@ from tensorflow_probability import distributions as tfd
 from keras_vae import seeds
 from keras_vae.config import PIXELS, check_choice
 
-__all__ = ["image_of", "pixel_seed"]
+__all__ = ["as_image", "image_of", "pixel_seed"]
 
 # Beyond the number of any latent group: noise of its own.
 _STREAM = 2**31 - 1
+
+
+def as_image(pixels: Any) -> tf.Tensor:
+    """Returns pixels as an image shows them, in [0, 1].
+
+    The mean of a likelihood, and a draw from it, may lie beyond: that of a
+    Gaussian, and that of colours whose channels depend on each other. The image
+    has the nearest value, as a file of it would; densities are of the pixels as
+    they are.
+    """
+    return tf.clip_by_value(pixels, 0.0, 1.0)
 
 
 def image_of(likelihood: tfd.Distribution, seed: Any = None) -> tf.Tensor:
@@ -25,17 +36,16 @@ def image_of(likelihood: tfd.Distribution, seed: Any = None) -> tf.Tensor:
             seed. It may be that of the latents.
 
     Returns:
-        Images `[batch, height, width, channels]` in [0, 1]; a draw beyond, as
-        Gaussians have them, is the nearest of these.
+        Images `[batch, height, width, channels]` in [0, 1]; see `as_image`.
     """
     if seed is None:
-        return likelihood.mean()
+        return as_image(likelihood.mean())
     seed = tf.convert_to_tensor(seed, tf.int32)
     if seed.shape.rank == 1:
         image = likelihood.sample(seed=seeds.fold_in(seed, _STREAM))
     else:
         image = _draw_rows(likelihood, seed)
-    return tf.clip_by_value(image, 0.0, 1.0)
+    return as_image(image)
 
 
 def _draw_rows(likelihood: tfd.Distribution, seed: tf.Tensor) -> tf.Tensor:

@@ -207,7 +207,7 @@ class VAE(GenerativeModel):
         condition = condition_on(label)
         posterior = self.run_encoder(image, training=training, **condition)
         z, _ = posterior_moments(posterior)
-        return self.decoder(z, training=training, **condition).mean()
+        return image_of(self.decoder(z, training=training, **condition))
 
     def pictures(
         self,
@@ -223,7 +223,8 @@ class VAE(GenerativeModel):
             yield traversals(self, image, condition, statistics)
 
     def decode(self, z: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
-        return self.decoder(z, training=False, **condition_on(label)).mean()
+        likelihood = self.decoder(z, training=False, **condition_on(label))
+        return image_of(likelihood)
 
     def sample(
         self,

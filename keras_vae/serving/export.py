@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from keras_vae.config import PIXELS, check_choice
+from keras_vae.config import PIXELS, check_bool, check_choice
 from keras_vae.io.local_files import check_local
 from keras_vae.serving.metadata import METADATA, describe, read_signatures
 from keras_vae.serving.signatures import make_endpoints
@@ -54,6 +54,7 @@ def export(
         UserError: If the folder cannot be written, or the model answers
             otherwise than the version before.
     """
+    check_bool("replace", replace)
     check_keep_versions(keep_versions)
     check_choice("pixels", pixels, PIXELS)
     check_writable(export_dir)

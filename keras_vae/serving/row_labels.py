@@ -1,6 +1,7 @@
 """Labels of the rows that a conditional model is asked about."""
 
 import pathlib
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
@@ -69,12 +70,13 @@ def labels_of_rows(
                 f"Received: label={label}"
             )
         return None
-    if label is None:
-        raise UserError(
-            "The model is conditional: give a label, such as --label=3. "
-            "Received: no label"
-        )
     names = client.class_names
+    if label is None:
+        first = shlex.quote(names[0]) if names else 0
+        raise UserError(
+            "The model is conditional: give a label, such as "
+            f"--label={first}. Received: no label"
+        )
     if names is None and isinstance(label, str):
         note(
             "the server does not tell the names of the classes, as an export "

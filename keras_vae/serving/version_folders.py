@@ -15,10 +15,12 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 
+from keras_vae.config import check_number
 from keras_vae.errors import UserError
 from keras_vae.io.failures import not_writable, writing
 from keras_vae.io.local_files import check_local
 from keras_vae.io.partials import PREFIX, is_abandoned, locked
+from keras_vae.notes import first_names
 from keras_vae.numerals import parse_whole
 
 __all__ = [
@@ -78,17 +80,45 @@ def add_version(
 
 def check_keep_versions(keep_versions: int | None) -> None:
     """Raises UserError if so many versions cannot be kept."""
-    if keep_versions is not None and keep_versions < 1:
-        raise UserError(
-            "keep_versions must be at least 1. "
-            f"Received: keep_versions={keep_versions}"
-        )
+    if keep_versions is not None:
+        check_number("keep_versions", keep_versions, 1, whole=True)
 
 
 def check_writable(export_dir: str | os.PathLike[str]) -> None:
-    """Raises UserError if nothing can be written there; leaves no trace."""
-    with _partial_folder(check_local("export_dir", export_dir)):
-        pass
+    """Checks that a model's folder can get a version; leaves no trace.
+
+    Raises:
+        UserError: If nothing can be written there, or the folder is of
+            something else, such as a run or images.
+    """
+    base = check_local("export_dir", export_dir)
+    with _partial_folder(base):
+        _check_purpose(base)
+
+
+def _check_purpose(base: pathlib.Path) -> None:
+    """Raises UserError if a folder without versions holds something else.
+
+    A folder of images may have classes whose names are numbers.
+    """
+    if newest_version(base) is not None:
+        return
+    others = [
+        path.name
+        for path in sorted(base.iterdir())
+        if not path.name.startswith(".") and not _may_be_version(path)
+    ]
+    if others:
+        raise UserError(
+            "The export folder holds what is no version of a model: choose "
+            "another --export_dir, a new one. Received: "
+            f"--export_dir={base}, which holds {first_names(others)}"
+        )
+
+
+def _may_be_version(path: pathlib.Path) -> bool:
+    is_empty = not path.is_dir() or not any(path.iterdir())
+    return parse_whole(path.name) is not None and is_empty
 
 
 def versions(base: pathlib.Path) -> list[int]:

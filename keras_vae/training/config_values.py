@@ -29,16 +29,24 @@ def section(config: Any, name: str) -> dict[str, Any]:
     return found
 
 
-def build(cls: type[Any], name: str, values: Mapping[str, Any]) -> Any:
+def build(
+    cls: type[Any],
+    name: str,
+    values: Mapping[str, Any],
+    *,
+    complete: bool = False,
+) -> Any:
     """Returns a dataclass of the values.
 
     Args:
         cls: The dataclass; values that are missing stand at its defaults.
         name: Of the values, for messages.
         values: Plain data of JSON, lists for tuples.
+        complete: Whether none may be missing.
 
     Raises:
-        UserError: If one is unknown, or of another type, or not possible.
+        UserError: If one is unknown, or of another type, or not possible, or
+            missing where it must not be.
     """
     known = [field.name for field in dataclasses.fields(cls)]
     for key, value in values.items():
@@ -49,7 +57,8 @@ def build(cls: type[Any], name: str, values: Mapping[str, Any]) -> Any:
                 f"Received: {_short(value)}"
             )
     for field in dataclasses.fields(cls):
-        if field.default is dataclasses.MISSING and field.name not in values:
+        needed = complete or field.default is dataclasses.MISSING
+        if needed and field.name not in values:
             raise UserError(
                 f"{name}.{field.name} is missing. Received: {_short(values)}"
             )

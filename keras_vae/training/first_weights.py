@@ -1,19 +1,28 @@
-"""The weights of another run as the first ones of a new one."""
+"""The first weights of a new run, those of another one among them."""
 
 import dataclasses
 import os
 import pathlib
 
 import keras
+import numpy as np
+import tensorflow as tf
 
+from keras_vae.data import ImageDataset, Split, evaluation_batches
 from keras_vae.errors import UserError
 from keras_vae.models import GenerativeModel
+from keras_vae.priors import Prior
+from keras_vae.training.experiment import ExperimentConfig
+from keras_vae.training.model_file import check_whole
 from keras_vae.training.named_variables import named_variables
+from keras_vae.training.preparation import Preparation
+from keras_vae.training.run import EVALUATION_BATCH_SIZE
 from keras_vae.training.trained import load_trained
 
-__all__ = ["TakenWeights", "take_weights"]
+__all__ = ["TakenWeights", "initialize", "take_weights"]
 
 _SHOWN = 20
+_IMAGES_FOR_MEAN = 10_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +51,24 @@ class TakenWeights:
         if len(self.left) > _SHOWN:
             lines.append(f"  not taken: and {len(self.left) - _SHOWN:,} more")
         return "\n".join(lines)
+
+
+def initialize(
+    model: GenerativeModel,
+    experiment: ExperimentConfig,
+    preparation: Preparation,
+    dataset: ImageDataset,
+    init_from: str | os.PathLike[str] | None,
+) -> None:
+    """Gives a new model the weights that training starts from."""
+    if experiment.model.output_mean_bias:
+        mean = _mean_image(dataset.splits["train"], preparation.num_bits)
+        model.set_output_mean(mean)
+    prior = getattr(model, "prior", None)
+    if prior is not None and prior.num_initial_examples:
+        _initialize_prior(prior, dataset.splits["train"], preparation)
+    if init_from is not None:
+        print(take_weights(model, init_from).describe(), flush=True)
 
 
 def take_weights(
@@ -81,8 +108,14 @@ def take_weights(
 
 
 def _load(source: pathlib.Path) -> keras.Model:
-    if source.suffix != ".keras":
-        return load_trained(source).model
+    try:
+        if source.suffix != ".keras":
+            return load_trained(source).model
+        if source.exists():
+            check_whole(source)
+    except UserError as error:
+        words = str(error).replace("--workdir=", "--init_from=")
+        raise UserError(words) from error
     try:
         return keras.saving.load_model(source, compile=False)
     except (OSError, ValueError, TypeError) as error:
@@ -92,3 +125,32 @@ def _load(source: pathlib.Path) -> keras.Model:
             f"folder, or its model.keras. Received: --init_from={source} "
             f"({reason})"
         ) from error
+
+
+def _initialize_prior(
+    prior: Prior, split: Split, preparation: Preparation
+) -> None:
+    """Gives a new prior the training images that it starts from."""
+    batches = evaluation_batches(
+        split,
+        batch_size=EVALUATION_BATCH_SIZE,
+        binarization=preparation.binarization,
+        dequantization=preparation.dequantization,
+        num_images=min(prior.num_initial_examples, split.num_images),
+        num_bits=preparation.num_bits,
+        seed=preparation.seed,
+    )
+    prior.initialize(np.concatenate([batch.numpy() for batch in batches]))
+
+
+def _mean_image(split: Split, num_bits: int) -> np.ndarray:
+    """Returns the mean of (some of) the images in [0, 1], `[H, W, C]`."""
+    batches = evaluation_batches(
+        split,
+        batch_size=EVALUATION_BATCH_SIZE,
+        binarization="none",
+        num_images=min(split.num_images, _IMAGES_FOR_MEAN),
+        num_bits=num_bits,
+    )
+    total = sum(tf.reduce_sum(batch, axis=0) for batch in batches)
+    return (total / min(split.num_images, _IMAGES_FOR_MEAN)).numpy()

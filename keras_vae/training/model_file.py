@@ -17,7 +17,7 @@ from keras_vae.training.preparation import Preparation
 from keras_vae.training.run_folder import check_schema
 from keras_vae.training.trained_model import TrainedModel
 
-__all__ = ["read_model", "write_model"]
+__all__ = ["check_whole", "read_model", "write_model"]
 
 # Beside what Keras writes, which passes over it.
 _RECORD = "keras_vae.json"
@@ -61,17 +61,26 @@ def write_model(trained: TrainedModel, path: pathlib.Path) -> None:
     local_files.replace(path, write)
 
 
+def check_whole(path: pathlib.Path) -> None:
+    """Raises UserError unless a Keras file can be read to its last byte."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            bad = archive.testzip()
+            if bad is not None:
+                raise zipfile.BadZipFile(f"{bad} is damaged")
+    except _DAMAGE as error:
+        raise _not_readable(path, error) from error
+
+
 def read_model(path: pathlib.Path) -> TrainedModel:
     """Reads what `write_model` wrote, or any model of the package.
 
     Raises:
         UserError: If it is no such file, or damaged, or of a newer version.
     """
+    check_whole(path)
     try:
         with zipfile.ZipFile(path) as archive:
-            bad = archive.testzip()
-            if bad is not None:
-                raise zipfile.BadZipFile(f"{bad} is damaged")
             record = json.loads(archive.read(_RECORD))
     except _DAMAGE as error:
         raise _not_readable(path, error) from error
@@ -81,6 +90,7 @@ def read_model(path: pathlib.Path) -> TrainedModel:
         Preparation,
         "preparation",
         config_values.section(record, "preparation"),
+        complete=True,
     )
     return TrainedModel(
         keras.saving.load_model(path, compile=False),

@@ -10,11 +10,11 @@ from keras_vae.config import (
     ModelConfig,
     TrainingConfig,
     check_choice,
-    check_number,
     resolve_likelihood,
 )
 from keras_vae.config.data_config import BINARIZATIONS, DEQUANTIZATIONS
 from keras_vae.config.registry import lookup
+from keras_vae.config.settings import changed, check_settings
 from keras_vae.data import (
     MAX_BITS,
     DataConfig,
@@ -57,13 +57,13 @@ class Preparation:
     dequantization: str
     likelihood: str
     unit: str
-    num_bits: int = MAX_BITS
-    resize: tuple[int, int] | None = None
-    pad: int = 0
-    horizontal_flip: bool = False
-    mutation_rate: float = 0.0
+    num_bits: int = changed(DataConfig, "num_bits", MAX_BITS)
+    resize: tuple[int, int] | None = changed(DataConfig, "resize", None)
+    pad: int = changed(DataConfig, "pad", 0)
+    horizontal_flip: bool = changed(DataConfig, "horizontal_flip", False)
+    mutation_rate: float = changed(DataConfig, "mutation_rate", 0.0)
     precision: str = "float32"
-    seed: int = 0
+    seed: int = changed(DataConfig, "seed", 0)
 
     def __post_init__(self) -> None:
         for name, choices in (
@@ -76,22 +76,7 @@ class Preparation:
         units = (NATS, DENSITY_NATS, SQUARED_ERROR)
         check_choice("preparation.unit", self.unit, units)
         lookup("likelihood", self.likelihood)
-        for name, high in (
-            ("num_bits", MAX_BITS),
-            ("pad", 10_000),
-            ("seed", 2**31 - 1),
-        ):
-            low = 1 if name == "num_bits" else 0
-            check_number(
-                f"preparation.{name}",
-                getattr(self, name),
-                low,
-                whole=True,
-                high=high,
-            )
-        check_number("preparation.mutation_rate", self.mutation_rate, 0, high=1)
-        if self.resize is not None:
-            object.__setattr__(self, "resize", tuple(self.resize))
+        check_settings(self, "preparation.")
 
     @property
     def support(self) -> str:

@@ -49,7 +49,8 @@ class Results:
         try:
             content = local_files.read_json(self.path)
         except UserError as error:
-            raise self._damaged(str(error)) from error
+            reason = str(error).partition(" Received: ")[0].rstrip(".")
+            raise self._damaged(reason) from error
         if not isinstance(content, dict):
             raise self._damaged("it is no object")
         return content

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+from keras_vae.config import check_bool
 from keras_vae.data import DataConfig, ImageDataset, load
 from keras_vae.data.contents import Contents, array_digest, describe_changes
 from keras_vae.errors import UserError
@@ -63,6 +64,7 @@ def open_run_data(
     Raises:
         UserError: If they are others, or do not fit the model.
     """
+    check_bool("accept_changed_data", accept_changed_data)
     if folder is None:
         dataset = dataset or load(config)
         return RunData(dataset, _contents(dataset))

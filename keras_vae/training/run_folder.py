@@ -5,7 +5,7 @@ import dataclasses
 import json
 import os
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from keras_vae.config import TrainingConfig, differences
@@ -22,7 +22,7 @@ from keras_vae.training.results import Results
 
 __all__ = ["RunFolder", "check_schema", "write_json"]
 
-_ORIGIN = ("versions", "command", "machine")
+_ORIGIN = ("versions", "command", "machine", "init_from")
 
 
 class RunFolder:
@@ -55,6 +55,7 @@ class RunFolder:
         image_shape: tuple[int, ...],
         class_names: Sequence[str] = (),
         preparation: Preparation | None = None,
+        began: Mapping[str, Any] | None = None,
     ) -> None:
         """Makes the folder with its configuration, if it is not there.
 
@@ -65,6 +66,8 @@ class RunFolder:
             image_shape: (height, width, channels) of the images.
             class_names: The classes of a conditional model.
             preparation: What `auto` stands for; decided here unless given.
+            began: What else to keep of how it began, by the names of
+                arguments of `train`.
 
         Raises:
             UserError: If the folder cannot be written.
@@ -78,6 +81,7 @@ class RunFolder:
                 "class_names": class_names,
                 "preparation": dataclasses.asdict(preparation),
                 **origin(),
+                **(began or {}),
             }
             if self.config.exists():
                 before = self._load_config()
@@ -154,6 +158,37 @@ class RunFolder:
         with self._naming_the_file():
             return ExperimentConfig.from_dict(self._load_config())
 
+    def check_init_from(self, source: str | os.PathLike[str]) -> None:
+        """Checks that a run that goes on began with these weights.
+
+        Args:
+            source: Where weights are to be taken from.
+
+        Raises:
+            UserError: If it began with others; a run of an older version does
+                not say, and a line says so.
+        """
+        content: dict[str, Any] = {}
+        if self.config.exists():
+            with self._naming_the_file():
+                content = self._load_config()
+        if "init_from" not in content:
+            note(
+                f"init_from={os.fspath(source)} does nothing: the run goes on "
+                "from its own checkpoint, and does not say what it began from"
+            )
+            return
+        known = content["init_from"]
+        if isinstance(known, str) and _same_path(known, source):
+            return
+        began = f"from {known}" if known else "without it"
+        raise UserError(
+            f"The run in the folder began {began} and goes on from its own "
+            "checkpoint: leave --init_from out, or choose another --workdir "
+            f"for a new run. Received: --init_from={os.fspath(source)} "
+            f"--workdir={self.path}"
+        )
+
     def load_preparation(self) -> Preparation:
         """Returns what `auto` stood for when the run began.
 
@@ -171,6 +206,7 @@ class RunFolder:
                     Preparation,
                     "preparation",
                     config_values.section(content, "preparation"),
+                    complete=True,
                 )
         decided = experiment.prepare()
         values = ", ".join(f"{k}={v}" for k, v in decided.protocol().items())
@@ -200,7 +236,7 @@ class RunFolder:
         except UserError as error:
             if not self.config.exists():
                 raise
-            where = f" Received: {self.config}"
+            where = f" in {self.config}"
             if str(self.config) in str(error):
                 where = ""
             raise UserError(
@@ -222,6 +258,7 @@ class RunFolder:
             UserError: If it holds the run of another configuration, or any run
                 where `resume` is False, or cannot be written.
         """
+        self.results.load()  # Or it would be said when all is done.
         if not self._is_taken():
             self._check_writable()
             return
@@ -260,6 +297,12 @@ class RunFolder:
                 "longer: give at least as much, or choose another --workdir. "
                 f"Received: --{name}={now:g}"
             )
+
+
+def _same_path(
+    known: str | os.PathLike[str], given: str | os.PathLike[str]
+) -> bool:
+    return os.path.abspath(known) == os.path.abspath(given)
 
 
 def check_schema(content: dict[str, Any], path: pathlib.Path) -> None:

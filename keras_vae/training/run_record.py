@@ -56,7 +56,9 @@ def preparation(
     known = (saved.record or {}).get("preparation") if saved else None
     recorded = None
     if known is not None:
-        recorded = config_values.build(Preparation, "preparation", known)
+        recorded = config_values.build(
+            Preparation, "preparation", known, complete=True
+        )
     if not folder.config.exists():
         return recorded or experiment.prepare()
     found = folder.load_preparation()

@@ -53,8 +53,8 @@ def load_trained(
     if path.suffix == ".keras" and path.is_file():
         return read_model(path)
     folder = RunFolder(workdir)
-    experiment = folder.load_experiment()
     with translated():
+        experiment = folder.load_experiment()
         found = _from_file(folder)
         if found is not None and weights in (None, found.weights):
             run_record.check_model(folder, experiment, found)

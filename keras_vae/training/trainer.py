@@ -11,26 +11,26 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_vae.config import resolve_classes
+from keras_vae.config import check_bool, resolve_classes
 from keras_vae.data import (
     ImageDataset,
     Split,
-    evaluation_batches,
     steps_per_epoch,
 )
+from keras_vae.errors import UserError
 from keras_vae.io.failures import translated, writing
-from keras_vae.models import GenerativeModel, build_model
+from keras_vae.io.local_files import check_local
+from keras_vae.models import build_model
 from keras_vae.notes import counted, first_names
-from keras_vae.priors import Prior
 from keras_vae.training import checkpoint_files, run_record
 from keras_vae.training.callbacks import Checkpoints
 from keras_vae.training.divergence import check_not_all_skipped
 from keras_vae.training.experiment import ExperimentConfig
-from keras_vae.training.first_weights import take_weights
+from keras_vae.training.first_weights import initialize
 from keras_vae.training.model_file import write_model
 from keras_vae.training.named_variables import named_variables
 from keras_vae.training.preparation import Preparation
-from keras_vae.training.run import EVALUATION_BATCH_SIZE, Run
+from keras_vae.training.run import Run
 from keras_vae.training.run_data import RunData, open_run_data
 from keras_vae.training.run_folder import RunFolder
 from keras_vae.training.state import TrainingState, make_state
@@ -46,7 +46,6 @@ from keras_vae.training.trained_model import TrainedModel
 __all__ = ["TrainResult", "train"]
 
 _STEPS_PER_EXECUTION = 16
-_IMAGES_FOR_MEAN = 10_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +89,8 @@ def train(
         workdir: The run folder; see `RunFolder`.
         resume: Whether to go on with a run that the folder holds.
         init_from: A run folder or `model.keras`: the new run starts from its
-            weights, as far as they fit; see `take_weights`.
+            weights, as far as they fit; see `take_weights`. A run that goes on
+            must have begun from the same.
         accept_changed_data: Whether to go on with it where the images are not
             those that it began with; see `open_run_data`.
         dataset: The images, where they are loaded already.
@@ -106,6 +106,10 @@ def train(
         DivergedError: If the loss is not finite, so that training ends or no
             step was taken.
     """
+    check_bool("resume", resume)
+    check_bool("accept_changed_data", accept_changed_data)
+    if init_from is not None:
+        check_local("init_from", init_from)
     folder = RunFolder(workdir)
     with translated(), folder.lock():
         folder.check(experiment, resume)
@@ -138,9 +142,12 @@ def _train(
     goes_on = saved is not None or folder.config.exists()
     if saved is None:
         folder.forget_unbegun()
+    elif init_from is not None:
+        folder.check_init_from(init_from)
     preparation = run_record.preparation(saved, folder, experiment)
     data = open_data()
     dataset = data.dataset
+    _check_enough(dataset.splits["train"], config.batch_size)
     epoch = steps_per_epoch(dataset.splits["train"], config.batch_size)
     with strategy.scope():
         state = _compiled_state(experiment, dataset, preparation, epoch)
@@ -151,13 +158,18 @@ def _train(
     if check_model is not None:
         check_model(TrainedModel(state.model, experiment, preparation, folder))
     if saved is None:
-        _initialize(state.model, experiment, preparation, dataset, init_from)
+        initialize(state.model, experiment, preparation, dataset, init_from)
     print(_describe(dataset), flush=True)
     # The configuration last: it says that there is a run.
     with writing(folder.data):
         data = data.record(folder, 0 if saved is None else saved.step)
+    source = None if init_from is None else os.fspath(init_from)
     folder.start(
-        experiment, dataset.image_shape, state.model.class_names, preparation
+        experiment,
+        dataset.image_shape,
+        state.model.class_names,
+        preparation,
+        {"init_from": source} if saved is None else {},
     )
     checkpoints = Checkpoints(
         state,
@@ -180,22 +192,14 @@ def _train(
     return TrainResult(received, summary, dataset, trained)
 
 
-def _initialize(
-    model: GenerativeModel,
-    experiment: ExperimentConfig,
-    preparation: Preparation,
-    dataset: ImageDataset,
-    init_from: str | os.PathLike[str] | None,
-) -> None:
-    """Gives a new model the weights that training starts from."""
-    if experiment.model.output_mean_bias:
-        mean = _mean_image(dataset.splits["train"], preparation.num_bits)
-        model.set_output_mean(mean)
-    prior = getattr(model, "prior", None)
-    if prior is not None and prior.num_initial_examples:
-        _initialize_prior(prior, dataset.splits["train"], preparation)
-    if init_from is not None:
-        print(take_weights(model, init_from).describe(), flush=True)
+def _check_enough(split: Split, batch_size: int) -> None:
+    if split.num_images < batch_size:
+        raise UserError(
+            "A batch must not be larger than the training split, which has "
+            f"{counted(split.num_images, 'image')}: give "
+            f"--config.batch_size={split.num_images} or less. "
+            f"Received: --config.batch_size={batch_size}"
+        )
 
 
 def _describe(dataset: ImageDataset) -> str:
@@ -308,32 +312,3 @@ def _steps_per_execution(epoch: int, num_replicas: int) -> int:
     if num_replicas > 1:
         return 1
     return math.ceil(epoch / math.ceil(epoch / _STEPS_PER_EXECUTION))
-
-
-def _initialize_prior(
-    prior: Prior, split: Split, preparation: Preparation
-) -> None:
-    """Gives a new prior the training images that it starts from."""
-    batches = evaluation_batches(
-        split,
-        batch_size=EVALUATION_BATCH_SIZE,
-        binarization=preparation.binarization,
-        dequantization=preparation.dequantization,
-        num_images=min(prior.num_initial_examples, split.num_images),
-        num_bits=preparation.num_bits,
-        seed=preparation.seed,
-    )
-    prior.initialize(np.concatenate([batch.numpy() for batch in batches]))
-
-
-def _mean_image(split: Split, num_bits: int) -> np.ndarray:
-    """Returns the mean of (some of) the images in [0, 1], `[H, W, C]`."""
-    batches = evaluation_batches(
-        split,
-        batch_size=EVALUATION_BATCH_SIZE,
-        binarization="none",
-        num_images=min(split.num_images, _IMAGES_FOR_MEAN),
-        num_bits=num_bits,
-    )
-    total = sum(tf.reduce_sum(batch, axis=0) for batch in batches)
-    return (total / min(split.num_images, _IMAGES_FOR_MEAN)).numpy()

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from keras_vae.conditional.imputation_report import Completion
 from keras_vae.conditional.observation import Observation
-from keras_vae.models import GenerativeModel
+from keras_vae.models import GenerativeModel, as_image
 from keras_vae.models.conditions import conditions
 from keras_vae.use.independent_pixels import IndependentPixels
 
@@ -43,7 +43,7 @@ def compared(
                 function(px).numpy()
                 for px in (likelihood, other)
                 for function in (
-                    some.mean,
+                    lambda px, some=some: as_image(some.mean(px)),
                     lambda px, some=some, x=truth: some.rest_log_prob(px, x),
                 )
             ]

@@ -262,7 +262,7 @@ class _Task:
                 self.chains,
                 labels=labels,
                 progress=lambda share: bar.reach(int(share * num)),
-            )
+            ).as_images()
         # Of dequantized images that of their levels, as everywhere.
         nats = known.num_free().numpy() * model.nats_per_value
         result = Imputation(

@@ -53,10 +53,12 @@ def train(
         >>> images = run.sample(64, seed=0)
     """
     experiment = make_experiment(dataset, model, **settings)
-    name = f"{experiment.data.dataset.replace('/', '_')}_{model}"
+    if workdir is None:
+        name = f"{experiment.data.dataset.replace('/', '_')}_{model}"
+        workdir = os.path.join("runs", name)
     result = train_experiment(
         experiment,
-        workdir or os.path.join("runs", name),
+        workdir,
         resume=resume,
         init_from=init_from,
         accept_changed_data=accept_changed_data,

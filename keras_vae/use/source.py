@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from keras_vae.config import check_bool, check_number
 from keras_vae.data import (
     ArraySplit,
     ImageDataset,
@@ -101,15 +102,10 @@ class ImageSource:
                 "split must be train, validation or test. "
                 f"Received: split={self.split}"
             )
-        if self.num_images is not None and self.num_images < 1:
-            raise UserError(
-                "num_images must be at least 1. "
-                f"Received: num_images={self.num_images}"
-            )
-        if not 0 <= self.seed <= _MAX_SEED:
-            raise UserError(
-                f"seed must be 0 ... {_MAX_SEED}. Received: seed={self.seed}"
-            )
+        if self.num_images is not None:
+            check_number("num_images", self.num_images, 1, whole=True)
+        check_number("seed", self.seed, 0, whole=True, high=_MAX_SEED)
+        check_bool("accept_changed_data", self.accept_changed_data)
         if self._says_folders and not self.inputs:
             raise UserError(
                 "label must be classes; folders name them where files are "

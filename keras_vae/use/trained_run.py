@@ -27,18 +27,21 @@ from keras_vae.models import GenerativeModel
 from keras_vae.models.abilities import check_can
 from keras_vae.models.conditions import conditions, parse_labels
 from keras_vae.serving.export import export
+from keras_vae.serving.setting_checks import whole_number
 from keras_vae.serving.succession import (
     check_default_export_dir,
     default_export_dir,
 )
 from keras_vae.training import ExperimentConfig, Preparation, TrainedModel
-from keras_vae.use.images import prepared
+from keras_vae.use.images import missing_pixels, prepared
 from keras_vae.use.model_target import ModelTarget
 from keras_vae.use.row_classes import classes_in_turn
 from keras_vae.use.sample import sample_batches
 from keras_vae.use.target import answered
 
 __all__ = ["Latents", "TrainedRun"]
+
+_MAX_NUMBER = 2**31 - 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,8 +136,10 @@ class TrainedRun:
             images: float32 `[num_images, H, W, C]` in [0, 1].
 
         Raises:
-            UserError: If the model has no likelihood, or not these classes.
+            UserError: If the model has no likelihood, or not these classes, or
+                a number is not as said above.
         """
+        whole_number("num_images", num_images, 1, _MAX_NUMBER)
         labels = classes_in_turn(self._target, label, num_images)
         batches = sample_batches(
             self._target, num_images, seed, temperature, labels, pixels=pixels
@@ -150,17 +155,22 @@ class TrainedRun:
     def reconstruct(
         self, images: np.ndarray, label: Label | None = None
     ) -> np.ndarray:
-        """Returns what the model makes of images, float32 `[num, H, W, C]`."""
+        """Returns what the model makes of images, in [0, 1] as they are."""
         return self._ask("reconstruct", images, label)["reconstruction"]
 
     def decode(self, z: np.ndarray, label: Label | None = None) -> np.ndarray:
         """Returns images `[num, H, W, C]` of latents `[num, D]`, float32."""
         self._target.check_can("decode")
         z = np.asarray(z, np.float32)
-        if z.ndim != 2 or z.shape[1] != self.model.latent_dim:
+        if z.ndim != 2 or z.shape[1] != self.model.latent_dim or not len(z):
             raise ValueError(
-                f"`z` must be [num, {self.model.latent_dim}]. "
+                f"`z` must be [num, {self.model.latent_dim}], 1 row at least. "
                 f"Received: {list(z.shape)}"
+            )
+        if not np.isfinite(z).all():
+            raise ValueError(
+                "`z` must hold finite numbers. "
+                f"Received: {z[~np.isfinite(z)][0]}"
             )
         labels = self._labels(label, len(z))
         return answered(self._target, "decode", _inputs("z", z, labels))[
@@ -182,8 +192,9 @@ class TrainedRun:
             label: Their classes; without them a conditional model takes the
                 mixture of its classes.
             num_importance_samples: K; 1 takes the ELBO alone.
-            seed: Of the draws, and of the images' noise.
+            seed: Of the draws, and of the images' noise; 0 ... 2**31 - 1.
         """
+        whole_number("seed", seed, 0, _MAX_NUMBER)
         found = prepared(images, self._trained, seed=seed, dequantize=True)
         labels = None
         if label is not None:
@@ -203,31 +214,37 @@ class TrainedRun:
         """Draws the missing pixels from p(x_missing | x_observed).
 
         Args:
-            images: uint8 levels, or float32 as the model takes them.
-            mask: What is missing, not 0, `[H, W]` or `[num, H, W]`.
+            images: uint8 levels, or float32 as the model takes them. What is
+                missing makes no difference to the draws, and floats may be
+                anything there: where one is NaN, so is `log_missing`, as there
+                is no truth to have a probability.
+            mask: What is missing: truth values, or 0 and 1, `[H, W]` or
+                `[num, H, W]` of the model's images.
             label: Their classes.
             chains: How to draw, and from which seed.
 
+        Returns:
+            Draws, whose images are in [0, 1].
+
         Raises:
-            ValueError: If the mask is not of the images' size.
+            ValueError: If the mask is not of the images' size, or hides all of
+                an image, or nothing.
             UserError: If the model cannot be sampled so.
         """
         check_can(self.model, "impute")
         chains = chains or ChainConfig()
-        found, labels = self._take(images, label, chains.seed, dequantize=True)
-        missing = np.asarray(mask) != 0
-        if missing.shape not in (found.shape[1:3], found.shape[:3]):
-            raise ValueError(
-                "`mask` must be [H, W] or [num, H, W], as the images are. "
-                f"Received: {missing.shape} for images {found.shape}"
-            )
-        missing = np.broadcast_to(missing, found.shape[:3]).astype(np.float32)
-        shown = found * (1 - missing[..., np.newaxis])
+        height, width, _ = self.model.image_shape
+        missing = missing_pixels(mask, (*np.shape(images)[:1], height, width))
+        found, labels = self._take(
+            images, label, chains.seed, dequantize=True, missing=missing
+        )
+        shown = np.where(missing[..., np.newaxis], np.float32(0), found)
         guess = np.mean(self.sample(100, chains.seed, label=label), axis=0)
-        known = MaskedPixels(shown, missing)
-        return sample_posterior(
+        known = MaskedPixels(shown, missing.astype(np.float32))
+        draws = sample_posterior(
             self.model, known, found, guess, chains, labels=labels
         )
+        return draws.as_images()
 
     def evaluate(self, **settings: Any) -> dict[str, Any]:
         """Evaluates the model on a split of the run's images.
@@ -276,10 +293,15 @@ class TrainedRun:
         seed: int = 0,
         *,
         dequantize: bool = False,
+        missing: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """Returns images as the model takes them, and their classes."""
         found = prepared(
-            images, self._trained, seed=seed, dequantize=dequantize
+            images,
+            self._trained,
+            seed=seed,
+            dequantize=dequantize,
+            missing=missing,
         )
         return found, self._labels(label, len(found))
 

@@ -125,7 +125,11 @@ def test_end_of_training_replaces_and_removes_what_it_may(
     ("flags", "part"),
     [
         ([], "--workdir"),
-        (["--export_dir=", "--serving_files=d"], "Say what to export"),
+        (
+            ["--export_dir=", "--serving_files=d"],
+            "export_dir must not be empty",
+        ),
+        (["--workdir="], "workdir must not be empty"),
         (
             ["--serving_files=d", "--replace"],
             "--replace does nothing without --workdir",

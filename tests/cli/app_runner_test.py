@@ -12,6 +12,8 @@ from keras_vae import cli
 from keras_vae.errors import UserError
 from tests.apps import app
 
+_KILL = "import os, time; os.kill(os.getpid(), 15)"
+
 
 def test_interruptions_have_the_exit_codes_of_shells():
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -45,6 +47,14 @@ def _run(code: str, tmp_path: pathlib.Path):
         ("return 143", 143, "", ""),
         ("raise cli.UserError('Bad. Received: x')", 2, "", "error: Bad. R"),
         ("raise KeyboardInterrupt", 130, "", "stopped by SIGINT"),
+        (f"{_KILL}; time.sleep(9)", 143, "", "stopped by SIGTERM"),
+        (
+            f"try:\n    {_KILL}; time.sleep(9)\n"
+            "  except BaseException as e: raise ImportError('half') from e",
+            143,
+            "",
+            "stopped by SIGTERM",
+        ),
         ("print(arguments)", 0, "[]\n", ""),
         ("raise OSError(28, 'No space', '/x')", 3, "", "error: Files cannot"),
         ("raise OSError(30, 'Read-only', '/x')", 3, "", "error: Files canno"),
@@ -58,6 +68,37 @@ def test_exit_codes(body, code, stdout, stderr, tmp_path):
     assert result.stdout == stdout
     assert result.stderr.startswith(stderr)
     assert "Traceback" not in result.stderr
+
+
+def test_terminated_writer_leaves_nothing(tmp_path):
+    code = (
+        "import os, pathlib, time\n"
+        "from keras_vae.io.outputs import write_folder\n"
+        "def write(folder):\n"
+        "  (folder / 'a.png').write_text('half'); os.kill(os.getpid(), 15)\n"
+        "  time.sleep(9)\n"
+        "def main(arguments):\n"
+        f"  write_folder(pathlib.Path({str(tmp_path)!r}) / 'out' / 'x', write)"
+    )
+    result = _run(code, tmp_path)
+    assert (result.returncode, result.stderr) == (143, "stopped by SIGTERM\n")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "code"), [(_KILL, 143), ("raise KeyboardInterrupt", 130)]
+)
+def test_interruption_of_an_import_has_no_traceback(body, code, tmp_path):
+    (tmp_path / "my_parts.py").write_text(f"{body}\nimport time\ntime.sleep(9)")
+    result = _run(
+        "import sys; sys.argv += ['--import', 'my_parts']\n"
+        "def main(arguments): pass",
+        tmp_path,
+    )
+    assert result.returncode == code
+    assert result.stderr.splitlines() == [
+        f"stopped by {'SIGTERM' if code == 143 else 'SIGINT'}"
+    ]
 
 
 def test_failures_are_told_in_two_lines(tmp_path):

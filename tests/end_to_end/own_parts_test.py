@@ -76,13 +76,14 @@ def trained(succeeds, folder):
     return folder / "run"
 
 
-@pytest.fixture
-def modules(folder, monkeypatch):
+@pytest.fixture(scope="module")
+def modules(folder):
     """Imports modules of the example by their names."""
     copies = {kind: dict(found) for kind, found in registry._PARTS.items()}
-    monkeypatch.setattr(registry, "_PARTS", copies)
-    monkeypatch.syspath_prepend(folder)
-    return importlib.import_module
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, "_PARTS", copies)
+        patch.syspath_prepend(folder)
+        yield importlib.import_module
 
 
 def test_a_run_remembers_its_parts_and_where_they_come_from(trained):

@@ -152,5 +152,14 @@ def test_bad_choice_of_a_path_is_no_failure():
     assert found.exit_code == 2
 
 
+def test_what_may_not_be_read_is_no_defect():
+    error = PermissionError(errno.EACCES, "Permission denied", "/runs/x")
+    failure = failure_of_machine(error)
+    assert isinstance(failure, StorageError)
+    assert "Permission denied" in str(failure) and "/runs/x" in str(failure)
+    # That of no file is one.
+    assert failure_of_machine(PermissionError(1, "no")) is None
+
+
 if __name__ == "__main__":
     raise SystemExit(pytest.main([__file__]))

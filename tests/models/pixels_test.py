@@ -40,9 +40,30 @@ def _rows(count, first=0):
 
 
 @pytest.mark.parametrize("name", LIKELIHOODS)
-def test_mean_is_the_likelihoods(name):
+def test_mean_is_the_likelihoods_within_the_range_of_images(name):
     likelihood = _likelihood(name)
-    np.testing.assert_array_equal(image_of(likelihood), likelihood.mean())
+    np.testing.assert_array_equal(
+        image_of(likelihood), np.clip(likelihood.mean(), 0.0, 1.0)
+    )
+
+
+@pytest.mark.parametrize("maker", MAKERS)
+def test_what_a_model_shows_is_an_image(maker):
+    """The mean of a Gaussian far from [0, 1] included."""
+    model = MAKERS[maker]("normal_fixed")
+    for weight in model.trainable_variables:
+        weight.assign(9.0 * weight + 0.3)
+    images = np.random.default_rng(0).random([9, *model.image_shape])
+    z = tf.random.stateless_normal([9, model.latent_dim], [1, 2])
+    means = model.decoder(z, training=False).mean().numpy()
+    assert means.min() < 0.0 or means.max() > 1.0
+    for shown in (
+        model.decode(z),
+        model.reconstruct(images),
+        model.sample([9], seed=1),
+        model.sample([9], seed=1, pixels="draw"),
+    ):
+        assert shown.numpy().min() >= 0.0 and shown.numpy().max() <= 1.0
 
 
 @pytest.mark.parametrize("name", LIKELIHOODS)

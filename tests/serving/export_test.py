@@ -226,9 +226,9 @@ def test_layout_of_a_hierarchy_fills_the_flat_latent():
     assert found["class_names"] == ["cat", "dog"]
 
 
-@pytest.mark.parametrize("keep", [0, -1])
+@pytest.mark.parametrize("keep", [0, -1, 1.5, "2"])
 def test_number_of_kept_versions_is_checked_first(trained, keep, tmp_path):
-    message = f"keep_versions must be at least 1. .*keep_versions={keep}"
+    message = f"keep_versions must be a whole .*keep_versions={keep}"
     with pytest.raises(UserError, match=message):
         export(trained, tmp_path / "model", keep_versions=keep)
     assert _files(tmp_path) == set()

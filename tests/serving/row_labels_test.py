@@ -122,7 +122,7 @@ def test_a_class_may_be_named_folders():
         ("0.7", None, "Received: label=0.7"),
         ("folders", None, "where files are read"),
         ("folders", ["0/a.png", "1/b.png"], "no class.*Received: 0/a.png"),
-        (None, None, "give a label"),
+        (None, None, "give a label, such as --label=1. Received"),
     ],
 )
 def test_what_is_no_class_is_refused_everywhere(label, files, message, client):

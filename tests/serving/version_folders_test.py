@@ -194,6 +194,27 @@ def test_check_of_the_folder_leaves_no_trace(tmp_path):
     assert _names(tmp_path) == {"kept"}
 
 
+@pytest.mark.parametrize(
+    "name", ["config.json", "cat.png", "cats/a.png", "3/a.png"]
+)
+def test_folder_of_something_else_gets_no_version(tmp_path, name):
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.touch()
+    message = rf"no version of a model.*{path.relative_to(tmp_path).parts[0]}"
+    with pytest.raises(UserError, match=message):
+        check_writable(tmp_path)
+    assert _names(tmp_path) == {name.split("/")[0]}
+    # But beside a version somebody may keep what he likes.
+    add_version(tmp_path, _write)
+    check_writable(tmp_path)
+
+
+def test_empty_name_is_no_folder():
+    with pytest.raises(UserError, match="export_dir must not be empty"):
+        check_writable("")
+
+
 def test_full_disk_leaves_no_version(tmp_path):
     with full_disk(), pytest.raises(StorageError, match="File too large"):
         add_version(

@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras_vae.data import ArraySplit, DataConfig
 from keras_vae.training import (
     RunFolder,
+    first_weights,
     preparation,
     run,
     train,
@@ -188,7 +189,7 @@ def test_where_a_run_is_over(dataset, where, training, finished):
 def test_mean_image_is_that_of_the_levels_that_are_kept(dataset):
     split = dataset.splits["train"]
     levels = (split.images // 2**5) / 7.0
-    found = trainer._mean_image(split, num_bits=3)
+    found = first_weights._mean_image(split, num_bits=3)
     np.testing.assert_allclose(found, levels.mean(axis=0), atol=1e-5)
 
 
@@ -237,9 +238,11 @@ def test_every_setting_of_the_data_is_looked_at():
 def test_mean_image_of_many_images_is_the_mean_of_those_that_are_read(
     monkeypatch,
 ):
-    monkeypatch.setattr(trainer, "_IMAGES_FOR_MEAN", 20)
+    monkeypatch.setattr(first_weights, "_IMAGES_FOR_MEAN", 20)
     split = ArraySplit(np.full([50, 2, 2, 1], 255, np.uint8))
-    np.testing.assert_allclose(trainer._mean_image(split, 8), 1.0, rtol=1e-6)
+    np.testing.assert_allclose(
+        first_weights._mean_image(split, 8), 1.0, rtol=1e-6
+    )
 
 
 class _Fits(run.Run):

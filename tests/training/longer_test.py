@@ -1,6 +1,8 @@
 """Tests of runs that become longer, and of those that start from another."""
 
 import dataclasses
+import json
+import re
 import shutil
 
 import keras
@@ -9,6 +11,7 @@ import pytest
 
 from keras_vae.errors import UserError
 from keras_vae.training import RunFolder, callbacks, load_trained, train
+from keras_vae.training.first_weights import take_weights
 from keras_vae.training.named_variables import named_variables
 from tests.training import experiments
 
@@ -154,6 +157,51 @@ def test_a_run_starts_from_the_weights_of_another(
         for name, variable in named_variables(source).items():
             np.testing.assert_array_equal(first[name], variable, err_msg=name)
         assert "took 9 of 9 variables" in capsys.readouterr().out
+
+
+def test_what_a_run_began_from_is_kept(finished_run, tmp_path, dataset, capsys):
+    """It goes on by the same command, and by no other."""
+    experiment = _with(finished_run.experiment, epochs=1)
+    folder = RunFolder(tmp_path / "run")
+    train(experiment, folder.path, init_from=finished_run.path, dataset=dataset)
+    config = json.loads(folder.config.read_text())
+    assert config["init_from"] == str(finished_run.path)
+    same = f"{finished_run.path}/"
+    train(experiment, folder.path, init_from=same, dataset=dataset)
+    assert json.loads(folder.config.read_text()) == config
+    message = r"began from .* leave --init_from out.*--init_from=other"
+    with pytest.raises(UserError, match=message):
+        train(experiment, folder.path, init_from="other", dataset=dataset)
+    config["init_from"] = None
+    folder.config.write_text(json.dumps(config))
+    with pytest.raises(UserError, match="began without it"):
+        train(experiment, folder.path, init_from=same, dataset=dataset)
+    del config["init_from"]
+    folder.config.write_text(json.dumps(config))
+    capsys.readouterr()
+    train(experiment, folder.path, init_from=same, dataset=dataset)
+    assert "does nothing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "source", ["nothing", "nothing.keras", "bit.keras", "cut.keras"]
+)
+def test_weights_that_cannot_be_read_are_named_in_a_line(
+    source, finished_run, tmp_path
+):
+    path = tmp_path / source
+    data = bytearray(RunFolder(finished_run.path).model.read_bytes())
+    if source == "bit.keras":
+        data[len(data) // 2] ^= 1
+        path.write_bytes(data)
+    if source == "cut.keras":
+        path.write_bytes(data[: len(data) // 2])
+    model = load_trained(finished_run.path).model
+    with pytest.raises(UserError, match=re.escape(str(path))) as error:
+        take_weights(model, path)
+    text = str(error.value)
+    assert "\n" not in text and "--workdir=" not in text
+    assert "not found" not in text or source == "nothing.keras"
 
 
 def test_what_does_not_fit_is_listed(finished_run, tmp_path, dataset, capsys):

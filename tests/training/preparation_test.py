@@ -231,6 +231,16 @@ def test_a_run_of_an_older_schema_is_decided_and_said(tmp_path, capsys):
         ({"num_bits": "8"}, "num_bits must be a whole number"),
         ({"colour": 1}, "preparation.'colour' is unknown"),
         ({"unit": None}, "preparation.unit is missing"),
+        ({"precision": None}, "preparation.precision is missing"),
+        ({"seed": None}, "preparation.seed is missing"),
+        ({"resize": 1.5}, "preparation.resize must be a list of 2"),
+        ({"resize": "x"}, "preparation.resize must be a list of 2"),
+        ({"resize": {}}, "preparation.resize must be a list of 2"),
+        ({"resize": [0, 4]}, "preparation.resize must be a whole number"),
+        ({"resize": ["a", 4]}, "preparation.resize must be a whole number"),
+        ({"horizontal_flip": "no"}, "horizontal_flip must be true or false"),
+        ({"horizontal_flip": 1}, "horizontal_flip must be true or false"),
+        ({"mutation_rate": True}, "mutation_rate must be a finite number"),
     ],
 )
 def test_a_damaged_preparation_is_refused(tmp_path, entry, message):
@@ -238,7 +248,9 @@ def test_a_damaged_preparation_is_refused(tmp_path, entry, message):
     experiment = experiments.make_experiment()
     folder.start(experiment, (6, 6, 1))
     values = dataclasses.asdict(experiment.prepare()) | entry
-    values = {k: v for k, v in values.items() if v is not None}
+    missing = [name for name, value in entry.items() if value is None]
+    for name in missing:
+        del values[name]
     _changed(folder, preparation=values)
     with pytest.raises(UserError, match=message):
         folder.load_preparation()

@@ -5,7 +5,9 @@ import json
 import pytest
 
 from keras_vae.errors import UserError
+from keras_vae.training import RunFolder
 from keras_vae.training.results import Results
+from tests.training import experiments
 
 
 def _figures(value, **protocol):
@@ -58,6 +60,23 @@ def test_a_split_that_holds_something_else_is_refused(results):
     with pytest.raises(UserError, match=r"test is no list.*results\.json"):
         results.add_evaluation("test", _figures(1.0))
     assert json.loads(results.path.read_text()) == {"test": 3}
+
+
+@pytest.mark.parametrize("text", ["{", "[]", None])
+def test_damage_is_said_once(results, text):
+    if text is None:
+        results.path.mkdir()
+    else:
+        results.path.write_text(text)
+    with pytest.raises(UserError, match="move the file away") as error:
+        results.load()
+    assert str(error.value).count("Received: ") == 1
+
+
+def test_damage_is_said_before_the_run_begins(tmp_path):
+    (tmp_path / "results.json").write_text("{")
+    with pytest.raises(UserError, match=r"results of the run cannot be read"):
+        RunFolder(tmp_path).check(experiments.make_experiment())
 
 
 if __name__ == "__main__":

@@ -86,6 +86,31 @@ def test_settings_go_where_they_belong():
         make_experiment("mnist_5k", "vea")
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"resume": "no"}, "resume must be true or false. .*'no'"),
+        ({"accept_changed_data": "x"}, "accept_changed_data must be true or"),
+        ({"workdir": ""}, "workdir must not be empty"),
+        ({"init_from": ""}, "init_from must not be empty"),
+        ({"seed": 2**31}, "seed must be .* at most 2147483647"),
+        ({"seed": 2**32}, "seed must be .* at most 2147483647"),
+        ({"batch_size": 33}, "give --config.batch_size=32 or less"),
+    ],
+)
+def test_what_a_training_is_asked_for_is_checked(
+    images, tmp_path, given, message
+):
+    with pytest.raises(UserError, match=message):
+        _train(images, **{"workdir": tmp_path / "run", **given})
+    assert not (tmp_path / "run").exists()
+
+
+def test_export_asks_for_true_or_false(run, tmp_path):
+    with pytest.raises(UserError, match="replace must be true or false"):
+        run.export(tmp_path / "model", replace="no")
+
+
 def test_a_loaded_run_is_the_trained_one(run, levels):
     loaded = keras_vae.load(run._trained.folder.path)
     assert isinstance(loaded, keras_vae.TrainedRun)
@@ -136,6 +161,95 @@ def test_levels_are_prepared_as_in_training(run, levels):
 def test_other_images_are_refused(run, shape, dtype):
     with pytest.raises(ValueError, match=r"`images` must be .*Received"):
         run.encode(np.zeros(shape, dtype))
+
+
+@pytest.mark.parametrize("value", [2.0, -1.0, np.nan, np.inf])
+@pytest.mark.parametrize("verb", ["encode", "reconstruct", "score"])
+def test_values_that_are_no_image_are_refused(run, verb, value):
+    images = np.zeros([2, _SIDE, _SIDE, 1])
+    images[1, 2, 3] = value
+    with pytest.raises(ValueError, match=r"\[0, 1\].*Received"):
+        getattr(run, verb)(images)
+
+
+def test_latents_are_finite_rows(run):
+    for z, message in (
+        (np.zeros([0, 2]), "1 row at least"),
+        ([[0.0, np.nan]], "finite"),
+    ):
+        with pytest.raises(ValueError, match=rf"`z` must .*{message}"):
+            run.decode(z)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_no_images_are_refused_in_one_line(run, dtype):
+    with pytest.raises(ValueError, match="at least one image. Received") as e:
+        run.score(np.zeros([0, _SIDE, _SIDE, 1], dtype))
+    assert "\n" not in str(e.value)
+
+
+def test_a_masked_array_is_refused(run, levels):
+    mask = np.eye(_SIDE, dtype=bool)
+    with pytest.raises(ValueError, match="`images` must be a plain array"):
+        run.encode(np.ma.array(levels, mask=levels > 9))
+    with pytest.raises(ValueError, match="`mask` must be a plain array"):
+        run.impute(levels, np.ma.array(mask))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"seed": 1.5}, {"seed": -1}, {"seed": "0"}, {"seed": [1, 2]},
+     {"seed": 2**31}, {"seed": True}, {"num_images": 0}, {"num_images": 1.5},
+     {"num_images": "4"}, {"num_images": -1}, {"temperature": "1"},
+     {"temperature": -1}],
+)  # fmt: skip
+def test_numbers_of_a_sample_are_checked(run, given):
+    (name,) = given
+    with pytest.raises(UserError, match=rf"{name} must be .*Received: {name}="):
+        run.sample(**given)
+
+
+def test_the_seed_of_scores_is_checked(run, levels):
+    for seed in (1.5, -1, "0", 2**31):
+        with pytest.raises(UserError, match="seed must be .*2147483647"):
+            run.score(levels, seed=seed)
+
+
+def test_no_class_at_all_is_refused(conditional, levels):
+    with pytest.raises(UserError, match="label must be .*Received: an empty"):
+        conditional.sample(4, label=[])
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [np.full([_SIDE, _SIDE], "0"), np.full([_SIDE, _SIDE], ""),
+     np.full([_SIDE, _SIDE], np.nan), np.full([_SIDE, _SIDE], 255),
+     np.ones([_SIDE, _SIDE]), np.zeros([_SIDE, _SIDE]), None],
+)  # fmt: skip
+def test_a_mask_is_of_truth_values(run, levels, mask):
+    with pytest.raises(ValueError, match="`mask` must .*Received"):
+        run.impute(levels, mask)
+
+
+def test_what_is_hidden_makes_no_difference(run, levels):
+    mask = np.zeros([_SIDE, _SIDE])
+    mask[:, 3:] = 1
+    grey = levels.astype(np.float32) / 255.0
+    values = np.array([np.nan, -1.0, 2.0, np.inf, -np.inf], np.float32)
+    hidden = np.where(
+        mask[..., np.newaxis] > 0, values[:, None, None, None], grey
+    )
+    chains = ChainConfig(2, 2, 4, seed=1)
+    draws, same = (run.impute(x, mask, chains=chains) for x in (grey, hidden))
+    np.testing.assert_array_equal(same.image, draws.image)
+    np.testing.assert_array_equal(same.r_hat, draws.r_hat)
+    assert np.isfinite(same.trajectory_acceptance).all()
+    assert np.isfinite(draws.log_missing).all()
+    # There is no truth that could have a probability.
+    assert np.isnan(same.log_missing).all()
+    hidden[0, 0, 0] = np.nan
+    with pytest.raises(ValueError, match="`images` must be finite"):
+        run.impute(hidden, mask, chains=chains)
 
 
 def test_what_was_observed_is_kept(run, levels):
