@@ -1,5 +1,7 @@
 """One small run of `apps/train.py`, shared by the tests that need one.
 
+The processes of a test session share it too: a test that writes takes a copy.
+
 A folder's conftest.py makes it a fixture:
 
     @pytest.fixture(scope="session")
@@ -11,9 +13,12 @@ A folder's conftest.py makes it a fixture:
 
 import dataclasses
 import functools
+import json
+import os
 import pathlib
 import subprocess
 
+import filelock
 import pytest
 
 from keras_vae.training import TrainedModel, load_trained
@@ -56,19 +61,24 @@ class TrainedRun:
 def make(factory: pytest.TempPathFactory) -> TrainedRun:
     """Trains, once for each test session."""
     # Long enough to be cut off in its midst, by the tests of resuming.
-    return _make(factory.getbasetemp(), "trained_run", "--epochs=6")
+    return _make(_base(factory), "trained_run", "--epochs=6")
 
 
 def make_conditional(factory: pytest.TempPathFactory) -> TrainedRun:
     """Trains a conditional VAE for an epoch, once for each test session."""
     flags = ("--config.num_classes=auto", "--epochs=1")
-    return _make(factory.getbasetemp(), "conditional_run", *flags)
+    return _make(_base(factory), "conditional_run", *flags)
+
+
+def _base(factory: pytest.TempPathFactory) -> pathlib.Path:
+    """Returns the temporary folder of the session, of all its processes."""
+    base = factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
 
 @functools.cache
 def _make(base: pathlib.Path, name: str, *more: str) -> TrainedRun:
     folder = base / name
-    folder.mkdir()
     data_dir = base / "trained_run_data"
     flags = (
         "--dataset=mnist_5k",
@@ -81,12 +91,21 @@ def _make(base: pathlib.Path, name: str, *more: str) -> TrainedRun:
         f"--num_importance_samples={NUM_IMPORTANCE_SAMPLES}",
     )
     workdir, export_dir = folder / "run", folder / "export"
-    result = app.run(
-        "train",
-        *flags,
-        f"--workdir={workdir}",
-        f"--export_dir={export_dir}",
-        cwd=folder,
-    )
+    folders = (f"--workdir={workdir}", f"--export_dir={export_dir}")
+    with filelock.FileLock(base / f"{name}.lock"):
+        result = _train_once(folder, *flags, *folders)
     assert result.returncode == 0, result.stdout + result.stderr
     return TrainedRun(data_dir, workdir, export_dir, result, flags)
+
+
+def _train_once(
+    folder: pathlib.Path, *flags: str
+) -> subprocess.CompletedProcess[str]:
+    """Trains, or returns how that ended in another process of the session."""
+    path = folder.with_suffix(".json")
+    if path.exists():
+        return subprocess.CompletedProcess(**json.loads(path.read_text()))
+    folder.mkdir()
+    result = app.run("train", *flags, cwd=folder)
+    path.write_text(json.dumps(vars(result)))
+    return result

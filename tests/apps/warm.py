@@ -25,6 +25,7 @@ import subprocess
 import sys
 import tempfile
 import traceback
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
@@ -32,6 +33,8 @@ from keras_vae.cli import environment
 from tests.apps import app
 
 __all__ = ["WarmProcess"]
+
+_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 
 
 class WarmProcess(contextlib.AbstractContextManager):
@@ -63,35 +66,69 @@ class WarmProcess(contextlib.AbstractContextManager):
         network: bool = True,
     ) -> subprocess.CompletedProcess[str]:
         """Runs an app to its end, as `app.run` does."""
-        command = app.command(name, *arguments)
         with tempfile.TemporaryDirectory() as folder:
-            request = {
-                "arguments": command[1:],
-                "cwd": str(cwd),
-                "environment": app.variables(cwd, network),
-                "stdout": f"{folder}/stdout",
-                "stderr": f"{folder}/stderr",
-            }
-            assert self._process.stdin and self._process.stdout
-            self._process.stdin.write(json.dumps(request) + "\n")
-            self._process.stdin.flush()
-            answer = self._process.stdout.readline()
-            assert answer, "the warm process has ended"
-            stdout, stderr = (
-                pathlib.Path(request[stream]).read_text()
-                for stream in ("stdout", "stderr")
+            streams = [pathlib.Path(folder, s) for s in ("stdout", "stderr")]
+            self.start(name, *arguments, cwd=cwd, network=network, to=streams)
+            code = self.wait()
+            return subprocess.CompletedProcess(
+                app.command(name, *arguments),
+                code,
+                *(path.read_text() for path in streams),
             )
-        return subprocess.CompletedProcess(command, int(answer), stdout, stderr)
+
+    def start(
+        self,
+        name: str,
+        *arguments: Any,
+        cwd: pathlib.Path,
+        network: bool = True,
+        to: Sequence[pathlib.Path],
+    ) -> int:
+        """Starts an app, the only one until `wait` has returned.
+
+        Args:
+            name: As for `run`, as all that is not named here.
+            to: Files that its standard output and its errors are added to.
+
+        Returns:
+            Its process's number.
+        """
+        stdout, stderr = map(str, to)
+        request = {
+            "arguments": app.command(name, *arguments)[1:],
+            "cwd": str(cwd),
+            "environment": app.variables(cwd, network),
+            "stdout": stdout,
+            "stderr": stderr,
+        }
+        assert self._process.stdin
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+        return self._answer()
+
+    def wait(self) -> int:
+        """Returns the exit code of the app that was started, at its end."""
+        return self._answer()
+
+    def _answer(self) -> int:
+        assert self._process.stdout
+        answer = self._process.stdout.readline()
+        assert answer, "the warm process has ended"
+        return int(answer)
 
 
 def _serve() -> None:
     environment.prepare()
     # What the apps import when their flags are right.
+    import keras_vae.evaluation
+    import keras_vae.serving
+    import keras_vae.use.end_to_end  # noqa: F401
 
     for line in sys.stdin:
         child = os.fork()
         if not child:
             _run(json.loads(line))
+        print(child, flush=True)
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
 
@@ -100,7 +137,7 @@ def _run(request: dict[str, Any]) -> None:
     """Becomes the app, and ends as it does."""
     signal.alarm(app.TIMEOUT)
     for stream, number in (("stdout", 1), ("stderr", 2)):
-        os.dup2(os.open(request[stream], os.O_WRONLY | os.O_CREAT), number)
+        os.dup2(os.open(request[stream], _FLAGS), number)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.chdir(request["cwd"])
     os.environ.clear()

@@ -64,21 +64,8 @@ def test_epochs_are_exact(split):
     assert len({frozenset(epoch) for epoch in epochs}) == 3
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {},
-        {"dequantization": "uniform", "num_bits": 3, "horizontal_flip": True},
-        {"binarization": "static"},
-        {
-            "binarization": "dynamic",
-            "horizontal_flip": True,
-            "mutation_rate": 0.3,
-        },
-    ],
-)
-def test_restart_is_exact(split, settings):
-    settings = {"num_steps": 25, **settings}
+def _assert_restart_is_exact(split, **settings):
+    settings = {"num_steps": 25, "horizontal_flip": True, **settings}
     whole = list(_train(split, **settings).as_numpy_iterator())
     steps = steps_per_epoch(split, 10)
     for start in (1, steps, steps + 3, 25):
@@ -87,6 +74,22 @@ def test_restart_is_exact(split, settings):
         assert len(rest) == 25 - start
         for ours, theirs in zip(rest, whole[start:], strict=True):
             np.testing.assert_array_equal(ours, theirs)
+
+
+def test_restart_is_exact(split):
+    _assert_restart_is_exact(split, binarization="static", mutation_rate=0.3)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"dequantization": "uniform", "num_bits": 3},
+        {"binarization": "dynamic", "mutation_rate": 0.3},
+    ],
+)
+def test_restart_is_exact_with_the_noise_of_a_step(numbered_split, settings):
+    # A step's noise is added to batches of any kind of split alike.
+    _assert_restart_is_exact(numbered_split, **settings)
 
 
 def test_batches_do_not_depend_on_the_global_seed(split):
@@ -114,8 +117,8 @@ def _mirrored(split, num_steps, **settings):
     return same, np.all(other == plain[:, :, :, ::-1], axis=(2, 3, 4))
 
 
-def test_training_mirrors_half_of_the_images_anew_at_each_step(split):
-    same, mirrored = _mirrored(split, 60)
+def test_training_mirrors_half_of_the_images_anew_at_each_step(numbered_split):
+    same, mirrored = _mirrored(numbered_split, 60)
     assert np.all(same != mirrored)
     # Both tests fail with 1e-6.
     flips = int(mirrored.sum())
@@ -168,9 +171,9 @@ def _mutated(split, num_steps=40, rate=0.2, **settings):
     )
 
 
-def test_mutation_replaces_its_share_of_the_pixels_by_any_level(split):
+def test_mutation_replaces_its_share_of_the_pixels_by_any_level(numbered_split):
     rate = 0.2
-    plain, mutated = _mutated(split, rate=rate)
+    plain, mutated = _mutated(numbered_split, rate=rate)
     changed = mutated != plain
     # A level is replaced by itself once in 256. Each test fails with 1e-6.
     expected = rate * 255 / 256
@@ -195,23 +198,23 @@ def test_mutation_of_all_pixels_and_of_none(numbered_split):
 
 
 @pytest.mark.parametrize("binarization", ["static", "dynamic"])
-def test_mutated_pixels_are_binary_and_even(split, binarization):
+def test_mutated_pixels_are_binary_and_even(numbered_split, binarization):
     # All pixels replaced: bits are 0 and 1 with probability 1/2 each.
-    _, bits = _mutated(split, rate=1, binarization=binarization)
+    _, bits = _mutated(numbered_split, rate=1, binarization=binarization)
     assert set(np.unique(bits)) == {0.0, 1.0}
     ones = int(bits.sum())
     assert scipy.stats.binomtest(ones, bits.size).pvalue > 1e-6
 
 
-def test_mutation_leaves_the_other_noise_alone(split):
+def test_mutation_leaves_the_other_noise_alone(numbered_split):
     # Where nothing is replaced, bits and noise are those without mutation.
-    plain, mutated = _mutated(split, rate=0.2, binarization="dynamic")
+    plain, mutated = _mutated(numbered_split, rate=0.2, binarization="dynamic")
     different = int(np.sum(plain != mutated))
     # Bits of replaced pixels are even: at most half of the share differs,
     # and less where a dark pixel's bit would hardly ever be 1.
     assert 0 < different / plain.size < 0.2 / 2 + 0.02
     plain, mutated = _mutated(
-        split, rate=0.2, num_steps=5, dequantization="uniform"
+        numbered_split, rate=0.2, num_steps=5, dequantization="uniform"
     )
     assert np.mean(plain == mutated) == pytest.approx(0.8, abs=0.05)
 
@@ -226,15 +229,15 @@ def test_mutation_depends_on_the_seed(numbered_split):
     assert not np.array_equal(first, second)
 
 
-def test_levels_are_reduced_for_training_and_evaluation(split):
+def test_levels_are_reduced_for_training_and_evaluation(numbered_split):
     num_bits = 5
     settings = {"batch_size": 10, "binarization": "none"}
     for make, extra in (
         (training_batches, {"seed": 3, "num_steps": 4}),
         (evaluation_batches, {}),
     ):
-        whole = make(split, **settings, **extra)
-        coarse = make(split, num_bits=num_bits, **settings, **extra)
+        whole = make(numbered_split, **settings, **extra)
+        coarse = make(numbered_split, num_bits=num_bits, **settings, **extra)
         for images, fewer in zip(
             whole.as_numpy_iterator(), coarse.as_numpy_iterator(), strict=True
         ):
@@ -295,12 +298,14 @@ def test_dynamic_binarization_changes_and_static_does_not(split):
     assert seen["dynamic"][0] != seen["dynamic"][1]
 
 
-def test_dynamic_binarization_averages_to_the_image(split):
-    size, steps = split.num_images, 30
-    images = evaluation_batches(split, batch_size=size, binarization="none")
+def test_dynamic_binarization_averages_to_the_image(numbered_split):
+    size, steps = numbered_split.num_images, 30
+    images = evaluation_batches(
+        numbered_split, batch_size=size, binarization="none"
+    )
     (images,) = images.as_numpy_iterator()
     batches = training_batches(
-        split,
+        numbered_split,
         batch_size=size,
         seed=0,
         num_steps=steps,

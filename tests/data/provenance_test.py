@@ -42,7 +42,7 @@ def _images(name, data_dir, manual_dir=None):
     }
 
 
-@pytest.mark.parametrize("order", [(0, 1), (1, 0), (0, 1, 0)])
+@pytest.mark.parametrize("order", [(1, 0), (0, 1, 0)])
 def test_archives_of_equal_names_are_told_apart(tmp_path, archives, order):
     names = [sorted(archives)[index] for index in order]
     data_dir = tmp_path / "data"

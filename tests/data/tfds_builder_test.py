@@ -121,7 +121,7 @@ def test_data_that_another_has_prepared_meanwhile(tmp_path):
     assert len(list(builder.as_dataset(split="train[:3]"))) == 3
 
 
-_TWICE = """
+_PREPARE = """
 import sys
 from keras_vae.config.data_config import DataConfig
 from keras_vae.data.tfds_builder import find_builder, prepare
@@ -134,24 +134,23 @@ print(prepare(builder, config).info.splits["train"].num_examples)
 
 
 def test_processes_that_need_the_same_data_wait_for_each_other(tmp_path):
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", _TWICE, str(tmp_path)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(2)
-    ]
-    # Both have found it missing before one of them begins.
-    assert [p.stdout.readline() for p in processes] == ["False\n"] * 2
-    for process in processes:
-        process.stdin.write("\n")
-        process.stdin.flush()
-    answers = [process.communicate(timeout=300)[0] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0]
-    assert answers[0] == answers[1]
-    assert int(answers[0]) > 0
+    config = DataConfig("mnist_5k", data_dir=str(tmp_path))
+    builder = find_builder(config)
+    with subprocess.Popen(
+        [sys.executable, "-c", _PREPARE, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as other:
+        # Both have found it missing before one of them begins.
+        assert other.stdout.readline() == "False\n"
+        assert not builder.is_prepared()
+        other.stdin.write("\n")
+        other.stdin.flush()
+        prepare(builder, config)
+        answer, _ = other.communicate(timeout=300)
+    assert other.returncode == 0
+    assert int(answer) == builder.info.splits["train"].num_examples > 0
     versions = [path.name for path in (tmp_path / "mnist_5k").iterdir()]
     assert versions == ["1.0.0"]  # And nothing incomplete.
 

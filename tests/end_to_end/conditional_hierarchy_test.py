@@ -23,7 +23,7 @@ _SIZES = {
     "filters": "4",
     "bottlenecks": "3",
     "encoder_blocks": "1",
-    "decoder_blocks": "1",
+    "decoder_blocks": "0",
     "num_groups": "1",
     "latent_channels": "2",
     "top_latent_dim": "3",
@@ -52,7 +52,7 @@ def run(warm_process, tmp_path_factory):
         "--model=hierarchical",
         "--config.num_classes=auto",
         *(f"--config.{name}={value}" for name, value in _SIZES.items()),
-        "--epochs=2",
+        "--epochs=1",
         "--validation_size=4",
         "--num_importance_samples=3",
         f"--workdir={root / 'run'}",
@@ -64,22 +64,30 @@ def run(warm_process, tmp_path_factory):
     return root
 
 
-def test_figures_are_given_the_class(run):
+@pytest.fixture(scope="module")
+def trained(run):
+    return load_trained(run / "run")
+
+
+@pytest.fixture(scope="module")
+def exported(run):
+    return ExportedModel(run / "export")
+
+
+def test_figures_are_given_the_class(run, trained):
     results = json.loads((run / "run" / "results.json").read_text())
     results = results["test"][-1]
     assert results["nll"]["given"] == results["elbo"]["given"] == "class"
-    model = load_trained(run / "run").model
-    assert model.class_names == _CLASSES
+    assert trained.model.class_names == _CLASSES
 
 
-def test_verbs_know_the_classes(run, tmp_path):
-    trained = load_trained(run / "run")
+def test_verbs_know_the_classes(run, trained, exported, tmp_path):
     data = {"data_dir": str(run / "images")}
     source = ImageSource(num_images=4, **data)
     sample(trained, tmp_path / "s.npz", num_images=4, label="light,dark")
     with np.load(tmp_path / "s.npz") as arrays:
         assert arrays["label"].tolist() == [1, 0, 1, 0]
-        served = ExportedModel(run / "export")(
+        served = exported(
             "sample",
             seed=arrays["seed"],
             temperature=np.ones(4, np.float32),
@@ -105,13 +113,11 @@ def test_verbs_know_the_classes(run, tmp_path):
     assert imputed
 
 
-def test_an_export_answers_for_a_class(run, tmp_path):
-    exported = ExportedModel(run / "export")
+def test_an_export_answers_for_a_class(run, trained, exported, tmp_path):
     assert exported.metadata["class_names"] == list(_CLASSES)
-    model = load_trained(run / "run").model
     images = np.random.default_rng(0).uniform(size=(3, 6, 6, 1))
     images, label = images.astype(np.float32), np.int32([0, 1, 1])
-    expected = model.reconstruct(images, label=label)
+    expected = trained.model.reconstruct(images, label=label)
     answer = exported("reconstruct", image=images, label=label)
     np.testing.assert_allclose(
         answer["reconstruction"], expected, rtol=1e-4, atol=1e-5

@@ -1,6 +1,7 @@
 """A conditional VAE, from one command to a served answer for a class."""
 
 import json
+import shutil
 
 import numpy as np
 import PIL.Image
@@ -64,14 +65,14 @@ def test_figures_say_that_the_class_is_given(run):
         assert picture.width > picture.height
 
 
-def test_finished_run_goes_on(run, warm_process):
-    folders = (f"--workdir={run.workdir}", f"--export_dir={run.export_dir}")
-    arguments = (*run.flags, *folders, "--noevaluate", "--noexport")
-    result = warm_process.run("train", *arguments, cwd=run.workdir)
+def test_finished_run_goes_on(run, warm_process, tmp_path):
+    workdir = tmp_path / "run"
+    shutil.copytree(run.workdir, workdir)
+    arguments = (*run.flags, "--workdir=run", "--noevaluate", "--noexport")
+    result = warm_process.run("train", *arguments, cwd=tmp_path)
     assert result.returncode == 0, result.stdout + result.stderr
-    model = load_trained(run.workdir).model
-    assert model.class_names == tuple(_DIGITS)
-    assert RunFolder(run.workdir).load_class_names() == tuple(_DIGITS)
+    assert load_trained(workdir).model.class_names == tuple(_DIGITS)
+    assert RunFolder(workdir).load_class_names() == tuple(_DIGITS)
 
 
 def test_dataset_without_labels_is_refused(run, warm_process, tmp_path):
@@ -97,7 +98,7 @@ def test_export_says_which_classes_there_are(exported):
 
 
 def test_export_answers_as_the_model(run, exported):
-    model = load_trained(run.workdir).model
+    model = run.trained.model
     y, inputs = _labels(), _inputs()
     image, z = inputs["encode"]["image"], inputs["decode"]["z"]
     mean, stddev = model.latent_moments(image, label=y)

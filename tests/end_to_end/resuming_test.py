@@ -1,31 +1,18 @@
 """A run that is cut off goes on, by the same command, to the same end."""
 
 import json
+import os
 import pathlib
 import signal
-import subprocess
 import time
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.apps import app
-
 pytestmark = pytest.mark.slow
 
 _TIMEOUT = 240
-
-
-def _start(flags, workdir, log) -> subprocess.Popen[bytes]:
-    command = app.command("train", *flags, f"--workdir={workdir}", "--noexport")
-    return subprocess.Popen(
-        command,
-        cwd=workdir.parent,
-        env=app.environment(),
-        stdout=log,
-        stderr=subprocess.STDOUT,
-    )
 
 
 def _last_step(workdir: pathlib.Path) -> int:
@@ -33,25 +20,12 @@ def _last_step(workdir: pathlib.Path) -> int:
     return int(path.rpartition("-")[2]) if path else 0
 
 
-def _wait_for_step(process, workdir, step) -> None:
+def _wait_for_step(workdir, step) -> None:
     """Waits until the run has saved a checkpoint beyond `step`."""
     deadline = time.monotonic() + _TIMEOUT
     while _last_step(workdir) <= step:
-        assert process.poll() is None, "The run ended before it was cut off."
         assert time.monotonic() < deadline
         time.sleep(0.01)
-
-
-def _cut_off(flags, workdir, log, number, after) -> int:
-    """Sends a signal once a step is saved; returns the exit code."""
-    process = _start(flags, workdir, log)
-    try:
-        _wait_for_step(process, workdir, after)
-        process.send_signal(number)
-        return process.wait(_TIMEOUT)
-    finally:
-        process.kill()
-        process.wait()
 
 
 def _final_values(workdir) -> dict[str, np.ndarray]:
@@ -66,19 +40,27 @@ def _final_values(workdir) -> dict[str, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def story(trained_run, tmp_path_factory):
+def story(trained_run, warm_process, tmp_path_factory):
     """Runs the command three times: ended, killed, and to the end."""
     workdir = tmp_path_factory.mktemp("resuming") / "run"
     log = workdir.parent / "log"
-    flags, steps, codes = trained_run.flags, [], []
-    with log.open("wb") as file:
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            after = steps[-1] if steps else 0
-            codes.append(_cut_off(flags, workdir, file, number, after))
-            steps.append(_last_step(workdir))
-        process = _start(flags, workdir, file)
-        codes.append(process.wait(_TIMEOUT))
-    steps.append(_last_step(workdir))
+    steps, codes = [], []
+    for number in (signal.SIGTERM, signal.SIGKILL, None):
+        process = warm_process.start(
+            "train",
+            *trained_run.flags,
+            f"--workdir={workdir}",
+            "--noexport",
+            cwd=workdir.parent,
+            to=[log, log],
+        )
+        try:
+            if number is not None:
+                _wait_for_step(workdir, steps[-1] if steps else 0)
+                os.kill(process, number)
+        finally:
+            codes.append(warm_process.wait())
+        steps.append(_last_step(workdir))
     return workdir, log.read_text(), steps, codes
 
 

@@ -2,13 +2,13 @@
 
 import json
 import math
+import shutil
 
 import numpy as np
 import PIL.Image
 import pytest
 
 from tests import trained_run as shared
-from tests.apps import app
 from tests.end_to_end import tensorboard_http
 
 pytestmark = pytest.mark.slow
@@ -139,6 +139,8 @@ def test_tensorboard_shows_every_promised_tag(trained_run):
             picture = server.image("validation", tag)
             assert picture.startswith(b"\x89PNG")
         experiment = server.hparams_experiment()
+    with pytest.raises(OSError, match="refused"):
+        server.runs()
     hparams = {info["name"] for info in experiment["hparamInfos"]}
     # Those with one value in all runs may be left out of the comparison.
     assert hparams
@@ -146,16 +148,20 @@ def test_tensorboard_shows_every_promised_tag(trained_run):
     assert "elbo" in metrics
 
 
-def test_evaluate_repeats_the_figures_of_training(trained_run, tmp_path):
-    before = _results(trained_run.workdir)
-    result = app.run(
+def test_evaluate_repeats_the_figures_of_training(
+    trained_run, warm_process, tmp_path
+):
+    workdir = tmp_path / "run"
+    shutil.copytree(trained_run.workdir, workdir)
+    before = _results(workdir)
+    result = warm_process.run(
         "evaluate",
-        f"--workdir={trained_run.workdir}",
+        f"--workdir={workdir}",
         f"--num_importance_samples={shared.NUM_IMPORTANCE_SAMPLES}",
         cwd=tmp_path,
     )
     assert (result.returncode, result.stderr) == (0, "")
-    after = _results(trained_run.workdir)
+    after = _results(workdir)
     assert after["training"] == before["training"]
     # By the same protocol: it takes the place of the one before.
     (found,), (wanted,) = after["test"], before["test"]

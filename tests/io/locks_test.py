@@ -13,7 +13,7 @@ from keras_vae.io import locks
 
 _HOLD = """
 import pathlib, sys, time
-from keras_vae import locks
+from keras_vae.io import locks
 with locks.hold(pathlib.Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(600)
@@ -92,7 +92,7 @@ def test_folder_may_go_meanwhile(tmp_path):
 
 _COUNT = """
 import pathlib, sys
-from keras_vae import local_files, locks
+from keras_vae.io import local_files, locks
 path = pathlib.Path(sys.argv[1])
 for _ in range(25):
     with locks.hold_briefly(path):

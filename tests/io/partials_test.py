@@ -60,7 +60,7 @@ def test_what_was_made_just_now_stays(tmp_path):
 
 _WRITER = """
 import pathlib, sys
-from keras_vae import local_files, outputs
+from keras_vae.io import local_files, outputs
 
 def write(path):
     if path.is_dir():

@@ -147,17 +147,21 @@ def test_score_is_what_evaluation_gives(model, monkeypatch):
     _assert_scores(answer, _evaluated(model, binary, latent_seeds, monkeypatch))
 
 
+_OF_LEVELS = HierarchicalConfig(
+    filters=(4,),
+    bottlenecks=(3,),
+    encoder_blocks=(0,),
+    decoder_blocks=(0,),
+    num_groups=(1,),
+    likelihood={"name": _LEVELS, "num_mixtures": 2},
+)
+
+
 @pytest.mark.parametrize("num_bits", [8, 5])
 def test_score_of_levels_is_what_evaluation_gives(num_bits, monkeypatch):
-    config = HierarchicalConfig(
-        filters=(4,),
-        bottlenecks=(3,),
-        encoder_blocks=(0,),
-        decoder_blocks=(0,),
-        num_groups=(1,),
-        likelihood={"name": _LEVELS, "num_mixtures": 2},
+    model = build_model(
+        _OF_LEVELS, IMAGE, likelihood=_LEVELS, num_bits=num_bits
     )
-    model = build_model(config, IMAGE, likelihood=_LEVELS, num_bits=num_bits)
     levels = np.random.default_rng(0).integers(0, 256, [3, *IMAGE])
     images = (levels / 255).astype(np.float32)
     answer = _ask(
@@ -203,16 +207,17 @@ def test_export_answers_as_the_model(hierarchy, tmp_path):
         assert answer.keys() == expected.keys()
         for key, value in answer.items():
             np.testing.assert_allclose(value, expected[key], **_CLOSE)
+    # It needs no Python: the export of an NVAE is asked without.
+    assert b"PyFunc" not in (exported.path / "saved_model.pb").read_bytes()
     with pytest.raises(UserError, match=_SHAPES):
         exported("decode", z=np.zeros([2, 26], np.float32))
 
 
 def test_exported_draws_are_functions_of_their_own_rows(tmp_path):
-    config = HierarchicalConfig(likelihood=_LEVELS)
     experiment = ExperimentConfig(
-        DataConfig("mnist_5k"), config, TrainingConfig()
+        DataConfig("mnist_5k"), _OF_LEVELS, TrainingConfig()
     )
-    model = make_hierarchical(_LEVELS)
+    model = build_model(_OF_LEVELS, IMAGE, likelihood=_LEVELS)
     export(
         TrainedModel(model, experiment, experiment.prepare()),
         tmp_path,

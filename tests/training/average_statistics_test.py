@@ -121,7 +121,7 @@ def test_estimate_changes_nothing_else_and_forgets_what_was():
     assert model.encoder.cells[0].norms[0].momentum == 0.95
 
 
-def test_validation_has_statistics_of_the_averages_alone():
+def test_validation_and_checkpoint_have_statistics_of_the_averages(tmp_path):
     state = _make_state()
     model, statistics = state.model, state.average_statistics
     trained = _values(model.variables)
@@ -136,14 +136,21 @@ def test_validation_has_statistics_of_the_averages_alone():
     ):
         variable.assign(average.numpy())
     AverageStatistics(other.model).reestimate(_batches())
-    _assert_equal(_values(model.variables), _values(other.model.variables))
+    expected = _values(other.model.variables)
+    _assert_equal(_values(model.variables), expected)
     shown = _values(statistics.statistics)
 
     averages.on_epoch_end(0)
     _assert_equal(_values(model.variables), trained)
     _assert_equal(_values(statistics.averages), shown)
+    path = _saved(state, tmp_path)
     state.swap_averages()
-    _assert_equal(_values(model.variables), _values(other.model.variables))
+    _assert_equal(_values(model.variables), expected)
+
+    assert not other.average_statistics.known.numpy()
+    other.checkpoint().restore(path).assert_consumed()
+    assert other.average_statistics.known.numpy()
+    _assert_equal(_values(other.average_statistics.averages), shown)
 
 
 def test_unknown_statistics_are_those_of_the_trained_weights():
@@ -155,21 +162,6 @@ def test_unknown_statistics_are_those_of_the_trained_weights():
     state.swap_averages()
     _assert_equal(_values(statistics.statistics), before)
     assert not statistics.known.numpy()
-
-
-def test_checkpoint_holds_the_statistics(tmp_path):
-    state = _make_state()
-    averages = Averages(state, _batches)
-    averages.on_test_begin()
-    averages.on_epoch_end(0)
-    path = state.checkpoint().save(str(tmp_path / "ckpt"))
-    fresh = _make_state()
-    fresh.checkpoint().restore(path).assert_consumed()
-    assert fresh.average_statistics.known.numpy()
-    _assert_equal(
-        _values(fresh.average_statistics.averages),
-        _values(state.average_statistics.averages),
-    )
 
 
 def test_without_averages_nothing_is_added(tmp_path):

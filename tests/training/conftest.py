@@ -33,6 +33,13 @@ class FinishedRun:
     values: dict[str, np.ndarray]
 
 
+@pytest.fixture(autouse=True)
+def no_pictures():
+    """Spares the runs of single tests the pictures of TensorBoard."""
+    with experiments.without_pictures():
+        yield
+
+
 @pytest.fixture(scope="session")
 def dataset() -> ImageDataset:
     """Returns the images that most of the tests train on."""

@@ -1,12 +1,16 @@
 """Experiments so small that a test can train them."""
 
+import contextlib
 import os
 import pathlib
+import shutil
 import signal
+from collections.abc import Iterator
 from typing import Any
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from keras_vae.config import (
@@ -21,10 +25,13 @@ from keras_vae.data import DataConfig, ImageDataset
 from keras_vae.data.image_dataset import ArraySplit
 from keras_vae.training import ExperimentConfig
 from keras_vae.training.state import TrainingState, make_state
+from keras_vae.training.tensorboard import TensorBoard
 
 __all__ = [
     "BATCH_SIZE",
     "STEPS_PER_EPOCH",
+    "CopyAt",
+    "EndAtOnce",
     "SignalAt",
     "checkpoint_values",
     "make_dataset",
@@ -32,6 +39,7 @@ __all__ = [
     "make_hierarchical_experiment",
     "make_nvae_experiment",
     "make_trained_state",
+    "without_pictures",
 ]
 
 BATCH_SIZE = 8
@@ -155,6 +163,14 @@ def make_trained_state(experiment: ExperimentConfig) -> TrainingState:
     )
 
 
+@contextlib.contextmanager
+def without_pictures() -> Iterator[None]:
+    """Trains without what TensorBoard draws, which takes as long as a run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TensorBoard, "_latents", lambda *_: None)
+        yield
+
+
 def checkpoint_values(folder: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """Returns all numbers in the last checkpoint but times.
 
@@ -168,6 +184,36 @@ def checkpoint_values(folder: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         for name in reader.get_variable_to_shape_map()
         if not name.startswith(_PASSING)
     }
+
+
+class CopyAt(keras.callbacks.Callback):
+    """Copies the folder of a run before the execution at a step.
+
+    The copy is a run that was cut off at that instant. Where there is a
+    checkpoint after each execution, it goes on from that step.
+
+    Args:
+        step: The step.
+        folder: The run folder.
+        copy: Where the copy goes.
+    """
+
+    def __init__(self, step: int, folder: pathlib.Path, copy: pathlib.Path):
+        super().__init__()
+        self.step = step
+        self.folder = folder
+        self.copy = copy
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        if int(self.model.optimizer.iterations.numpy()) == self.step:
+            shutil.copytree(self.folder, self.copy)
+
+
+class EndAtOnce(keras.callbacks.Callback):
+    """Ends a run by a KeyboardInterrupt before its first step."""
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        raise KeyboardInterrupt
 
 
 class SignalAt(keras.callbacks.Callback):

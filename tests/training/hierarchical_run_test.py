@@ -3,10 +3,8 @@
 import contextlib
 import io
 import pathlib
-import shutil
 from typing import NamedTuple
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -26,6 +24,11 @@ pytestmark = pytest.mark.slow
 _TRAINING = {"epochs": 2, "checkpoint_seconds": 0}
 
 
+@pytest.fixture(autouse=True)
+def no_pictures():
+    """Leaves it to the runs, which are made within a test, what they draw."""
+
+
 class _Runs(NamedTuple):
     """Two runs of an experiment.
 
@@ -41,30 +44,17 @@ class _Runs(NamedTuple):
     cut: pathlib.Path
 
 
-class _CopyAt(keras.callbacks.Callback):
-    """Copies the folder of the run before the execution at a step."""
-
-    def __init__(self, step, folder, copy):
-        super().__init__()
-        self.step = step
-        self.folder = folder
-        self.copy = copy
-
-    def on_train_batch_begin(self, batch, logs=None):
-        if int(self.model.optimizer.iterations) == self.step:
-            shutil.copytree(self.folder, self.copy)
-
-
 def _run_twice(experiment, dataset, folder) -> _Runs:
     whole, cut = folder / "whole", folder / "cut"
     stream = io.StringIO()
     with contextlib.redirect_stdout(stream):
-        copy = _CopyAt(27, whole, cut)
+        copy = experiments.CopyAt(27, whole, cut)
         train(experiment, whole, dataset=dataset, callbacks=[copy])
         output = stream.getvalue()
         path = tf.train.latest_checkpoint(str(RunFolder(cut).checkpoints))
         assert path.endswith("-27")
-        train(experiment, cut, dataset=dataset)
+        with experiments.without_pictures():
+            train(experiment, cut, dataset=dataset)
     return _Runs(whole, output, cut)
 
 
@@ -78,7 +68,8 @@ def hierarchy(dataset, tmp_path_factory):
 @pytest.fixture(scope="module")
 def nvae(dataset, tmp_path_factory):
     experiment = experiments.make_nvae_experiment(_TRAINING)
-    return _run_twice(experiment, dataset, tmp_path_factory.mktemp("nvae"))
+    with experiments.without_pictures():
+        return _run_twice(experiment, dataset, tmp_path_factory.mktemp("nvae"))
 
 
 @pytest.fixture(params=["hierarchy", "nvae"])

@@ -146,13 +146,14 @@ def test_a_run_starts_from_the_weights_of_another(
     for number, init_from in enumerate(
         (finished_run.path, RunFolder(finished_run.path).model)
     ):
-        train(
-            experiment,
-            tmp_path / str(number),
-            init_from=init_from,
-            dataset=dataset,
-            callbacks=[Begun()],
-        )
+        with pytest.raises(KeyboardInterrupt):
+            train(
+                experiment,
+                tmp_path / str(number),
+                init_from=init_from,
+                dataset=dataset,
+                callbacks=[Begun(), experiments.EndAtOnce()],
+            )
         for name, variable in named_variables(source).items():
             np.testing.assert_array_equal(first[name], variable, err_msg=name)
         assert "took 9 of 9 variables" in capsys.readouterr().out
@@ -205,7 +206,14 @@ def test_weights_that_cannot_be_read_are_named_in_a_line(
 
 def test_what_does_not_fit_is_listed(finished_run, tmp_path, dataset, capsys):
     experiment = experiments.make_experiment({"epochs": 1}, latent_dim=3)
-    train(experiment, tmp_path, init_from=finished_run.path, dataset=dataset)
+    with pytest.raises(KeyboardInterrupt):
+        train(
+            experiment,
+            tmp_path,
+            init_from=finished_run.path,
+            dataset=dataset,
+            callbacks=[experiments.EndAtOnce()],
+        )
     said = capsys.readouterr().out
     assert "took 6 of 9 variables" in said
     assert "taken: DenseEncoder_0/Dense_0/kernel\n" in said

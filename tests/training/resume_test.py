@@ -38,35 +38,45 @@ def _last_step(folder):
     return int(path.rpartition("-")[2])
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_signal_within_an_epoch(tmp_path, dataset, finished_run, number):
-    experiment = finished_run.experiment
-    result = train(
-        experiment,
-        tmp_path,
-        dataset=dataset,
-        callbacks=[experiments.SignalAt(18, number)],
-    )
-    # The execution at hand, steps 18 ... 26, is finished and saved.
-    assert result.interrupted == signal.Signals(number).name
-    assert result.summary["steps"] == 27
-    assert _last_step(tmp_path) == 27
+class _Look(keras.callbacks.Callback):
+    """Notes whether there is a file before each execution."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.path = path
+        self.seen = []
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.seen.append(self.path.exists())
+
+
+def test_signals_within_an_epoch_and_at_its_end(
+    tmp_path, dataset, finished_run
+):
+    experiment, model = finished_run.experiment, RunFolder(tmp_path).model
+    # The execution at hand is finished and saved: that of the steps 9 ... 17
+    # is the last one of its epoch, that of 18 ... 26 is not.
+    for number, at, step in (
+        (signal.SIGINT, 9, 18),
+        (signal.SIGTERM, 18, 27),
+    ):
+        look = _Look(model)
+        result = train(
+            experiment,
+            tmp_path,
+            dataset=dataset,
+            callbacks=[look, experiments.SignalAt(at, number)],
+        )
+        assert result.interrupted == signal.Signals(number).name
+        assert result.summary["steps"] == _last_step(tmp_path) == step
+        # A run that goes on has no model of before.
+        assert look.seen and not any(look.seen)
+        assert load_trained(tmp_path).step == result.trained.step == step
+        assert model.exists()
 
     result = train(experiment, tmp_path, dataset=dataset)
     assert result.interrupted is None
-    assert result.summary["steps"] == 68
-    _assert_same(tmp_path, finished_run.values)
-
-
-def test_signal_at_the_end_of_an_epoch(tmp_path, dataset, finished_run):
-    train(
-        finished_run.experiment,
-        tmp_path,
-        dataset=dataset,
-        callbacks=[experiments.SignalAt(27)],
-    )
-    assert _last_step(tmp_path) == 36
-    train(finished_run.experiment, tmp_path, dataset=dataset)
+    assert result.summary["steps"] == load_trained(tmp_path).step == 68
     _assert_same(tmp_path, finished_run.values)
 
 
@@ -97,36 +107,34 @@ class _Draws(keras.callbacks.Callback):
         self.at[step] = self.model.training_draws
 
 
-def _train_with_more_draws_later(folder, dataset, jit):
-    experiment = experiments.make_experiment(
-        {"epochs": 2, "jit_compile": jit},
+def _more_draws_later(jit):
+    return experiments.make_experiment(
+        {"epochs": 2, "jit_compile": jit, "checkpoint_seconds": 0.0},
         objective=ImportanceWeightedConfig(num_samples=3, start=0.4),
     )
-    draws = _Draws()
-    train(experiment, folder, dataset=dataset, callbacks=[draws])
-    # Executions of 9 steps; of 34, the share of 0.4 is done with the 14th.
-    assert draws.at == {0: 1, 9: 1, 18: 3, 27: 3}
-    return experiment, draws
+
+
+# Executions of 9 steps; of 34, the share of 0.4 is done with the 14th.
+_DRAWS = {0: 1, 9: 1, 18: 3, 27: 3}
 
 
 def test_draws_change_within_a_compiled_run(tmp_path, dataset):
-    _train_with_more_draws_later(tmp_path, dataset, "true")
+    draws = _Draws()
+    experiment = _more_draws_later("true")
+    train(experiment, tmp_path, dataset=dataset, callbacks=[draws])
+    assert draws.at == _DRAWS
 
 
 def test_draws_change_within_a_run(tmp_path, dataset):
-    experiment, draws = _train_with_more_draws_later(
-        tmp_path / "a", dataset, "false"
-    )
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    experiment, draws = _more_draws_later("false"), _Draws()
+    callbacks = [draws, experiments.CopyAt(18, whole, cut)]
+    train(experiment, whole, dataset=dataset, callbacks=callbacks)
+    assert draws.at == _DRAWS
     again = _Draws()
-    for callbacks in ([experiments.SignalAt(18)], []):
-        train(
-            experiment,
-            tmp_path / "b",
-            dataset=dataset,
-            callbacks=[again, *callbacks],
-        )
-    assert again.at == draws.at
-    _assert_same(tmp_path / "b", experiments.checkpoint_values(tmp_path / "a"))
+    train(experiment, cut, dataset=dataset, callbacks=[again])
+    assert again.at == {18: 3, 27: 3}
+    _assert_same(cut, experiments.checkpoint_values(whole))
 
 
 def test_patience_counts_on(tmp_path, dataset):
@@ -160,23 +168,22 @@ _WAITED = "epochs_waited/.ATTRIBUTES/VARIABLE_VALUE"
 def test_mixed_precision(tmp_path, dataset, precision):
     # The gradient of so sharp a likelihood overflows float16 at first.
     experiment = experiments.make_experiment(
-        {"epochs": 3, "precision": precision},
+        {"epochs": 2, "precision": precision, "checkpoint_seconds": 0.0},
         {"binarization": "none"},
         likelihood=NormalFixedConfig(scale=0.02),
         learning_rate=1e-3,
     )
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    result = train(experiment, whole, dataset=dataset)
+    copy = experiments.CopyAt(18, whole, cut)
+    result = train(experiment, whole, dataset=dataset, callbacks=[copy])
     assert result.summary["precision"] == precision
-    assert result.summary["steps"] == 51
+    assert result.summary["steps"] == 34
     values = experiments.checkpoint_values(whole)
     assert all(np.all(np.isfinite(v)) for k, v in values.items() if _real(k))
     if precision == "mixed_float16":
         scale = values["loss_scale/dynamic_scale/.ATTRIBUTES/VARIABLE_VALUE"]
         assert 0 < scale < 2**15  # Steps were skipped, and counted.
 
-    callbacks = [experiments.SignalAt(18)]
-    train(experiment, cut, dataset=dataset, callbacks=callbacks)
     train(experiment, cut, dataset=dataset)
     found = experiments.checkpoint_values(cut)
     for name, value in values.items():
@@ -211,11 +218,11 @@ def test_kill_at_any_moment(tmp_path):
     finally:
         process.kill()
     assert process.wait() == -signal.SIGKILL, "The run was not cut off."
-    assert _last_step(killed) < 680
+    assert _last_step(killed) < 170
     print(f"killed {delay:.3f} s after the first checkpoint")
 
     worker.run(str(killed), slow=False)
-    assert _last_step(killed) == 680
+    assert _last_step(killed) == 170
     _assert_same(killed, experiments.checkpoint_values(whole))
 
 

@@ -71,13 +71,14 @@ def test_start_that_is_cut_off_is_no_run(
         assert str(error.value).endswith(f"Received: {path / name}")
     # Another experiment, on other images: nothing was begun.
     other = experiments.make_experiment({"epochs": 1}, latent_dim=3)
-    train(other, path, dataset=experiments.make_dataset(80))
+    images = experiments.make_dataset(80)
+    stop = experiments.EndAtOnce()
+    with pytest.raises(KeyboardInterrupt):
+        train(other, path, dataset=images, callbacks=[stop])
     said = capsys.readouterr()
     assert "continues" not in said.out and "starts at" not in said.out
     assert "note:" not in said.err
-    data = open_run_data(
-        RunFolder(path), other.data, experiments.make_dataset(80)
-    )
+    data = open_run_data(RunFolder(path), other.data, images)
     assert data.is_recorded and data.changes == ()
 
 
@@ -86,8 +87,9 @@ def test_run_without_a_checkpoint_begins_anew(tmp_path, dataset, capsys):
     folder.start(experiment, (6, 6, 1))
     folder.data.write_text("half of a record")
     images = experiments.make_dataset(80)
-    stop = experiments.SignalAt(1)
-    train(experiment, tmp_path, dataset=images, callbacks=[stop])
+    stop = experiments.EndAtOnce()
+    with pytest.raises(KeyboardInterrupt):
+        train(experiment, tmp_path, dataset=images, callbacks=[stop])
     said = capsys.readouterr()
     assert "starts at step 0: none was done yet" in said.out
     assert "note:" not in said.err
@@ -168,7 +170,7 @@ def test_results_of_a_folder_that_is_gone(tmp_path):
 
 _HOLD = """
 import pathlib, sys
-from keras_vae import locks
+from keras_vae.io import locks
 with locks.hold(pathlib.Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

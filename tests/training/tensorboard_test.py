@@ -19,6 +19,12 @@ from keras_vae.units import NATS
 from tests.end_to_end import tensorboard_http
 from tests.training import experiments
 
+
+@pytest.fixture(autouse=True)
+def no_pictures():
+    """Has the pictures that other tests are spared."""
+
+
 _EPOCH_ENDS = [18, 36, 54, 68]
 
 

@@ -16,17 +16,17 @@ from tests.training import experiments
 __all__ = ["EXPERIMENT", "run"]
 
 EXPERIMENT = experiments.make_experiment(
-    {"epochs": 40, "checkpoint_seconds": 0.5, "patience": 40}
+    {"epochs": 10, "checkpoint_seconds": 0.5, "patience": 10}
 )
 
 
 class _Slow(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        time.sleep(0.1)
+        time.sleep(0.4)
 
 
 def run(workdir: str, slow: bool) -> None:
-    """Trains 680 steps, in 8 s or longer if `slow`."""
+    """Trains 170 steps, in 8 s or longer if `slow`."""
     train(
         EXPERIMENT,
         workdir,

@@ -172,9 +172,9 @@ def draw(tmp_path):
     It returns name -> (width, height) of the pictures.
     """
 
-    def draw(model, config, **options):
+    def draw(model, config, num_bits=8, **options):
         experiment = ExperimentConfig(
-            DataConfig("mnist_5k"), config, TrainingConfig()
+            DataConfig("mnist_5k", num_bits=num_bits), config, TrainingConfig()
         )
         trained = TrainedModel(
             model, experiment, experiment.prepare(), RunFolder(tmp_path)
@@ -221,18 +221,23 @@ def test_pictures_of_nvae(draw):
     assert sizes["samples_one_group_colder.png"] == _grid(8, 2)
 
 
-def test_pictures_show_what_they_are_asked_to(draw, tmp_path):
+def test_pictures_show_what_they_are_asked_to_and_of_the_levels_kept(
+    draw, tmp_path
+):
     model = make_hierarchical("discretized_logistic_mixture")
     names = ["samples", "samples_by_temperature", "resampled_from_group"]
     pictures = {}
     for pixels in ("mean", "draw"):
-        draw(model, HierarchicalConfig(), pixels=pixels)
+        draw(model, HierarchicalConfig(), num_bits=1, pixels=pixels)
         pictures[pixels] = [
             (tmp_path / "pictures" / f"{name}.png").read_bytes()
             for name in names
         ]
     pairs = zip(pictures["mean"], pictures["draw"], strict=True)
     assert [a == b for a, b in pairs] == [False, False, True]
+    for path in (tmp_path / "pictures" / "test_images").iterdir():
+        with PIL.Image.open(path) as picture:
+            assert set(np.unique(picture)) == {0, 255}
 
 
 def test_run_hands_on_what_samples_show(images, tmp_path, monkeypatch):
@@ -301,25 +306,6 @@ def test_folder_that_cannot_be_written_is_found_before_training(
             tmp_path / "run",
             export_dir=tmp_path / "file" / "model",
         )
-
-
-def test_pictures_are_of_the_levels_that_are_kept(tmp_path):
-    experiment = ExperimentConfig(
-        DataConfig("mnist_5k", num_bits=1),
-        HierarchicalConfig(),
-        TrainingConfig(),
-    )
-    model = make_hierarchical("discretized_logistic_mixture")
-    trained = TrainedModel(
-        model, experiment, experiment.prepare(), RunFolder(tmp_path)
-    )
-    levels = np.random.default_rng(0).integers(256, size=(12, *IMAGE))
-    split = ArraySplit(levels.astype(np.uint8))
-    dataset = ImageDataset("grey", IMAGE, None, {"test": split})
-    end_to_end.draw_pictures(trained, dataset)
-    for path in (tmp_path / "pictures" / "test_images").iterdir():
-        with PIL.Image.open(path) as picture:
-            assert set(np.unique(picture)) == {0, 255}
 
 
 def test_run_hands_on_what_it_is_asked(images, tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """Tests of `keras_vae.train` and `keras_vae.load`, and of the verbs."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -55,6 +56,15 @@ def run(images, tmp_path_factory):
 def conditional(images, tmp_path_factory):
     workdir = tmp_path_factory.mktemp("runs") / "conditional"
     return _train(images, workdir, num_classes="auto")
+
+
+@pytest.fixture(scope="module")
+def exported(run, tmp_path_factory):
+    """The folder that `run` was exported in, and what `export` returned."""
+    folder = tmp_path_factory.mktemp("export")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        return folder, run.export()
 
 
 @pytest.fixture(scope="module")
@@ -263,10 +273,10 @@ def test_evaluations_are_kept_with_the_run(run):
     assert found["test"]["nll"]["weights"] == "last"
 
 
-def test_export_is_named_after_the_run(run, levels, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    path = run.export()
+def test_export_is_named_after_the_run(run, exported):
+    folder, path = exported
     assert str(path) == "saved_models/grey/1"
+    path = folder / path
     metadata = json.loads((path / "assets.extra/metadata.json").read_text())
     assert (metadata["weights"], metadata["step"]) == ("last", run.step)
     with Client(path) as client:
@@ -290,8 +300,11 @@ def test_a_conditional_model_is_told_the_class(conditional, run, levels):
         run.sample(4, label="dark")
 
 
-def test_a_conditional_export_never_follows_another(conditional, run, tmp_path):
-    run.export(tmp_path / "model")
+def test_a_conditional_export_never_follows_another(
+    conditional, exported, tmp_path
+):
+    folder, path = exported
+    shutil.copytree(folder / path, tmp_path / "model" / "1")
     with pytest.raises(UserError, match=r"--replace.*num_classes: 0 -> 2"):
         conditional.export(tmp_path / "model")
     assert conditional.export(tmp_path / "model", replace=True).name == "2"
