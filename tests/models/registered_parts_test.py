@@ -64,10 +64,12 @@ def test_a_model_with_it_trains_and_comes_back_from_a_file(
     kind, name, tmp_path
 ):
     config = _config(kind, name)
+    binary = config.likelihood.support in ("", "binary")
+    binarization = "dynamic" if binary else "none"
     model = build_model(
         config,
         IMAGE,
-        likelihood=resolve_likelihood(config, "dynamic"),
+        likelihood=resolve_likelihood(config, binarization),
         total_steps=10,
         num_examples=16,
     )
