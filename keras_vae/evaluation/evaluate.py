@@ -8,6 +8,7 @@ from typing import Any, TextIO
 import numpy as np
 import tensorflow as tf
 
+from keras_vae import seeds
 from keras_vae.config import is_whole
 from keras_vae.data import ImageDataset, Split
 from keras_vae.errors import UserError
@@ -238,15 +239,15 @@ def _latent(model: GenerativeModel, batches: tf.data.Dataset) -> dict[str, Any]:
 def _squared_error(
     model: GenerativeModel, batches: tf.data.Dataset, protocol: dict[str, Any]
 ) -> dict[str, Any]:
-    reconstruct = tf.function(
-        model.reconstruct, autograph=False, reduce_retracing=True
-    )
-    values = np.concatenate(
-        [
-            np.sum((image - reconstruct(image)) ** 2, axis=(1, 2, 3))
-            for image in batches
-        ]
-    )
+    seed = seeds.from_int(model.seed)  # An autoencoder draws nothing.
+
+    @tf.function(autograph=False, reduce_retracing=True)
+    def errors(image: tf.Tensor) -> tf.Tensor:
+        """Those of the loss, of what no picture has cut to [0, 1]."""
+        inference = model.infer(image, model.encode(image), seed)
+        return model.metric_values(inference)["squared_error"]
+
+    values = np.concatenate([errors(image).numpy() for image in batches])
     mean = float(values.mean())
     return {
         "squared_error_per_image": mean,
