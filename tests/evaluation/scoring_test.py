@@ -65,7 +65,7 @@ def test_error_is_that_of_the_reconstruction(wrong):
     scores = image_scores(wrong.model, x, 1)
     flat = x.reshape(len(x), -1)
     mean = (flat - wrong.b) @ wrong.w @ wrong.covariance / 0.5**2 + 0.2
-    again = mean @ wrong.w.T + wrong.b
+    again = np.clip(mean @ wrong.w.T + wrong.b, 0.0, 1.0)  # As it is shown.
     np.testing.assert_allclose(
         scores.reconstruction_error, ((flat - again) ** 2).sum(-1), rtol=1e-4
     )

@@ -34,7 +34,7 @@ from tests.training import experiments
     ("training", "data", "model", "message"),
     [
         ({}, {"dataset": "minst"}, {}, "Did you mean"),
-        ({}, {}, {"batch_size": 4001}, "--config.batch_size=4000 or less.*=4001"),
+        ({}, {}, {"batch_size": 4001}, "batch_size=4000 or less.*=4001"),
         ({}, {"binarization": "none"}, {"likelihood": "bernoulli"}, "binary"),
         (
             {"distribution": "mirrored"},
