@@ -42,7 +42,9 @@ _MODELS: dict[str, ModelConfig] = {
 _COLUMNS = (
     records.Column("seconds", "step", "s"),
     records.Column("cpu_seconds", "step, of all cores", "s"),
-    records.Column("ratio", "time of the second to the first"),
+    records.Column(
+        "ratio", "time of the second to the first, median of the pairs"
+    ),
     records.Column("negative_elbo", "-ELBO", "nats/image"),
 )
 _PAIRED = ("seconds", "cpu_seconds", "negative_elbo")
