@@ -98,7 +98,8 @@ def open_image_folder(
             config,
         )
         split_of.update({names[source][i]: name for i in positions})
-    _note_copies(split_of, digests)
+    if recorded is None or recorded.digests != digests:
+        _note_copies(split_of, digests)
     return ImageDataset(
         config.dataset,
         image_shape,
