@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from keras_vae.config.needs import OF_SETTINGS
+from keras_vae.config.needs import OF_SETTINGS, VECTOR
 from keras_vae.config.registry import (
     PartConfig,
     from_dict,
@@ -163,6 +163,16 @@ class ModelConfig(PartConfig):
     def rows_are_independent(self) -> bool:
         """Whether the loss of a batch is the mean of its images' losses."""
         return not (self.couples_rows or self.objective.couples_rows)
+
+    @property
+    def idle(self) -> tuple[str, ...]:
+        """Settings that change nothing beside the others, each with why."""
+        found = self.objective.idle
+        if VECTOR in self.has and getattr(
+            self.objective, "kl_balancing", False
+        ):
+            found = (*found, "kl_balancing, where there is one latent group")
+        return tuple(f"config.objective.{setting}" for setting in found)
 
     @property
     def conditional(self) -> bool:

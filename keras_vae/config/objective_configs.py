@@ -36,6 +36,11 @@ class ObjectiveConfig(PartConfig):
         """Whether a step draws more latents for an image late in the run."""
         return False
 
+    @property
+    def idle(self) -> tuple[str, ...]:
+        """Settings that change nothing beside the others, each with why."""
+        return ()
+
 
 @dataclasses.dataclass(frozen=True)
 class _WithKL(ObjectiveConfig):
@@ -73,6 +78,16 @@ class _WithKL(ObjectiveConfig):
     @property
     def couples_rows(self) -> bool:
         return bool(self.free_bits) or self.kl_balancing
+
+    @property
+    def idle(self) -> tuple[str, ...]:
+        found = []
+        if self.free_bits and not self.beta:
+            found.append("free_bits, where beta is 0")
+        warms = self.beta and self.beta_warmup and self.beta_initial < 1
+        if self.kl_balancing and not warms:
+            found.append("kl_balancing, where beta has no warm-up")
+        return tuple(found)
 
 
 @register(
@@ -115,6 +130,13 @@ class ImportanceWeightedConfig(_WithKL):
     @property
     def draws_change(self) -> bool:
         return self.num_samples > 1 and self.start > 0
+
+    @property
+    def idle(self) -> tuple[str, ...]:
+        found = super().idle
+        if self.start and self.num_samples == 1:
+            found = (*found, "start, where num_samples is 1")
+        return found
 
 
 @register(

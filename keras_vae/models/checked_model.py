@@ -90,7 +90,8 @@ class CheckedModel(ImageModel):
 
         Raises:
             ValueError: If the data are not those that `unpack` takes, or there
-                is a `class_weight` without classes.
+                is a `class_weight` without classes, or of one that the model
+                does not have.
         """
         given = by_name(super().fit, x, y, *args, **kwargs)
         first = next(iter(tf.nest.flatten(given["x"])), None)
@@ -101,7 +102,8 @@ class CheckedModel(ImageModel):
             self._check_arrays(*validation)
             parts = keras.utils.unpack_x_y_sample_weight(tuple(validation))
             given["validation_data"] = (*with_target(*parts), parts[2])
-        return super().fit(**with_class_weight(self._checked(given)))
+        given = self._checked(given)
+        return super().fit(**with_class_weight(given, self.num_classes))
 
     def evaluate(
         self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any
@@ -123,7 +125,8 @@ class CheckedModel(ImageModel):
     def train_on_batch(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         """Does as `keras.Model.train_on_batch`, with a batch as for `fit`."""
         given = by_name(super().train_on_batch, x, *args, **kwargs)
-        return super().train_on_batch(**with_class_weight(given))
+        given = with_class_weight(given, self.num_classes)
+        return super().train_on_batch(**given)
 
     @property
     def input_signature(self) -> list[Any]:

@@ -56,7 +56,9 @@ def with_target(x: Any, y: Any, weight: Any) -> tuple[Any, Any]:
     return x, y  # Of a stream Keras refuses them.
 
 
-def with_class_weight(given: dict[str, Any]) -> dict[str, Any]:
+def with_class_weight(
+    given: dict[str, Any], num_classes: int = 0
+) -> dict[str, Any]:
     """Returns the arguments of `fit` so that images are weighed by class.
 
     Keras does that by y. Datasets are weighed here, so that a class that the
@@ -64,15 +66,16 @@ def with_class_weight(given: dict[str, Any]) -> dict[str, Any]:
 
     Args:
         given: Arguments by their names.
+        num_classes: Of a conditional model, else 0.
 
     Raises:
         ValueError: If there is a `class_weight` that is no dict of weights, or
-            there are no classes.
+            of a class that the model does not have, or there are no classes.
     """
     class_weight, x = given.get("class_weight"), given["x"]
     if class_weight is None or inspect.isgenerator(x):  # Keras refuses those.
         return given
-    _check_class_weight(class_weight)
+    _check_class_weight(class_weight, num_classes)
     if isinstance(x, tf.data.Dataset):
         return {**given, "x": _weighed(x, class_weight), "class_weight": None}
     if isinstance(x, keras.utils.PyDataset):
@@ -82,7 +85,7 @@ def with_class_weight(given: dict[str, Any]) -> dict[str, Any]:
     return {**given, "x": images, "y": classes}
 
 
-def _check_class_weight(class_weight: Any) -> None:
+def _check_class_weight(class_weight: Any, num_classes: int) -> None:
     if not isinstance(class_weight, Mapping) or not all(
         is_whole(number) and _is_weight(weight)
         for number, weight in class_weight.items()
@@ -91,6 +94,11 @@ def _check_class_weight(class_weight: Any) -> None:
             "`class_weight` must be a dict of weights, finite and not "
             "negative, by the numbers of classes, such as {0: 1.0, 1: 2.0}. "
             f"Received: class_weight={class_weight!r}"
+        )
+    if num_classes and not all(0 <= n < num_classes for n in class_weight):
+        raise ValueError(
+            "`class_weight` must be of classes that the model has, 0 ... "
+            f"{num_classes - 1}. Received: class_weight={class_weight!r}"
         )
 
 

@@ -21,7 +21,7 @@ from keras_vae.errors import UserError
 from keras_vae.io.failures import translated, writing
 from keras_vae.io.local_files import check_local
 from keras_vae.models import build_model
-from keras_vae.notes import counted, first_names
+from keras_vae.notes import counted, first_names, note
 from keras_vae.training import checkpoint_files, run_record
 from keras_vae.training.callbacks import Checkpoints
 from keras_vae.training.divergence import check_not_all_skipped
@@ -160,6 +160,8 @@ def _train(
     if saved is None:
         initialize(state.model, experiment, preparation, dataset, init_from)
     print(_describe(dataset), flush=True)
+    for setting in config.idle:
+        note(f"changes nothing in this run: {setting}")
     # The configuration last: it says that there is a run.
     with writing(folder.data):
         data = data.record(folder, 0 if saved is None else saved.step)

@@ -363,6 +363,27 @@ def test_which_losses_are_means_over_the_images(config, coupled):
 
 
 @pytest.mark.parametrize(
+    ("config", "idle"),
+    [
+        (VAEConfig(), []),
+        (NVAEConfig(), []),
+        (HierarchicalConfig(), []),
+        (AutoregressiveConfig(), []),
+        (VAEConfig(objective={"free_bits": 1.0, "beta": 0.0}), ["free_bits"]),
+        (NVAEConfig(objective={"beta": 0.0}), ["kl_balancing"]),
+        (NVAEConfig(objective={"beta_warmup": 0.0}), ["kl_balancing"]),
+        (NVAEConfig(objective={"beta_initial": 1.0}), ["kl_balancing"]),
+        (VAEConfig(objective={"kl_balancing": True}), ["kl_balancing"]),
+        (HierarchicalConfig(objective={"num_samples": 1}), ["start"]),
+        (HierarchicalConfig(objective={"kl_balancing": True}), []),
+    ],
+)
+def test_settings_that_change_nothing_are_known(config, idle):
+    found = [text.split(",")[0] for text in config.idle]
+    assert found == [f"config.objective.{name}" for name in idle]
+
+
+@pytest.mark.parametrize(
     ("cls", "values"),
     [
         (ELBOConfig, {"beta": 1e10}),

@@ -195,6 +195,13 @@ def test_what_are_no_class_weights_is_refused(wrong):
         compiled().fit(IMAGES, LABEL, class_weight=wrong, verbose=0)
 
 
+def test_class_weights_of_classes_that_the_model_has_not_are_refused():
+    model = compiled(conditional=True)
+    for number in (-1, model.num_classes):
+        with pytest.raises(ValueError, match=r"0 \.\.\. \d+\. Received: class"):
+            fit(model, IMAGES, LABEL, class_weight={0: 1.0, number: 2.0})
+
+
 def test_class_weights_are_not_for_images_with_weights():
     model = compiled()
     weighed = dataset(IMAGES, LABEL, WEIGHT)

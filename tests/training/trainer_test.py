@@ -67,6 +67,20 @@ def test_folder_that_cannot_be_written(tmp_path, dataset):
         )
 
 
+def test_a_setting_that_changes_nothing_is_said(tmp_path, dataset, capsys):
+    def ends(logs):
+        raise ConnectionError
+
+    experiment = experiments.make_experiment(objective={"kl_balancing": True})
+    end = keras.callbacks.LambdaCallback(on_train_begin=ends)
+    with pytest.raises(ConnectionError):
+        train(experiment, tmp_path / "run", dataset=dataset, callbacks=[end])
+    assert (
+        "note: changes nothing in this run: config.objective.kl_balancing, "
+        "where there is one latent group\n"
+    ) in capsys.readouterr().err
+
+
 def test_run_in_use_is_refused(finished_run, dataset):
     with pytest.raises(UserError, match="already holds a run"):
         train(
