@@ -1,6 +1,7 @@
 """Bounds on log p(x): the ELBO and the importance-weighted bound."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -85,9 +86,12 @@ def likelihood_bounds(
         )
     exact = model.likelihood_is_exact
     if exact:
-        num_importance_samples, estimate = 1, _make_exact(model)
+        num_importance_samples = 1
+        estimate = model.traced("log_likelihood", lambda: _make_exact(model))
     else:
-        estimate = _make_estimate(model, num_importance_samples, rows)
+        function = model.traced("bounds", lambda: _make_estimate(model))
+        sizes = tf.constant(num_importance_samples), tf.constant(rows)
+        estimate = functools.partial(function, *sizes)
     base, parts, done = seeds.from_int(seed), [], 0
     for index, batch in enumerate(batches):
         image, condition = model.unpack(batch)
@@ -124,11 +128,15 @@ def _make_exact(
 
 
 def _make_estimate(
-    model: GenerativeModel, num_samples: int, rows: int
+    model: GenerativeModel,
 ) -> Callable[..., tuple[tf.Tensor, ...]]:
     @tf.function(reduce_retracing=True)
     def estimate(
-        seed: tf.Tensor, image: tf.Tensor, condition: dict[str, tf.Tensor]
+        num_samples: tf.Tensor,
+        rows: tf.Tensor,
+        seed: tf.Tensor,
+        image: tf.Tensor,
+        condition: dict[str, tf.Tensor],
     ) -> tuple[tf.Tensor, ...]:
         batch = tf.shape(image)[0]
         chunk = tf.maximum(rows // batch, 1)

@@ -155,9 +155,7 @@ def _bounds(
 def _error(
     model: GenerativeModel, images: np.ndarray, labels: np.ndarray | None
 ) -> np.ndarray:
-    reconstruct = tf.function(
-        model.reconstruct, autograph=False, reduce_retracing=True
-    )
+    reconstruct = model.traced("reconstruct", lambda: _reconstruct(model))
     errors = []
     for image, label in _batches(images, labels):
         batch = image if label is None else (image, label)
@@ -166,6 +164,12 @@ def _error(
         difference = image.numpy().astype(np.float64) - again.numpy()
         errors.append(np.sum(difference**2, axis=(1, 2, 3)))
     return np.concatenate(errors)
+
+
+def _reconstruct(model: GenerativeModel) -> Callable[..., tf.Tensor]:
+    return tf.function(
+        model.reconstruct, autograph=False, reduce_retracing=True
+    )
 
 
 def _batches(

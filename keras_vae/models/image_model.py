@@ -1,6 +1,7 @@
 """What callers may ask of any model of images."""
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -98,6 +99,23 @@ class ImageModel(keras.Model):
     ) -> tf.Tensor:
         """Returns the likelihood's mean given the encoding's mean, no noise."""
         raise NotImplementedError
+
+    def traced(self, name: str, make: Callable[[], Any]) -> Any:
+        """Returns a `tf.function` of the model, made once.
+
+        It keeps what it traced, so that who asks again does not wait again.
+
+        Args:
+            name: What it computes.
+            make: Makes it.
+        """
+        if name not in self._functions:
+            self._functions[name] = make()
+        return self._functions[name]
+
+    @functools.cached_property
+    def _functions(self) -> dict[str, Any]:
+        return {}
 
     def pictures(
         self,

@@ -46,6 +46,15 @@ def test_posterior_of_the_encoder_is_the_exact_one(exact):
     np.testing.assert_allclose(mean - kl, exact.log_prob(x), atol=1e-4)
 
 
+def test_a_model_is_traced_once():
+    model, images = make_model(), binary_images(4)
+    for count in (1, 3):
+        image_scores(model, images, count)
+    for name in ("bounds", "reconstruct"):
+        function = model.traced(name, lambda: pytest.fail("made again"))
+        assert function.experimental_get_tracing_count() == 1
+
+
 @pytest.mark.parametrize("num_samples", [1, 7, 64])
 def test_exact_posterior_makes_each_weight_p_of_x(exact, num_samples):
     x = exact.images(50)

@@ -107,6 +107,10 @@ class ShiftedClasses:
         label = tf.cast(label, tf.float32)
         return image - CLASS_SHIFT * label[:, None, None, None]
 
+    def traced(self, name, make):
+        del name
+        return make()
+
     def unpack(self, batch):
         image, label = batch
         return image, {"label": label}
