@@ -144,6 +144,20 @@ def test_score_writes_it(known_run, tmp_path):
     assert scores["protocol"]["unit"] == _unit(log_likelihood)
 
 
+def test_tables_of_scores_name_it(known_run, image_folder, tmp_path):
+    trained, _, log_likelihood = known_run
+    path = export(trained, tmp_path / "export")
+    source = ImageSource(inputs=(str(image_folder / "0.png"),))
+    with Client(path) as client:
+        for number, model in enumerate((trained, client)):
+            output = tmp_path / f"{number}.csv"
+            written = score(model, source, output)
+            assert written.report == f"1 image, {_unit(log_likelihood)}"
+            with output.open() as file:
+                (row,) = csv.DictReader(file)
+            assert float(row["elbo"]) == _approx(log_likelihood - _KL)
+
+
 def test_impute_reports_it(known_run, tmp_path):
     trained, _, log_likelihood = known_run
     written = impute(

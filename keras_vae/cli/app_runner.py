@@ -26,10 +26,9 @@ __all__ = [
 
 USAGE_ERROR = UserError.exit_code
 _INTERRUPTED = {"SIGINT": 130, "SIGTERM": 143}
-
-
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM was received: what SIGINT cleans up, it cleans up too."""
+_DEFAULTS = {"SIGINT": signal.default_int_handler, "SIGTERM": signal.SIG_DFL}
+# The signals that were received, where nothing has taken them over.
+_received: list[str] = []
 
 
 def run(
@@ -49,9 +48,10 @@ def run(
         define_flags: Defines those that depend on what `--import` names.
     """
     environment.prepare()
-    # Who started the app may have it ignored.
-    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, _raise_terminated)
+    for name, default in _DEFAULTS.items():
+        # Who started the app may have it ignored.
+        if signal.getsignal(signal.Signals[name]) is default:
+            signal.signal(signal.Signals[name], _interrupt)
 
     def flushed(arguments: Sequence[str]) -> int | None:
         code = main(arguments[1:])
@@ -64,25 +64,32 @@ def run(
         app.run(flushed, flags_parser=_parse)
 
 
-def _raise_terminated(number: int, frame: Any) -> NoReturn:
-    raise _Terminated
+def _interrupt(number: int, frame: Any) -> NoReturn:
+    """Raises KeyboardInterrupt: what SIGINT cleans up, SIGTERM does too.
+
+    The signal is kept as well. What is interrupted may raise an error of its
+    own, which tells nothing of this one, as TensorFlow's C++ code does.
+    """
+    _received.append(signal.Signals(number).name)
+    raise KeyboardInterrupt
 
 
 @contextlib.contextmanager
 def _told() -> Iterator[None]:
     """Ends the app where the body raises what is no mistake of the code."""
+    _received.clear()
     try:
         yield
-    except UserError as error:
-        _fail_with(error)
-    except BrokenPipeError:
-        _end_unread()
     except (KeyboardInterrupt, Exception) as error:
         received = _interruption(error)
         if received is not None:
             # Where nothing has taken it over, as training does.
             print(f"stopped by {received}", file=sys.stderr)
             sys.exit(interruption_code(received))
+        if isinstance(error, UserError):
+            _fail_with(error)
+        if isinstance(error, BrokenPipeError):
+            _end_unread()
         failure = failure_of_machine(error)
         if failure is None:
             raise
@@ -90,15 +97,12 @@ def _told() -> Iterator[None]:
 
 
 def _interruption(error: BaseException | None) -> str | None:
-    """Returns the signal that an error came of; None where there was none.
-
-    What is interrupted may raise an error of its own, as a module that is being
-    imported.
-    """
+    """Returns the signal that an error came of; None where there was none."""
+    if _received:
+        return _received[-1]
     while error is not None:
         if isinstance(error, KeyboardInterrupt):
-            is_term = isinstance(error, _Terminated)
-            return "SIGTERM" if is_term else "SIGINT"
+            return "SIGINT"
         error = error.__cause__ or error.__context__
     return None
 

@@ -266,13 +266,14 @@ def format_report(result: Imputation) -> str:
     figures = result.figures()
     protocol, chains = result.protocol, figures["chains"]
     unit = protocol["unit"]
-    lines = [f"{'':<34}{'RMSE':<9}{'MAE':<9}log-likelihood, {unit}"]
+    wide = 2 + max(len(way["name"]) for way in figures["completions"].values())
+    lines = [f"{'':<{wide}}{'RMSE':<9}{'MAE':<9}log-likelihood, {unit}"]
     for key, way in figures["completions"].items():
         last = "-"
         if "log_missing" in result.errors()[key]:
             last = _text(way["log_missing"], 2)
         lines.append(
-            f"{way['name']:<34}{_text(way['rmse'], 4):<9}"
+            f"{way['name']:<{wide}}{_text(way['rmse'], 4):<9}"
             f"{_text(way['mae'], 4):<9}{last}"
         )
     for key, name in zip(_KEYS[1:], list(result.completions)[1:], strict=True):

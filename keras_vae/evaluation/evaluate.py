@@ -271,10 +271,12 @@ def format_table(results: dict[str, Any]) -> str:
                     f"({_images(figure)})"
                 )
             elif "active_units" in figure:
-                lines.append(
-                    f"{split:<11}{'active units':<21}"
-                    f"{figure['active_units']:>10} of {figure['num_units']}"
-                )
+                if figure["active_units"] is not None:
+                    lines.append(
+                        f"{split:<11}{'active units':<21}"
+                        f"{figure['active_units']:>10} of "
+                        f"{figure['num_units']}"
+                    )
                 lines += _group_lines(split, figure)
     return "\n".join(lines)
 

@@ -1,5 +1,6 @@
 """What Keras calls: `fit` and the like, which check what they are given."""
 
+import math
 from typing import Any
 
 import keras
@@ -96,7 +97,9 @@ class CheckedModel(ImageModel):
         given = by_name(super().fit, x, y, *args, **kwargs)
         first = next(iter(tf.nest.flatten(given["x"])), None)
         if self.num_examples is None and isinstance(first, _ARRAYS):
-            self.num_examples = len(first)
+            # Keras cuts a validation off in the same way.
+            share = 1.0 - (given.get("validation_split") or 0.0)
+            self.num_examples = math.floor(len(first) * share)
         validation = given.get("validation_data")
         if isinstance(validation, (tuple, list)):
             self._check_arrays(*validation)

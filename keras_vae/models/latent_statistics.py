@@ -26,7 +26,7 @@ class LatentStatistics:
 
     Attributes:
         mean_variance: Variance over images of the posterior's mean, `[D]`;
-            with a flow, of the mean before it.
+            with a flow, of the mean before it. NaN of one image.
         kl_by_dimension: KL(q(z_d|x) || p(z_d)) averaged over images, `[D]`,
             nats, of the marginals of z_d: these add up to the whole KL where
             posterior and prior are both of independent dimensions. Between
@@ -46,12 +46,17 @@ class LatentStatistics:
 
     @property
     def active(self) -> np.ndarray:
-        """Whether the `mean_variance` of a dimension is above 0.01, `[D]`."""
-        return self.mean_variance > _ACTIVE_VARIANCE
+        """Whether the `mean_variance` of a dimension is above 0.01, `[D]`.
+
+        Where it is unknown the dimension counts as active.
+        """
+        return ~(self.mean_variance <= _ACTIVE_VARIANCE)
 
     @property
-    def active_units(self) -> int:
+    def active_units(self) -> int | None:
         """Dimensions of a single vector whose `mean_variance` is above 0.01.
+
+        None where that is not known.
 
         In a hierarchy the channels of all groups whose KL, summed over the
         positions, is above 0.1 nats: there a mean varies with the prior's.
@@ -61,7 +66,8 @@ class LatentStatistics:
             Vahdat and Kautz (2020), NVAE, section 4.
         """
         if len(self.group_shapes) == 1:
-            return int(np.sum(self.active))
+            unknown = np.isnan(self.mean_variance).any()
+            return None if unknown else int(np.sum(self.active))
         return sum(
             int(np.sum(self._by_channel(kl, shape) > _ACTIVE_CHANNEL_KL))
             for kl, shape in zip(self._groups(), self.group_shapes, strict=True)
@@ -122,9 +128,8 @@ def latent_statistics(model: Any, batches: Iterable[Any]) -> LatentStatistics:
         by_group += [float(tf.reduce_sum(g.kl_divergence)) for g in groups]
         count += int(image.shape[0])
     mean, square, kl = sums / count
-    return LatentStatistics(
-        square - mean**2, kl, by_group / count, model.group_shapes
-    )
+    variance = square - mean**2 if count > 1 else np.full_like(mean, np.nan)
+    return LatentStatistics(variance, kl, by_group / count, model.group_shapes)
 
 
 def _flatten(parts: list[tf.Tensor]) -> tf.Tensor:

@@ -174,14 +174,19 @@ class Checkpoints(keras.callbacks.Callback):
         )
         self.seconds = seconds
         self._last = time.monotonic()
+        self._continues_epoch = False
+        self._before_validation: tuple[int, dict[str, float]] = (-1, {})
 
     def restore(self) -> bool:
         """Restores the last checkpoint; returns whether there was one."""
         if self.saved is None:
             return False
         path = self.saved.path
+        checkpoint = self.manager.checkpoint
+        if not checkpoint_files.has_epoch(path):
+            checkpoint = self.state.checkpoint(with_epoch=False)
         try:
-            self.manager.checkpoint.restore(path).assert_consumed()
+            checkpoint.restore(path).assert_consumed()
         except (AssertionError, ValueError) as error:
             raise UserError(
                 "The checkpoint was written by another version of the package: "
@@ -189,6 +194,27 @@ class Checkpoints(keras.callbacks.Callback):
                 f"another --workdir. Received: {path}"
             ) from error
         return True
+
+    def continue_epoch(self) -> None:
+        """Has the metrics go on where the checkpoint was, within an epoch."""
+        self._continues_epoch = True
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        # Keras has just begun them anew.
+        if self._continues_epoch:
+            for name, variable in self.state.metrics().items():
+                variable.assign(self.state.epoch[name].numpy())
+        self._continues_epoch = False
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        # Validation begins the same metrics anew.
+        self._before_validation = self.state.step, self._metrics()
+
+    def _metrics(self) -> dict[str, float]:
+        found = self.state.metrics()
+        return {
+            n: float(tf.convert_to_tensor(v.value)) for n, v in found.items()
+        }
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         if time.monotonic() - self._last >= self.seconds:
@@ -205,6 +231,11 @@ class Checkpoints(keras.callbacks.Callback):
         bad = bad_variables(self.state)
         if bad:
             raise diverged(self.state, bad, path or None)
+        step, metrics = self._before_validation
+        if step != self.state.step:
+            metrics = self._metrics()
+        for name, variable in self.state.epoch.items():
+            variable.assign(metrics[name])
         checkpoint_files.save(self.manager, self.state.step)
         self._last = time.monotonic()
 

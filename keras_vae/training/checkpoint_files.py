@@ -28,6 +28,7 @@ __all__ = [
     "SavedCheckpoint",
     "best_step",
     "has_best",
+    "has_epoch",
     "newest",
     "recover",
     "save",
@@ -202,6 +203,12 @@ def has_best(path: str) -> bool:
     """Returns whether a checkpoint has the weights of a best validation."""
     loss = tf.train.load_checkpoint(path).get_tensor(_BEST_LOSS)
     return bool(np.isfinite(loss))
+
+
+def has_epoch(path: str) -> bool:
+    """Returns whether a checkpoint has the metrics of the epoch so far."""
+    variables = tf.train.load_checkpoint(path).get_variable_to_shape_map()
+    return any(name.startswith("epoch/") for name in variables)
 
 
 def best_step(path: str) -> int:

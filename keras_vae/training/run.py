@@ -77,6 +77,7 @@ class Run:
         rest = -self.state.step % interval
         try:
             if rest:
+                checkpoints.continue_epoch()
                 self._fit(rest, 1, validation, callbacks)
             if not (rest and (interruption.received or self._finished())):
                 self._fit(interval, _NO_END, validation, callbacks)

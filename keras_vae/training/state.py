@@ -38,6 +38,7 @@ class TrainingState:
         best_loss: That loss, float64; infinite before the first validation.
         best_step: The step of that validation, int64.
         epochs_waited: Epochs since then, int64.
+        epoch: What the model's metrics have of the epoch so far, by name.
         average_statistics: What batch normalisation needs with the averages of
             the weights; None where either is missing.
         record: Names the experiment in each checkpoint; None names none.
@@ -51,6 +52,7 @@ class TrainingState:
     best_loss: tf.Variable
     best_step: tf.Variable
     epochs_waited: tf.Variable
+    epoch: dict[str, tf.Variable]
     average_statistics: AverageStatistics | None = None
     record: ExperimentRecord | None = None
 
@@ -64,9 +66,13 @@ class TrainingState:
         """The optimizer without the scaling of the loss."""
         return getattr(self.optimizer, "inner_optimizer", self.optimizer)
 
-    def checkpoint(self) -> tf.train.Checkpoint:
-        """Returns the object that saves and restores all of this."""
-        parts: dict[str, Any] = {}
+    def checkpoint(self, with_epoch: bool = True) -> tf.train.Checkpoint:
+        """Returns the object that saves and restores all of this.
+
+        Args:
+            with_epoch: Whether `epoch` is a part, which it was not always.
+        """
+        parts: dict[str, Any] = {"epoch": self.epoch} if with_epoch else {}
         if self.optimizer is not self.guard:
             parts["loss_scale"] = self.optimizer
         if self.average_statistics is not None:
@@ -121,6 +127,10 @@ class TrainingState:
             self.average_statistics.make_known()
         found = named_variables(self.model) | self.averages()
         return {name: np.array(v) for name, v in found.items()}
+
+    def metrics(self) -> dict[str, Any]:
+        """Returns the variables of the model's metrics, as `epoch` has them."""
+        return _metrics(self.model)
 
     def keep_best(self, loss: float) -> None:
         """Keeps the variables as they are now as the best."""
@@ -212,6 +222,10 @@ def make_state(
         best_loss=_counter(math.inf, tf.float64),
         best_step=_counter(0, tf.int64),
         epochs_waited=_counter(0, tf.int64),
+        epoch={
+            name: _counter(0.0, tf.as_dtype(v.dtype))
+            for name, v in _metrics(model).items()
+        },
         average_statistics=statistics,
     )
 
@@ -234,6 +248,11 @@ def _optimizer(config: ModelConfig, rate: Any) -> Guard:
         use_ema=config.ema_momentum > 0,
         ema_momentum=config.ema_momentum or 0.99,  # Keras checks it.
     )
+
+
+def _metrics(model: GenerativeModel) -> dict[str, Any]:
+    metrics = (*model.trackers.values(), model.skipped_steps)
+    return {f"{m.name}_{v.name}": v for m in metrics for v in m.variables}
 
 
 def _counter(value: float, dtype: tf.DType) -> tf.Variable:

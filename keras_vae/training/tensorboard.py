@@ -149,7 +149,8 @@ class TensorBoard(keras.callbacks.Callback):
 
 
 def _write_latents(statistics: LatentStatistics, step: int) -> None:
-    tf.summary.scalar("active_units", statistics.active_units, step)
+    if statistics.active_units is not None:
+        tf.summary.scalar("active_units", statistics.active_units, step)
     tf.summary.histogram("kl_by_dimension", statistics.kl_by_dimension, step)
     if len(statistics.group_shapes) == 1:
         return

@@ -79,13 +79,16 @@ def _from_checkpoints(
     folder: RunFolder, experiment: ExperimentConfig, wanted: str | None
 ) -> TrainedModel:
     """Returns the model of the newest; a training may remove it meanwhile."""
+    last = None
     while True:
-        saved, weights = _newest(folder, experiment, wanted)
+        newest = checkpoint_files.newest(folder.checkpoints)
         try:
+            saved, weights = _chosen(newest, folder, experiment, wanted)
             return _from_checkpoint(folder, experiment, saved, weights)
         except tf.errors.OpError:
-            if _newest(folder, experiment, wanted)[0].path == saved.path:
+            if newest is None or newest.path == last:
                 raise  # It is still there.
+            last = newest.path
 
 
 def _from_checkpoint(
@@ -121,17 +124,25 @@ def _from_checkpoint(
     )
 
 
-def _newest(
-    folder: RunFolder, experiment: ExperimentConfig, wanted: str | None
+def _chosen(
+    last: SavedCheckpoint | None,
+    folder: RunFolder,
+    experiment: ExperimentConfig,
+    wanted: str | None,
 ) -> tuple[SavedCheckpoint, str]:
     """Returns the checkpoint that has the weights, and which these are.
 
     A run with `patience` that was not validated yet has its last ones alone.
 
+    Args:
+        last: The newest checkpoint.
+        folder: The run folder.
+        experiment: What was run.
+        wanted: Which weights, as for `load_trained`.
+
     Raises:
         UserError: If there is none, or none that is whole.
     """
-    last = checkpoint_files.newest(folder.checkpoints)
     if last is None:
         raise UserError(
             "The run has no checkpoint yet: train it first with apps/train.py. "

@@ -8,6 +8,7 @@ import numpy as np
 from keras_vae.errors import UserError
 from keras_vae.serving.client import Client
 from keras_vae.serving.setting_checks import check_temperature
+from keras_vae.units import DENSITY_NATS, NATS
 
 __all__ = ["ClientTarget"]
 
@@ -45,6 +46,11 @@ class ClientTarget:
     def pad(self) -> int:
         pad = self._data().get("pad", 0)
         return pad if _is_count(pad) else 0
+
+    @property
+    def unit(self) -> str | None:
+        unit = self._client.metadata.get("unit")
+        return unit if unit in (NATS, DENSITY_NATS) else None
 
     @property
     def latent_dim(self) -> int:

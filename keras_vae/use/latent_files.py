@@ -59,10 +59,12 @@ def read_latents(
             name = "mean" if "mean" in arrays else "z"
             # No complex numbers, and no text; infinity is refused below.
             with np.errstate(over="ignore"):
-                z = arrays[name].astype(np.float32, casting="same_kind")
+                # Bytes of a member that is no array have no numbers.
+                z = np.asarray(arrays[name])
+                z = z.astype(np.float32, casting="same_kind")
             labels = None
             if with_labels and "label" in arrays:
-                labels = arrays["label"]
+                labels = np.asarray(arrays["label"])
     except _ERRORS as error:
         raise UserError(f"{_EXPECTED} Received: {path}") from error
     if z.ndim != 2 or not len(z) or z.shape[1] != latent_dim:

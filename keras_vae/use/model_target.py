@@ -51,6 +51,10 @@ class ModelTarget:
         return self.trained.preparation.pad
 
     @property
+    def unit(self) -> str:
+        return self.trained.preparation.unit
+
+    @property
     def latent_dim(self) -> int:
         return self.trained.model.latent_dim
 

@@ -60,6 +60,9 @@ def score(
       the background, minus the log likelihood ratio of Ren et al. (2019).
     * `reconstruction_error`: squared error, summed over the image.
 
+    The draws of an image depend on the seed and on its place among the images:
+    beside others it gets other ones, which few of them show in its bounds.
+
     A likelihood can be higher for simpler images of another kind than for
     those that the model was trained on (Nalisnick et al. 2019): an image with
     a low `nll` need not be of the training data. The likelihood ratio is a

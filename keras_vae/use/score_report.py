@@ -23,6 +23,12 @@ _TITLES = {
     "nll_ratio": "likelihood ratio",
     "reconstruction_error": "reconstruction error",
 }
+# By what `protocol` says of the classes.
+_GIVEN = {
+    None: "",
+    "of each image": ", given the class",
+    "mixture of all": ", mixture of all classes",
+}
 _LISTED = 5
 _COLUMNS = 8
 _CAPTION = 18
@@ -176,10 +182,12 @@ def _title(table: ScoreTable, name: str) -> str:
 
 
 def _bound(protocol: dict[str, Any]) -> str:
-    if protocol["bound"] == "exact":
-        return "exact"
-    k = protocol["num_importance_samples"]
-    return "ELBO" if k == 1 else f"IW, K={k:,}"
+    """Returns how the likelihood was bounded, and given what."""
+    bound = "exact"
+    if protocol["bound"] != "exact":
+        k = protocol["num_importance_samples"]
+        bound = "ELBO" if k == 1 else f"IW, K={k:,}"
+    return bound + _GIVEN[protocol.get("classes")]
 
 
 def format_report(table: ScoreTable) -> str:
@@ -195,9 +203,9 @@ def format_report(table: ScoreTable) -> str:
             f"{protocol['dequantization']}"
         )
     bound = f"{_bound(protocol)}, " if "bound" in protocol else ""
-    ending = f"{bound}{how}, seed {protocol['seed']}"
+    ending = f"{bound}{protocol['unit']}, {how}, seed {protocol['seed']}"
     if not table.detections:
-        basis = f"by {_title(table, table.sort_by)} ({where}; {ending})"
+        basis = f"by {_TITLES[table.sort_by]} ({where}; {ending})"
         return "\n".join([*_most_unusual(table), basis])
     lines = [f"{'score':<32}{'AUROC':<18}average precision"]
     for name, found in table.detections.items():

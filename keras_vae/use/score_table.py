@@ -10,7 +10,6 @@ from keras_vae.io import outputs
 from keras_vae.labels import names_of
 from keras_vae.notes import counted
 from keras_vae.serving.request_rows import row_seeds
-from keras_vae.units import NATS
 from keras_vae.use.answer_files import shown, write_csv
 from keras_vae.use.source import ImageSource
 from keras_vae.use.target import Target
@@ -28,7 +27,7 @@ def write_score_table(
 
     The table is written as the answers come, in little memory. Its columns are
     `image`, the name, where the classes are known `label` and `class`, and the
-    figures, in nats per image.
+    figures, in the target's unit.
 
     Args:
         path: The CSV file.
@@ -55,4 +54,5 @@ def write_score_table(
 
     answers = shown(target.ask_batches("score", batches()), num, stream)
     outputs.replace_file(path, lambda p: write_csv(p, columns, answers))
-    return outputs.Written((path,), f"{counted(num, 'image')}, {NATS}")
+    unit = target.unit or "nats per image or of a density, as it was trained"
+    return outputs.Written((path,), f"{counted(num, 'image')}, {unit}")

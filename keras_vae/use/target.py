@@ -36,6 +36,10 @@ class Target(Protocol):
         """Pixels that training added on every side after that."""
 
     @property
+    def unit(self) -> str | None:
+        """Of scores, one of `keras_vae.units`; None where it is not known."""
+
+    @property
     def latent_dim(self) -> int:
         """Size of the latent vector."""
 

@@ -55,6 +55,21 @@ def _run(code: str, tmp_path: pathlib.Path):
             "",
             "stopped by SIGTERM",
         ),
+        (
+            # As C++ code does, which forgets what it was interrupted by.
+            f"try:\n    {_KILL}; time.sleep(9)\n"
+            "  except BaseException: pass\n  raise TypeError",
+            143,
+            "",
+            "stopped by SIGTERM",
+        ),
+        (
+            f"try:\n    {_KILL.replace('15', '2')}; time.sleep(9)\n"
+            "  except BaseException: pass\n  raise cli.UserError('x')",
+            130,
+            "",
+            "stopped by SIGINT",
+        ),
         ("print(arguments)", 0, "[]\n", ""),
         ("raise OSError(28, 'No space', '/x')", 3, "", "error: Files cannot"),
         ("raise OSError(30, 'Read-only', '/x')", 3, "", "error: Files canno"),

@@ -105,6 +105,8 @@ def test_results_are_kept_beside_those_of_other_splits(vae_run, results):
     )
     other = evaluate(load_trained(vae_run), config)
     assert other["validation"]["nll"]["standard_error"] is None
+    assert other["validation"]["latent"]["active_units"] is None
+    assert "active units" not in format_table(other)
     assert "±" not in format_table(other)
     content = json.loads((vae_run / "results.json").read_text())
     assert content["test"][-1] == results["test"]

@@ -193,6 +193,21 @@ def test_mixture_of_equal_classes_is_one_of_them(classes):
         np.testing.assert_allclose(getattr(mixed, name), getattr(one, name))
 
 
+def test_the_error_of_an_image_is_that_of_its_most_probable_class():
+    model, images = make_model(class_names=("a", "b", "c")), binary_images(12)
+    for variable in model.trainable_variables:
+        variable.assign(variable * 3.0)
+    each = [
+        image_scores(model, images, 5, labels=np.full([12], c, np.int32))
+        for c in range(3)
+    ]
+    best = np.argmax([scores.bounds.elbo for scores in each], axis=0)
+    assert len(set(best)) > 1
+    errors = np.stack([scores.reconstruction_error for scores in each])
+    found = image_scores(model, images, 5).reconstruction_error
+    np.testing.assert_allclose(found, errors[best, np.arange(12)], rtol=1e-5)
+
+
 def test_autoencoder_has_an_error_and_no_likelihood():
     model = make_model("normal_fixed", model="autoencoder")
     x = binary_images(5)

@@ -164,6 +164,15 @@ def test_active_units_are_those_above_a_hundredth():
     assert statistics.collapsed_groups == []
 
 
+def test_one_image_tells_nothing_of_what_varies():
+    model = linear_vae(MultivariateNormalDiag)
+    found = latent_statistics(model, batches(grey_images(1)))
+    assert np.all(np.isnan(found.mean_variance))
+    assert found.active_units is None
+    assert found.active.all()
+    assert latent_statistics(model, batches(grey_images(2))).active_units == 2
+
+
 def test_active_units_of_a_hierarchy_are_channels():
     kl = np.array([0.2, 0.05, 0.3])
     # Two positions of two channels each: [position][channel].

@@ -131,6 +131,16 @@ def test_what_is_no_weight_is_refused(beta):
         BetaTCVAE(beta)
 
 
+@pytest.mark.parametrize("share", [0.25, 0.3])
+def test_images_of_a_validation_split_are_not_of_the_training(share):
+    parts = make_model()
+    model = VAE(parts.encoder, parts.decoder, BetaTCVAE(4.0))
+    model.compile("adam", run_eagerly=True)
+    model.fit(binary_images(9), validation_split=share, verbose=0)
+    # As Keras cuts it: the last ones from the index 9 (1 - share), cut off.
+    assert model.num_examples == 6
+
+
 def test_fit_knows_the_number_of_its_images():
     parts = make_model()
     model = VAE(parts.encoder, parts.decoder, BetaTCVAE(4.0))

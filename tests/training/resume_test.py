@@ -137,6 +137,39 @@ def test_draws_change_within_a_run(tmp_path, dataset):
     _assert_same(cut, experiments.checkpoint_values(whole))
 
 
+class _Logs(keras.callbacks.Callback):
+    """Notes what each epoch is logged to be, by its last step."""
+
+    def __init__(self):
+        super().__init__()
+        self.at: dict[int, dict[str, float]] = {}
+
+    def on_epoch_end(self, epoch, logs=None):
+        step = int(self.model.optimizer.iterations.numpy())
+        self.at[step] = dict(logs)
+
+
+@pytest.mark.parametrize("distribution", ["one_device", "mirrored"])
+def test_means_of_an_epoch_go_on_within_it(tmp_path, dataset, distribution):
+    # Executions of 9 steps, two in an epoch: it is cut off in its midst.
+    experiment = experiments.make_experiment(
+        {
+            "epochs": 2,
+            "checkpoint_seconds": 0.0,
+            "distribution": distribution,
+        }
+    )
+    at = 27 if distribution == "one_device" else 25
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    logs, again = _Logs(), _Logs()
+    callbacks = [logs, experiments.CopyAt(at, whole, cut)]
+    with experiments.without_pictures():
+        train(experiment, whole, dataset=dataset, callbacks=callbacks)
+        train(experiment, cut, dataset=dataset, callbacks=[again])
+    (last,) = again.at
+    assert again.at[last] == pytest.approx(logs.at[last], rel=1e-5)
+
+
 def test_patience_counts_on(tmp_path, dataset):
     # Nothing is learned: only the first epoch is better than none.
     experiment = experiments.make_experiment(

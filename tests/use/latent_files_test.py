@@ -26,9 +26,10 @@ def _npy(header, data=b""):
     return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + data
 
 
-def _archive(name, content, compression=zipfile.ZIP_STORED):
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", compression) as archive:
+def _archive(name, content, **arrays):
+    """Returns an .npz file with a member of any content."""
+    file = io.BytesIO(_npz(**arrays))
+    with zipfile.ZipFile(file, "a") as archive:
         archive.writestr(name, content)
     return file.getvalue()
 
@@ -83,6 +84,10 @@ def _bad_files():
         _header((_NUM, _DIM), order="3"),
     ):
         yield _archive("mean.npy", _npy(header, _Z.tobytes()))
+    # What is no array NumPy gives as bytes.
+    yield _archive("mean.npy", b"hello")
+    yield _archive("mean", b"hello")
+    yield _archive("label", b"hello", mean=_Z)
     yield _npy(_header((_NUM, _DIM)), _Z.tobytes())
     yield b""
     yield b"text"

@@ -1,6 +1,7 @@
 """Scores of images, against the models that give them."""
 
 import csv
+import dataclasses
 import json
 
 import numpy as np
@@ -164,6 +165,20 @@ def test_all_images_are_listed_where_they_are_few(animals, tmp_path, num, text):
     report = score(animals, source, tmp_path / "scores").report.splitlines()
     assert report[0] == text
     assert len(report) == num + 2
+
+
+def test_a_conditional_model_says_given_what(animals, tmp_path):
+    model = make_model(class_names=("cats", "dogs"), num_classes="auto")
+    trained = dataclasses.replace(animals, model=model)
+    others = str(tmp_path / "animals" / "cats")
+    for outliers, given in (
+        (None, "given the class"),
+        (others, "mixture of all classes"),
+    ):
+        source = ImageSource(split="train")
+        written = score(trained, source, tmp_path / given, outliers=outliers)
+        last = f"IW, K=100, {given}, nats per image, dynamic binarization"
+        assert last in written.report.splitlines()[-1]
 
 
 if __name__ == "__main__":
