@@ -61,7 +61,9 @@ def decode(
             f"Received: {' '.join(inputs) or 'nothing'}"
         )
     in_file = label is None and target.is_conditional
-    z, written = read_latents(inputs[0], target.latent_dim, in_file)
+    z, written = read_latents(
+        inputs[0], target.latent_dim, in_file, target.class_names
+    )
     num = len(z)
     labels = labels_of_rows(target, written if in_file else label, num)
     check_images_fit(path, num, target.image_shape, f"{num:,} rows")

@@ -3,10 +3,11 @@
 import tokenize
 import zipfile
 import zlib
+from collections.abc import Sequence
 
 import numpy as np
 
-from keras_vae.errors import UserError
+from keras_vae.errors import UserError, shown
 from keras_vae.io.local_files import check_local
 
 __all__ = ["read_latents"]
@@ -33,7 +34,10 @@ _EXPECTED = "decode takes one .npz file with an array `mean` or `z`."
 
 
 def read_latents(
-    path: str, latent_dim: int, with_labels: bool
+    path: str,
+    latent_dim: int,
+    with_labels: bool,
+    class_names: Sequence[str] | None = None,
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Reads latents, and the classes beside them.
 
@@ -41,6 +45,8 @@ def read_latents(
         path: The file.
         latent_dim: Size of the model's latents.
         with_labels: Whether classes are wanted.
+        class_names: Names of the model's classes, where they are known: those
+            in the file, `class_names`, must be the same.
 
     Returns:
         z: float32 `[num, latent_dim]`, finite.
@@ -62,9 +68,11 @@ def read_latents(
                 # Bytes of a member that is no array have no numbers.
                 z = np.asarray(arrays[name])
                 z = z.astype(np.float32, casting="same_kind")
-            labels = None
+            labels, names = None, None
             if with_labels and "label" in arrays:
                 labels = np.asarray(arrays["label"])
+                if "class_names" in arrays:
+                    names = np.asarray(arrays["class_names"]).tolist()
     except _ERRORS as error:
         raise UserError(f"{_EXPECTED} Received: {path}") from error
     if z.ndim != 2 or not len(z) or z.shape[1] != latent_dim:
@@ -75,6 +83,13 @@ def read_latents(
     if not np.isfinite(z).all():
         raise UserError(
             f"The latents must be finite. Received: NaN or infinity in {path}"
+        )
+    if names is not None and class_names and names != list(class_names):
+        raise UserError(
+            "The classes of the latents must be those of the model, in their "
+            f"order: give the class of each row, or of all, with --label. "
+            f"Received: {shown(names)} in {path}; the model has "
+            f"{shown(list(class_names))}"
         )
     return z, None if labels is None else _checked(labels, len(z), path)
 

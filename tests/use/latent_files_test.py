@@ -136,6 +136,18 @@ def test_damaged_latents_are_refused_or_whole(tmp_path):
     assert refused > 200
 
 
+def test_classes_are_those_of_the_model(tmp_path):
+    path = tmp_path / "latents.npz"
+    label, names = np.zeros(_NUM, np.int32), ["cat", "dog"]
+    path.write_bytes(_npz(z=_Z, label=label, class_names=names))
+    for known in (names, None):
+        assert read_latents(str(path), _DIM, True, known)[1] is not None
+    # Where the classes are given otherwise, those in the file do not matter.
+    assert read_latents(str(path), _DIM, False, ["dog", "cat"])[1] is None
+    with pytest.raises(UserError, match=r"order.*\['cat', 'dog'\].*'dog', 'c"):
+        read_latents(str(path), _DIM, True, ["dog", "cat"])
+
+
 def test_latents_and_classes(tmp_path):
     path = tmp_path / "latents.npz"
     path.write_bytes(_npz(z=_Z, label=np.arange(_NUM, dtype=np.uint8)))
