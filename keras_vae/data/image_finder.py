@@ -1,5 +1,6 @@
 """Finds the image files in folders, the same ones for training and for use."""
 
+import collections
 import dataclasses
 import os
 import pathlib
@@ -101,8 +102,9 @@ def find_images(folder: pathlib.Path) -> FoundImages:
 def find_image_files(inputs: Sequence[str]) -> list[pathlib.Path]:
     """Returns the files that are named, and the images in named folders.
 
-    What of a folder is passed over is said on standard error; a file that is
-    named is never passed over, whatever its name.
+    What of a folder is passed over is said on standard error, and which files
+    come several times; a file that is named is never passed over, whatever its
+    name.
 
     Args:
         inputs: Files, and folders as for `find_images`.
@@ -133,7 +135,20 @@ def find_image_files(inputs: Sequence[str]) -> list[pathlib.Path]:
             "No image files: name image files, or folders of them. "
             "Received: nothing"
         )
+    _note_repeated(paths)
     return paths
+
+
+def _note_repeated(paths: Sequence[pathlib.Path]) -> None:
+    """Says on standard error which files count several times."""
+    times = collections.Counter(path.resolve() for path in paths)
+    several = [str(path) for path, number in times.items() if number > 1]
+    if several:
+        what = counted(len(several), "file is", "files are")
+        note(
+            f"{what} given several times, and each time counts: "
+            f"{first_names(several)}"
+        )
 
 
 class _Search:

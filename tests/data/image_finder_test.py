@@ -151,6 +151,17 @@ def test_named_files_are_never_passed_over(tmp_path):
     assert [str(path) for path in find_image_files(names)] == names
 
 
+def test_a_file_that_is_given_twice_is_said(tmp_path, capsys):
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).touch()
+    one = str(tmp_path / "a.png")
+    assert len(find_image_files([str(tmp_path)])) == 2
+    assert capsys.readouterr().err == ""
+    assert len(find_image_files([str(tmp_path), one])) == 3
+    said = f"note: 1 file is given several times, and each time counts: {one}"
+    assert capsys.readouterr().err.strip() == said
+
+
 def test_folder_named_as_an_image_is_a_folder(tmp_path):
     _touch(tmp_path, "x.png/a.png")
     expected = tmp_path / "x.png" / "a.png"
