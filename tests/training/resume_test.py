@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from keras_vae.config import ImportanceWeightedConfig, NormalFixedConfig
 from keras_vae.training import RunFolder, load_trained, train, trainer
+from keras_vae.training.state import TrainingState
 from tests.training import experiments, worker
 
 pytestmark = pytest.mark.slow
@@ -168,6 +169,26 @@ def test_means_of_an_epoch_go_on_within_it(tmp_path, dataset, distribution):
         train(experiment, cut, dataset=dataset, callbacks=[again])
     (last,) = again.at
     assert again.at[last] == pytest.approx(logs.at[last], rel=1e-5)
+
+
+def test_checkpoints_without_the_means_of_an_epoch_go_on(
+    tmp_path, dataset, finished_run, monkeypatch
+):
+    # As 0.2.0 wrote them.
+    whole = TrainingState.checkpoint
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainingState, "checkpoint", lambda s: whole(s, False))
+        train(
+            finished_run.experiment,
+            tmp_path,
+            dataset=dataset,
+            callbacks=[experiments.SignalAt(18)],
+        )
+    assert not any(
+        "epoch/" in n for n in experiments.checkpoint_values(tmp_path)
+    )
+    train(finished_run.experiment, tmp_path, dataset=dataset)
+    _assert_same(tmp_path, finished_run.values)
 
 
 def test_patience_counts_on(tmp_path, dataset):
