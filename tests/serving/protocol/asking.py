@@ -13,7 +13,7 @@ import PIL.Image
 import pytest
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-from tests.serving.protocol import tensors
+from tests.serving.protocol import messages
 
 __all__ = [
     "SHAPE",
@@ -82,23 +82,21 @@ def byte_strings(*values):
     return array
 
 
-def predict(server, signature, inputs, name="vae", version=None, label=None):
+def predict(server, signature, inputs, name="vae", version=None):
     """Asks over gRPC; returns name -> array."""
     request = predict_pb2.PredictRequest()
     request.model_spec.name = name
     request.model_spec.signature_name = signature
     if version is not None:
         request.model_spec.version.value = version
-    if label is not None:
-        request.model_spec.version_label = label
     for key, array in inputs.items():
-        request.inputs[key].CopyFrom(tensors.to_proto(array))
+        request.inputs[key].CopyFrom(messages.to_proto(array))
     options = [("grpc.max_receive_message_length", -1)]
     with grpc.insecure_channel(server.grpc_address, options) as channel:
         stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
         response = stub.Predict(request, timeout=60)
     return {
-        key: tensors.from_proto(key, proto)
+        key: messages.from_proto(proto)
         for key, proto in response.outputs.items()
     }
 

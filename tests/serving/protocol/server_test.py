@@ -1,7 +1,4 @@
-"""Tests of the protocol check: what it answers, and what it refuses.
-
-They hold an export of this package to the rules of the model server.
-"""
+"""An export of this package, held to the rules of the model server."""
 
 import base64
 import concurrent.futures
@@ -12,14 +9,16 @@ import time
 import grpc
 import numpy as np
 import pytest
+import tensorflow as tf
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
-    predict_pb2,
+    prediction_log_pb2,
     prediction_service_pb2_grpc,
 )
 
 from keras_vae.serving import ExportedModel
-from tests.serving.protocol import asking, tensors
+from tests.serving.protocol import asking, messages, warmup
+from tests.serving.protocol.batching import BatchingParameters
 from tests.serving.protocol.server import running_server
 
 _NAMES = {
@@ -128,28 +127,38 @@ def test_rest_gives_them_in_rows_and_in_columns(signature, server, model):
     _assert_same(_arrays(lists, expected), expected)
 
 
-def test_rows_do_not_depend_on_what_they_are_joined_with(server):
-    alone = [
-        asking.predict(
-            server, "sample", {k: v[i : i + 1] for k, v in inputs.items()}
-        )
-        for inputs in [_inputs(8)["sample"]]
-        for i in range(8)
-    ]
-    with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        inputs = _inputs(8)["sample"]
-        together = list(
-            pool.map(
-                lambda i: asking.predict(
-                    server,
-                    "sample",
-                    {k: v[i : i + 1] for k, v in inputs.items()},
-                ),
-                range(8),
-            )
-        )
-    for one, other in zip(alone, together, strict=True):
-        np.testing.assert_allclose(one["image"], other["image"], atol=1e-5)
+@pytest.fixture(scope="module")
+def joining(model_base_path, tmp_path_factory):
+    """A server that waits until it has eight rows, whoever sent them."""
+    base = tmp_path_factory.mktemp("joining") / "vae"
+    shutil.copytree(model_base_path, base)
+    # Its requests have one row each, and would wait.
+    (base / "1" / warmup.FILE).unlink()
+    eight = BatchingParameters(
+        max_batch_size=8, batch_timeout_micros=60 * 10**6
+    )
+    with running_server(base, batching=eight) as server:
+        yield server
+
+
+@pytest.mark.parametrize("signature", sorted(_NAMES))
+def test_rows_do_not_depend_on_what_they_are_joined_with(
+    signature, joining, model
+):
+    inputs = _inputs(8)[signature]
+    expected = model(signature, **inputs)
+    parts = [slice(0, 1), slice(1, 3), slice(3, 6), slice(6, 8)]
+    before = asking.rest(joining, "vae/calls")[1]["calls"]
+
+    def ask(part):
+        rows = {name: array[part] for name, array in inputs.items()}
+        return asking.predict(joining, signature, rows)
+
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(ask, parts))
+    assert asking.rest(joining, "vae/calls")[1]["calls"] == before + 1
+    for part, answer in zip(parts, answers, strict=True):
+        _assert_same(answer, {k: v[part] for k, v in expected.items()})
 
 
 def test_metadata_names_every_signature(server):
@@ -180,22 +189,6 @@ def test_status_names_the_version(server):
     assert (code, answer) == (200, {"model_version_status": [expected]})
 
 
-def test_deadline_is_kept(server):
-    request = predict_pb2.PredictRequest()
-    request.model_spec.name = "vae"
-    request.inputs["image"].CopyFrom(tensors.to_proto(asking.images(64)))
-    with grpc.insecure_channel(server.grpc_address) as channel:
-        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-        with pytest.raises(grpc.RpcError) as caught:
-            stub.Predict(request, timeout=1e-4)
-        # The second is what a batch says whose time passed in the queue.
-        assert caught.value.code() in (
-            grpc.StatusCode.DEADLINE_EXCEEDED,
-            grpc.StatusCode.RESOURCE_EXHAUSTED,
-        )
-        assert stub.Predict(request, timeout=60).outputs
-
-
 def test_versions_are_swapped_without_a_lost_request(model_base_path, tmp_path):
     base = tmp_path / "vae"
     shutil.copytree(model_base_path, base)
@@ -222,21 +215,45 @@ def test_versions_are_swapped_without_a_lost_request(model_base_path, tmp_path):
         missing = grpc.StatusCode.NOT_FOUND
         assert asking.refused(server, "decode", z, version=1)[0] == missing
         assert asking.predict(server, "decode", z, version=10)
+        # Back to an old version, as the documentation says.
+        (base / "10").rename(base / "10.broken")
+        _wait_for_state(server, 10, "END")
+        assert asking.predict(server, "decode", z, version=9)
 
 
 def _swap(server, base):
-    # A damaged version: the old one goes on.
-    (base / "2").mkdir()
-    (base / "2" / "saved_model.pb").write_bytes(b"damaged")
+    # Damaged versions: the old one goes on.
+    _publish(base, "2", _damage_graph)
     _wait_for_state(server, 2, "END")
+    _publish(base, "3", _ask_what_is_not_there)
+    _wait_for_state(server, 3, "END")
     assert _states(server)[1] == "AVAILABLE"
-    shutil.rmtree(base / "2")
     # 10 is higher than 9, though not in the order of names.
-    for version in ("9", "10"):
-        shutil.copytree(base / "1", base / ".partial")
-        (base / ".partial").rename(base / version)
+    _publish(base, "9")
+    _publish(base, "10")
     _wait_for_state(server, 10, "AVAILABLE")
     _wait_for_state(server, 1, "END")
+
+
+def _publish(base, version, change=lambda folder: None):
+    folder = base / ".partial"
+    shutil.copytree(base / "1", folder)
+    change(folder)
+    folder.rename(base / version)
+
+
+def _damage_graph(folder):
+    (folder / "saved_model.pb").write_bytes(b"damaged")
+
+
+def _ask_what_is_not_there(folder):
+    log = prediction_log_pb2.PredictionLog()
+    request = log.predict_log.request
+    request.model_spec.signature_name = "decode"
+    # Another number of latents.
+    request.inputs["z"].CopyFrom(messages.to_proto(np.zeros([1, 2], "f4")))
+    with tf.io.TFRecordWriter(str(folder / warmup.FILE)) as writer:
+        writer.write(log.SerializeToString())
 
 
 def _states(server):
