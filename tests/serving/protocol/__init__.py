@@ -15,7 +15,7 @@ break, and no others:
   cut apart: `batching`.
 - In JSON tensors come in rows and in columns, files in base64: `json_tensors`.
 - A version is a folder whose name is a number; the highest one is served, and
-  takes over without a lost request if it loads: `versions`, `core`.
+  takes over without a lost request if it loads: `versions`.
 - The files for a server are the server's messages: `config_files`.
 
 What TF Serving does besides, metrics, deadlines, queues that are full, labels

@@ -19,10 +19,10 @@ from grpc import StatusCode
 
 from tests.serving.protocol.messages import StatusError
 
-__all__ = ["Arrays", "Batcher", "BatchingParameters"]
+__all__ = ["Batcher", "BatchingParameters"]
 
-Arrays = Mapping[str, np.ndarray]
-_Run = Callable[[str, Arrays], dict[str, np.ndarray]]
+_Arrays = Mapping[str, np.ndarray]
+_Run = Callable[[str, _Arrays], dict[str, np.ndarray]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,22 +48,15 @@ class BatchingParameters:
         return next((s for s in self.allowed_batch_sizes if s >= size), size)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Task:
-    """A request that waits for its answer."""
-
-    inputs: Arrays
-    size: int
-    answer: concurrent.futures.Future[dict[str, np.ndarray]]
-
-
 class _Batch:
-    """Tasks that run together."""
+    """Requests that run together, and their answers in the same order."""
 
     def __init__(self) -> None:
-        self.tasks: list[_Task] = []
-        self.size = 0
+        self.requests: list[_Arrays] = []
+        self.sizes: list[int] = []
         self.full = threading.Event()
+        self.answers: concurrent.futures.Future[list[dict[str, np.ndarray]]]
+        self.answers = concurrent.futures.Future()
 
 
 class Batcher:
@@ -83,7 +76,7 @@ class Batcher:
         self._open: dict[str, _Batch] = {}
         self._slots = threading.Semaphore(parameters.num_batch_threads)
 
-    def submit(self, signature: str, inputs: Arrays) -> dict[str, np.ndarray]:
+    def submit(self, signature: str, inputs: _Arrays) -> dict[str, np.ndarray]:
         """Answers a request, together with others if there are some.
 
         Args:
@@ -101,28 +94,31 @@ class Batcher:
                 f"Task size {size} is larger than maximum input batch size "
                 f"{limit}",
             )
-        task = _Task(inputs, size, concurrent.futures.Future())
-        batch = self._add(signature, task)
-        if batch.tasks[0] is task:
+        batch, place = self._add(signature, inputs, size)
+        if place == 0:
             batch.full.wait(self._parameters.batch_timeout_micros / 1e6)
             with self._slots:
                 self._close(signature, batch)
                 self._answer(signature, batch)
-        return task.answer.result()
+        # All share its fate, as in the sources: one bad row fails the requests
+        # that it was joined with.
+        return batch.answers.result()[place]
 
-    def _add(self, signature: str, task: _Task) -> _Batch:
+    def _add(
+        self, signature: str, inputs: _Arrays, size: int
+    ) -> tuple[_Batch, int]:
+        """Returns the batch that a request joins, and its place there."""
+        limit = self._parameters.max_batch_size
         with self._lock:
-            batch = self._open.get(signature)
-            limit = self._parameters.max_batch_size
-            if batch is None or batch.size + task.size > limit:
-                if batch is not None:
-                    batch.full.set()
-                batch = self._open[signature] = _Batch()
-            batch.tasks.append(task)
-            batch.size += task.size
-            if batch.size == limit:
+            batch = self._open.setdefault(signature, _Batch())
+            if sum(batch.sizes) + size > limit:
                 batch.full.set()
-            return batch
+                batch = self._open[signature] = _Batch()
+            batch.requests.append(inputs)
+            batch.sizes.append(size)
+            if sum(batch.sizes) == limit:
+                batch.full.set()
+            return batch, len(batch.sizes) - 1
 
     def _close(self, signature: str, batch: _Batch) -> None:
         """No request joins the batch any more."""
@@ -131,22 +127,15 @@ class Batcher:
                 del self._open[signature]
 
     def _answer(self, signature: str, batch: _Batch) -> None:
+        padded = self._parameters.padded(sum(batch.sizes))
         try:
-            padded = self._parameters.padded(batch.size)
-            merged = _merge([task.inputs for task in batch.tasks], padded)
-            outputs = self._run(signature, merged)
-            answers = _split(outputs, [t.size for t in batch.tasks], padded)
+            outputs = self._run(signature, _merge(batch.requests, padded))
+            batch.answers.set_result(_split(outputs, batch.sizes, padded))
         except Exception as error:
-            # All share its fate, as in the sources: one bad row fails the
-            # requests that it was joined with.
-            for task in batch.tasks:
-                task.answer.set_exception(error)
-        else:
-            for task, answer in zip(batch.tasks, answers, strict=True):
-                task.answer.set_result(answer)
+            batch.answers.set_exception(error)
 
 
-def _shared_size(inputs: Arrays) -> int:
+def _shared_size(inputs: _Arrays) -> int:
     """Returns the size of dimension 0, which all inputs must share."""
     sizes = {array.shape[:1] for array in inputs.values()}
     if len(sizes) != 1 or () in sizes:
@@ -157,7 +146,7 @@ def _shared_size(inputs: Arrays) -> int:
     return sizes.pop()[0]
 
 
-def _merge(requests: list[Arrays], padded: int) -> dict[str, np.ndarray]:
+def _merge(requests: list[_Arrays], padded: int) -> dict[str, np.ndarray]:
     """Joins the inputs, and repeats the last one's first row up to `padded`."""
     merged = {}
     for name in requests[0]:
@@ -169,7 +158,7 @@ def _merge(requests: list[Arrays], padded: int) -> dict[str, np.ndarray]:
 
 
 def _split(
-    outputs: Arrays, sizes: list[int], padded: int
+    outputs: _Arrays, sizes: list[int], padded: int
 ) -> list[dict[str, np.ndarray]]:
     """Cuts the outputs to the tasks' sizes; what was padded is dropped."""
     for array in outputs.values():

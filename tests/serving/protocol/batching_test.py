@@ -28,12 +28,9 @@ def _doubling(batches):
 
 def test_joined_requests_share_a_padded_batch_and_get_their_own_rows():
     batches = []
-    sizes = BatchingParameters(
-        max_batch_size=8,
-        allowed_batch_sizes=(8,),
-        batch_timeout_micros=2 * 10**6,
-    )
-    batcher = Batcher(_doubling(batches), sizes)
+    sizes = {"max_batch_size": 8, "allowed_batch_sizes": (8,)}
+    waiting = BatchingParameters(**sizes, batch_timeout_micros=2 * 10**6)
+    batcher = Batcher(_doubling(batches), waiting)
     requests = [_x(1, 2, 3), _x(4, 5, 6), _x(7, 8, 9)]
     with concurrent.futures.ThreadPoolExecutor(3) as pool:
         answers = list(

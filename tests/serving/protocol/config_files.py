@@ -31,22 +31,16 @@ __all__ = ["read_batching", "read_models", "read_monitoring"]
 
 _PACKAGE = "keras_vae.tests.protocol"
 _FIELD = descriptor_pb2.FieldDescriptorProto
-_INT64, _STRING, _BOOL = (
-    f".google.protobuf.{name}Value" for name in ("Int64", "String", "Bool")
-)
-# Message -> fields, each with its type. Texts name fields, so that the numbers
-# do not matter.
+_INT64 = ".google.protobuf.Int64Value"
+# Message -> the fields that we write, each with its type. Texts name fields, so
+# that the numbers do not matter.
 _MESSAGES: dict[str, dict[str, Any]] = {
     "BatchingParameters": {
         "max_batch_size": _INT64,
         "batch_timeout_micros": _INT64,
         "max_enqueued_batches": _INT64,
         "num_batch_threads": _INT64,
-        "thread_pool_name": _STRING,
         "allowed_batch_sizes": [_FIELD.TYPE_INT64],
-        "pad_variable_length_inputs": _FIELD.TYPE_BOOL,
-        "enable_large_batch_splitting": _BOOL,
-        "max_execution_batch_size": _INT64,
     },
     "PrometheusConfig": {
         "enable": _FIELD.TYPE_BOOL,

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import grpc
+import tensorflow as tf
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     predict_pb2,
@@ -17,9 +18,9 @@ from tensorflow_serving.apis import (
 )
 
 from tests.serving.protocol import messages
-from tests.serving.protocol.core import Core
 from tests.serving.protocol.messages import StatusError
 from tests.serving.protocol.servable import DEFAULT_SIGNATURE
+from tests.serving.protocol.versions import Core
 
 __all__ = ["make_server"]
 
@@ -75,7 +76,7 @@ class _PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         return _answer(context, lambda: self._metadata(request))
 
     def _predict(self, request: Any) -> Any:
-        inputs = {k: messages.from_proto(v) for k, v in request.inputs.items()}
+        inputs = {k: tf.make_ndarray(v) for k, v in request.inputs.items()}
         spec = request.model_spec
         response = predict_pb2.PredictResponse()
         with self._core.servable(spec) as servable:
@@ -98,8 +99,6 @@ class _PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
             )
         response = get_model_metadata_pb2.GetModelMetadataResponse()
         with self._core.servable(request.model_spec) as servable:
-            response.model_spec.name = servable.name
-            response.model_spec.version.value = servable.version
             response.metadata[_METADATA].Pack(servable.signature_defs)
         return response
 

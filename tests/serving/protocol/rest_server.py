@@ -18,9 +18,9 @@ from grpc import StatusCode
 from tensorflow_serving.apis import get_model_status_pb2, model_pb2
 
 from tests.serving.protocol import json_tensors
-from tests.serving.protocol.core import Core
 from tests.serving.protocol.messages import StatusError
 from tests.serving.protocol.servable import DEFAULT_SIGNATURE
+from tests.serving.protocol.versions import Core
 
 __all__ = ["RestServer"]
 
@@ -44,11 +44,8 @@ class RestServer:
     """
 
     def __init__(self, core: Core, port: int, tls: ssl.SSLContext | None):
-        class Handler(_Handler):
-            pass
-
-        Handler.core = core
-        self._server = _HttpServer(("127.0.0.1", port), Handler)
+        self._server = _HttpServer(("127.0.0.1", port), _Handler)
+        self._server.core = core
         if tls:
             # The handshake is left to the request's own thread.
             self._server.socket = tls.wrap_socket(
@@ -57,11 +54,9 @@ class RestServer:
                 do_handshake_on_connect=False,
             )
         self.port = self._server.server_address[1]
+        # It looks this often, in seconds, whether it shall stop.
         self._thread = threading.Thread(
-            target=self._server.serve_forever,
-            kwargs={"poll_interval": 0.05},
-            name="rest",
-            daemon=True,
+            target=self._server.serve_forever, args=[0.05], daemon=True
         )
         self._thread.start()
 
@@ -75,6 +70,7 @@ class RestServer:
 class _HttpServer(http.server.ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
+    core: Core
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that went away is no news."""
@@ -84,18 +80,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     # Two small packets an answer would wait for each other otherwise.
     disable_nagle_algorithm = True
-    core: Core
-
-    def do_GET(self) -> None:
-        self._handle()
-
-    def do_POST(self) -> None:
-        self._handle()
+    server: _HttpServer
 
     def log_message(self, format: str, *args: Any) -> None:
         """Says nothing."""
 
-    def _handle(self) -> None:
+    def do_GET(self) -> None:
         path = urllib.parse.urlsplit(self.path).path
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         try:
@@ -103,6 +93,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         except StatusError as error:
             content = json.dumps({"error": error.message}).encode()
             self._send(error.http, content)
+        except (OverflowError, ValueError) as error:
+            # From JSON that cannot be read as the signature's inputs.
+            self._send(400, json.dumps({"error": str(error)}).encode())
+
+    do_POST = do_GET  # noqa: N815
 
     def _answer(self, path: str, body: bytes) -> bytes:
         if self.command == "POST" and (match := _PREDICT.fullmatch(path)):
@@ -120,9 +115,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         )
 
     def _predict(self, spec: model_pb2.ModelSpec, body: bytes) -> bytes:
-        document = json_tensors.parse_object(body)
+        document = json.loads(body)
         name = document.get("signature_name") or DEFAULT_SIGNATURE
-        with self.core.servable(spec) as servable:
+        with self.server.core.servable(spec) as servable:
             defs = servable.signature_defs.signature_def
             if name not in defs:
                 raise StatusError(
@@ -136,7 +131,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _status(self, spec: model_pb2.ModelSpec) -> bytes:
         response = get_model_status_pb2.GetModelStatusResponse()
-        for version, state in self.core.states(spec).items():
+        for version, state in self.server.core.states(spec).items():
             added = response.model_version_status.add(
                 version=version, state=state.state
             )
@@ -148,17 +143,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         return _to_json(response)
 
     def _metadata(self, spec: model_pb2.ModelSpec) -> bytes:
-        with self.core.servable(spec) as servable:
-            spec.version.value = servable.version
+        with self.server.core.servable(spec) as servable:
             defs = json.loads(_to_json(servable.signature_defs))
-        content = {
-            "model_spec": json.loads(_to_json(spec)),
-            "metadata": {"signature_def": defs},
-        }
-        return json.dumps(content).encode()
+        return json.dumps({"metadata": {"signature_def": defs}}).encode()
 
     def _calls(self, spec: model_pb2.ModelSpec) -> bytes:
-        with self.core.servable(spec) as servable:
+        with self.server.core.servable(spec) as servable:
             content = {"calls": servable.calls, "seconds": servable.seconds}
         return json.dumps(content).encode()
 

@@ -17,9 +17,8 @@ import grpc
 
 from tests.serving.protocol import config_files, grpc_server
 from tests.serving.protocol.batching import BatchingParameters
-from tests.serving.protocol.core import Core
 from tests.serving.protocol.rest_server import RestServer
-from tests.serving.protocol.versions import ModelConfig
+from tests.serving.protocol.versions import Core, ModelConfig
 
 __all__ = ["Server", "Tls", "main", "running_server"]
 
@@ -147,13 +146,9 @@ def _from_flags(flags: argparse.Namespace) -> Server:
     configs = [ModelConfig(flags.model_name, flags.model_base_path)]
     if flags.model_config_file:
         configs = config_files.read_models(flags.model_config_file)
-    batching = None
-    if flags.enable_batching:
-        batching = BatchingParameters()
-        if flags.batching_parameters_file:
-            batching = config_files.read_batching(
-                flags.batching_parameters_file
-            )
+    batching = BatchingParameters() if flags.enable_batching else None
+    if batching and flags.batching_parameters_file:
+        batching = config_files.read_batching(flags.batching_parameters_file)
     return Server(
         configs,
         batching=batching,

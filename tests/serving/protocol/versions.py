@@ -1,10 +1,10 @@
-"""Watches the folder of a model, loads new versions and unloads old ones.
+"""Watches the folders of models, loads new versions and unloads old ones.
 
 References:
     tensorflow_serving/sources/storage_path/file_system_storage_path_source.cc:
     which versions; tensorflow_serving/core/availability_preserving_policy.cc:
-    in which order; tensorflow_serving/core/basic_manager.cc: how requests find
-    one
+    in which order; tensorflow_serving/core/basic_manager.cc and
+    model_servers/server_core.cc: how requests find one
 """
 
 import contextlib
@@ -13,17 +13,18 @@ import logging
 import pathlib
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from grpc import StatusCode
+from tensorflow_serving.apis import model_pb2
 
 from tests.serving.protocol import warmup
 from tests.serving.protocol.batching import BatchingParameters
 from tests.serving.protocol.messages import StatusError
 from tests.serving.protocol.servable import Servable
 
-__all__ = ["ModelConfig", "VersionState", "Versions"]
+__all__ = ["Core", "ModelConfig", "VersionState", "Versions"]
 
 _VERSION = re.compile(r"\d+")
 _LOGGER = logging.getLogger(__name__)
@@ -131,20 +132,15 @@ class Versions:
             self._unload(state)
 
     def _find(self, version: int | None) -> VersionState:
-        name = self.config.name
         available = [
             v for v, s in self._states.items() if s.state == "AVAILABLE"
         ]
+        found = version
         if version is None and available:
-            version = max(available)
-        if version not in available:
-            what = f"Latest({name})"
-            if version is not None:
-                what = f"Specific({name}, {version})"
-            raise StatusError(
-                StatusCode.NOT_FOUND, f"Servable not found for request: {what}"
-            )
-        return self._states[version]
+            found = max(available)
+        if found not in available:
+            raise _not_found(self.config.name, version)
+        return self._states[found]
 
     def _wanted(self) -> tuple[int, pathlib.Path | None]:
         """Returns the version that is to be served, and its folder."""
@@ -198,3 +194,81 @@ class Versions:
         state.servable.close()
         with self._lock:
             state.servable, state.state = None, "END"
+
+
+class Core:
+    """Models by name, and a thread that watches their folders.
+
+    Args:
+        configs: The models.
+        batching: How requests are joined; None where they are not.
+        poll_seconds: Time between two looks.
+
+    Attributes:
+        models: Name -> `Versions`.
+    """
+
+    def __init__(
+        self,
+        configs: Sequence[ModelConfig],
+        batching: BatchingParameters | None,
+        poll_seconds: float,
+    ):
+        self.models = {c.name: Versions(c, batching) for c in configs}
+        self._closing = threading.Event()
+        for versions in self.models.values():
+            versions.poll()
+        self._watcher = threading.Thread(
+            target=self._watch, args=[poll_seconds], name="watch", daemon=True
+        )
+        self._watcher.start()
+
+    def close(self) -> None:
+        """Ends the watch and unloads the models."""
+        self._closing.set()
+        self._watcher.join()
+        for versions in self.models.values():
+            versions.close()
+
+    @contextlib.contextmanager
+    def servable(self, spec: model_pb2.ModelSpec) -> Iterator[Servable]:
+        """Lends what a request's `model_spec` asks for."""
+        version = _version(spec)
+        if spec.name not in self.models:
+            raise _not_found(spec.name, version)
+        with self.models[spec.name].servable(version) as servable:
+            yield servable
+
+    def states(self, spec: model_pb2.ModelSpec) -> dict[int, VersionState]:
+        """Returns the states of a model's versions, or of the one asked for."""
+        known = self.models.get(spec.name)
+        version = _version(spec)
+        states = {
+            v: state
+            for v, state in (known.states() if known else {}).items()
+            if version in (None, v)
+        }
+        if not states:
+            raise StatusError(
+                StatusCode.NOT_FOUND,
+                f"Could not find such versions of model {spec.name}",
+            )
+        return states
+
+    def _watch(self, poll_seconds: float) -> None:
+        while not self._closing.wait(poll_seconds):
+            for versions in self.models.values():
+                versions.poll()
+
+
+def _version(spec: model_pb2.ModelSpec) -> int | None:
+    return spec.version.value if spec.HasField("version") else None
+
+
+def _not_found(name: str, version: int | None) -> StatusError:
+    what = f"Latest({name})"
+    if version is not None:
+        what = f"Specific({name}, {version})"
+    return StatusError(
+        StatusCode.NOT_FOUND, f"Servable not found for request: {what}"
+    )
