@@ -22,8 +22,6 @@ __all__ = ["SERVER", "Client", "Server", "make_inputs", "to_body", "to_message"]
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 SERVER = "tests.serving.protocol.server"
 _MODEL = "vae"
-_METRICS = "/monitoring/prometheus/metrics"
-_RUNTIME = ":tensorflow:serving:runtime_latency"
 _TIMEOUT = 60.0
 
 
@@ -110,17 +108,10 @@ class Server:
     def model_calls(self) -> tuple[float, int]:
         """Returns the calls of the model so far: their seconds, and number."""
         connection = http.client.HTTPConnection("127.0.0.1", self.rest_port)
-        connection.request("GET", _METRICS)
-        page = connection.getresponse().read().decode()
+        connection.request("GET", f"/v1/models/{_MODEL}/calls")
+        found = json.loads(connection.getresponse().read())
         connection.close()
-        found = {}
-        for line in page.splitlines():
-            name, _, value = line.rpartition(" ")
-            found[name.partition("{")[0]] = value
-        micros = found.get(f"{_RUNTIME}_sum", 0)
-        return float(micros) / 1e6, int(
-            float(found.get(f"{_RUNTIME}_count", 0))
-        )
+        return found["seconds"], found["calls"]
 
     def memory(self) -> int:
         """Returns the resident memory of the process, bytes."""

@@ -20,7 +20,6 @@ __all__ = [
     "Output",
     "Status",
     "library",
-    "run_options",
     "to_array",
     "to_tensor",
 ]
@@ -66,7 +65,6 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "TF_GetCode": (_INT, [_POINTER]),
     "TF_Message": (_TEXT, [_POINTER]),
     "TF_NewBuffer": (ctypes.POINTER(_Buffer), []),
-    "TF_NewBufferFromString": (ctypes.POINTER(_Buffer), [_TEXT, _SIZE]),
     "TF_DeleteBuffer": (None, [ctypes.POINTER(_Buffer)]),
     "TF_NewGraph": (_POINTER, []),
     "TF_DeleteGraph": (None, [_POINTER]),
@@ -158,22 +156,6 @@ class Status:
         library().TF_DeleteStatus(self._status)
         if code and error is None:
             raise CApiError(code, text)
-
-
-def run_options(timeout_ms: int) -> Any:
-    """Returns a buffer of RunOptions, to be freed by `TF_DeleteBuffer`.
-
-    Args:
-        timeout_ms: Milliseconds until TensorFlow gives the run up, at least 1.
-    """
-    # The field timeout_in_ms of tensorflow/core/protobuf/config.proto has the
-    # number 2 and is, on the wire, a varint.
-    serialized = bytearray([2 << 3])
-    while timeout_ms > 0x7F:
-        serialized.append(timeout_ms & 0x7F | 0x80)
-        timeout_ms >>= 7
-    serialized.append(timeout_ms)
-    return library().TF_NewBufferFromString(bytes(serialized), len(serialized))
 
 
 def to_tensor(array: np.ndarray) -> int:

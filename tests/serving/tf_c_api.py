@@ -132,14 +132,12 @@ class SavedModelSession:
         self,
         feeds: Mapping[signatures.TensorSpec, np.ndarray],
         fetches: Mapping[str, signatures.TensorSpec],
-        timeout_ms: int = 0,
     ) -> dict[str, np.ndarray]:
         """Runs the graph; TensorFlow alone checks the feeds.
 
         Args:
             feeds: Tensor -> array.
             fetches: Name -> tensor.
-            timeout_ms: Milliseconds until TensorFlow gives up; 0 for never.
 
         Returns:
             name -> array; strings as bytes objects, dtype object.
@@ -150,14 +148,13 @@ class SavedModelSession:
         if self._session is None:
             raise RuntimeError("The session was closed. Received: run().")
         library = c_library.library()
-        options = c_library.run_options(timeout_ms) if timeout_ms else None
         tensors = [c_library.to_tensor(array) for array in feeds.values()]
         answers = (ctypes.c_void_p * len(fetches))()
         try:
             with c_library.Status() as status:
                 library.TF_SessionRun(
                     self._session,
-                    options,
+                    None,
                     self._places(list(feeds)),
                     (ctypes.c_void_p * len(tensors))(*tensors),
                     len(tensors),
@@ -175,8 +172,6 @@ class SavedModelSession:
         finally:
             for tensor in (*tensors, *filter(None, answers)):
                 library.TF_DeleteTensor(tensor)
-            if options:
-                library.TF_DeleteBuffer(options)
         return dict(zip(fetches, values, strict=True))
 
     def _find(self, signature: str) -> signatures.Signature:

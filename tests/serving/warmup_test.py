@@ -79,7 +79,7 @@ def test_the_export_answers_each_request(version):
 
 
 def test_the_protocol_check_replays_them(version):
-    servable = Servable("vae", 1, version, BatchingParameters(), None)
+    servable = Servable("vae", 1, version, BatchingParameters())
     try:
         assert warmup.replay(servable) == len(_read(version))
     finally:

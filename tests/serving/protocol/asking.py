@@ -11,9 +11,10 @@ import grpc
 import numpy as np
 import PIL.Image
 import pytest
+import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-from tests.serving.protocol import tensors
+from tests.serving.protocol import messages
 
 __all__ = [
     "SHAPE",
@@ -21,7 +22,6 @@ __all__ = [
     "byte_strings",
     "gif",
     "images",
-    "jpeg",
     "png",
     "predict",
     "refused",
@@ -37,11 +37,11 @@ def images(count, seed=1):
     return random.uniform(size=[count, *SHAPE]).astype(np.float32)
 
 
-def png(image):
-    """Returns an image as a PNG file."""
+def png(image, kind="PNG"):
+    """Returns an image as a PNG file, or one of another kind."""
     file = io.BytesIO()
     levels = (image[..., 0] * 255).astype(np.uint8)
-    PIL.Image.fromarray(levels).save(file, "PNG")
+    PIL.Image.fromarray(levels).save(file, kind)
     return file.getvalue()
 
 
@@ -53,26 +53,15 @@ def bomb(size=30000):
         return struct.pack(">I", len(data)) + kind + data + check
 
     header = struct.pack(">IIBBBBB", size, size, 8, 0, 0, 0, 0)
-    data = zlib.compress(bytes(1000))
-    parts = chunk(b"IHDR", header), chunk(b"IDAT", data), chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+    data = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000)))
+    return b"\x89PNG\r\n\x1a\n" + data + chunk(b"IEND", b"")
 
 
 def gif():
     """Returns a small GIF file whose header declares 65535x65535 pixels."""
-    file = io.BytesIO()
-    PIL.Image.new("L", (6, 4)).save(file, "GIF")
-    data = bytearray(file.getvalue())
+    data = bytearray(png(np.zeros(SHAPE), "GIF"))
     data[6:10] = b"\xff" * 4
     return bytes(data)
-
-
-def jpeg(image):
-    """Returns an image as a JPEG file."""
-    file = io.BytesIO()
-    levels = (image[..., 0] * 255).astype(np.uint8)
-    PIL.Image.fromarray(levels).save(file, "JPEG", quality=100)
-    return file.getvalue()
 
 
 def byte_strings(*values):
@@ -82,24 +71,21 @@ def byte_strings(*values):
     return array
 
 
-def predict(server, signature, inputs, name="vae", version=None, label=None):
+def predict(server, signature, inputs, version=None):
     """Asks over gRPC; returns name -> array."""
     request = predict_pb2.PredictRequest()
-    request.model_spec.name = name
+    request.model_spec.name = server.model_name
     request.model_spec.signature_name = signature
     if version is not None:
         request.model_spec.version.value = version
-    if label is not None:
-        request.model_spec.version_label = label
     for key, array in inputs.items():
-        request.inputs[key].CopyFrom(tensors.to_proto(array))
+        request.inputs[key].CopyFrom(messages.to_proto(array))
     options = [("grpc.max_receive_message_length", -1)]
     with grpc.insecure_channel(server.grpc_address, options) as channel:
         stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
         response = stub.Predict(request, timeout=60)
     return {
-        key: tensors.from_proto(key, proto)
-        for key, proto in response.outputs.items()
+        key: tf.make_ndarray(proto) for key, proto in response.outputs.items()
     }
 
 

@@ -1,8 +1,8 @@
 """Reads the server's files: models, batching, monitoring.
 
-The files are messages as text. The message of `models.config` is in
-tensorflow-serving-api; those of the other two are not, and are declared here
-after their `.proto` files.
+The files are messages as text, which must name fields that exist. The message
+of `models.config` is in tensorflow-serving-api; those of the other two are
+not, and are declared here after their `.proto` files.
 
 References:
     tensorflow_serving/config/model_server_config.proto,
@@ -25,29 +25,22 @@ from google.protobuf import (
 from tensorflow_serving.config import model_server_config_pb2
 
 from tests.serving.protocol.batching import BatchingParameters
-from tests.serving.protocol.status import Code, StatusError
 from tests.serving.protocol.versions import ModelConfig
 
 __all__ = ["read_batching", "read_models", "read_monitoring"]
 
 _PACKAGE = "keras_vae.tests.protocol"
 _FIELD = descriptor_pb2.FieldDescriptorProto
-_INT64, _STRING, _BOOL = (
-    f".google.protobuf.{name}Value" for name in ("Int64", "String", "Bool")
-)
-# Message -> fields, each with its type. Texts name fields, so that the numbers
-# do not matter.
+_INT64 = ".google.protobuf.Int64Value"
+# Message -> the fields that we write, each with its type. Texts name fields, so
+# that the numbers do not matter.
 _MESSAGES: dict[str, dict[str, Any]] = {
     "BatchingParameters": {
         "max_batch_size": _INT64,
         "batch_timeout_micros": _INT64,
         "max_enqueued_batches": _INT64,
         "num_batch_threads": _INT64,
-        "thread_pool_name": _STRING,
         "allowed_batch_sizes": [_FIELD.TYPE_INT64],
-        "pad_variable_length_inputs": _FIELD.TYPE_BOOL,
-        "enable_large_batch_splitting": _BOOL,
-        "max_execution_batch_size": _INT64,
     },
     "PrometheusConfig": {
         "enable": _FIELD.TYPE_BOOL,
@@ -58,28 +51,12 @@ _MESSAGES: dict[str, dict[str, Any]] = {
 
 
 def read_models(path: pathlib.Path) -> list[ModelConfig]:
-    """Returns the models of a `models.config`."""
+    """Returns the models of a `models.config`; the package sets no policy."""
     config = _parse(path, model_server_config_pb2.ModelServerConfig())
-    models = []
-    for model in config.model_config_list.config:
-        if model.model_platform != "tensorflow":
-            raise StatusError(
-                Code.INVALID_ARGUMENT,
-                f"model {model.name} must have the platform tensorflow, not "
-                f"{model.model_platform!r}",
-            )
-        policy = model.model_version_policy
-        models.append(
-            ModelConfig(
-                model.name,
-                pathlib.Path(model.base_path),
-                num_versions=max(policy.latest.num_versions, 1),
-                specific=tuple(policy.specific.versions),
-                all_versions=policy.WhichOneof("policy_choice") == "all",
-                labels=dict(model.version_labels),
-            )
-        )
-    return models
+    return [
+        ModelConfig(model.name, pathlib.Path(model.base_path))
+        for model in config.model_config_list.config
+    ]
 
 
 def read_batching(path: pathlib.Path) -> BatchingParameters:
@@ -97,19 +74,12 @@ def read_batching(path: pathlib.Path) -> BatchingParameters:
 
 def read_monitoring(path: pathlib.Path) -> str | None:
     """Returns the path of the Prometheus page; None where it is not wanted."""
-    message = _parse(path, _messages("MonitoringConfig")())
-    config = message.prometheus_config
-    default = "/monitoring/prometheus/metrics"
-    return (config.path or default) if config.enable else None
+    config = _parse(path, _messages("MonitoringConfig")()).prometheus_config
+    return config.path if config.enable else None
 
 
 def _parse(path: pathlib.Path, message: Any) -> Any:
-    try:
-        return text_format.Parse(path.read_text(), message)
-    except text_format.ParseError as error:
-        raise StatusError(
-            Code.INVALID_ARGUMENT, f"Invalid protobuf file {path}: {error}"
-        ) from error
+    return text_format.Parse(path.read_text(), message)
 
 
 @functools.cache

@@ -4,11 +4,7 @@ import pathlib
 
 import pytest
 
-from keras_vae.config import (
-    DenseConfig,
-    TrainingConfig,
-    VAEConfig,
-)
+from keras_vae.config import DenseConfig, TrainingConfig, VAEConfig
 from keras_vae.data import DataConfig
 from keras_vae.models import build_model
 from keras_vae.serving import export

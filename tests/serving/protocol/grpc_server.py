@@ -1,4 +1,4 @@
-"""The gRPC interface: PredictionService and ModelService.
+"""The gRPC interface: PredictionService, as far as our client asks it.
 
 References:
     tensorflow_serving/model_servers/prediction_service_impl.cc,
@@ -6,25 +6,25 @@ References:
 """
 
 import concurrent.futures
-import time
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any
 
 import grpc
+import tensorflow as tf
 from tensorflow_serving.apis import (
-    model_service_pb2_grpc,
+    get_model_metadata_pb2,
     predict_pb2,
     prediction_service_pb2_grpc,
 )
 
-from tests.serving.protocol import tensors
-from tests.serving.protocol.core import Core
+from tests.serving.protocol import messages
+from tests.serving.protocol.messages import StatusError
 from tests.serving.protocol.servable import DEFAULT_SIGNATURE
-from tests.serving.protocol.status import Code, StatusError
+from tests.serving.protocol.versions import Core
 
 __all__ = ["make_server"]
 
-_CODES = {code.value[0]: code for code in grpc.StatusCode}
+_METADATA = "signature_def"
 # The server takes messages of any size; clients must raise their own limit.
 _OPTIONS = [
     ("grpc.max_receive_message_length", -1),
@@ -55,9 +55,6 @@ def make_server(
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
         _PredictionService(core), server
     )
-    model_service_pb2_grpc.add_ModelServiceServicer_to_server(
-        _ModelService(core), server
-    )
     address = f"127.0.0.1:{port}"
     if credentials:
         bound = server.add_secure_port(address, credentials)
@@ -73,55 +70,41 @@ class _PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
 
     # The names are those of the service.
     def Predict(self, request: Any, context: Any) -> Any:  # noqa: N802
-        return _answer(context, lambda: self._predict(request, context))
+        return _answer(context, lambda: self._predict(request))
 
-    def GetModelMetadata(  # noqa: N802
-        self, request: Any, context: Any
-    ) -> Any:
-        return _answer(context, lambda: self._core.metadata(request))
+    def GetModelMetadata(self, request: Any, context: Any) -> Any:  # noqa: N802
+        return _answer(context, lambda: self._metadata(request))
 
-    def _predict(self, request: Any, context: Any) -> Any:
-        if not request.HasField("model_spec"):
-            raise StatusError(Code.INVALID_ARGUMENT, "Missing ModelSpec")
-        left = context.time_remaining()
-        # gRPC gives calls without a deadline one of centuries.
-        deadline = None
-        if left is not None and left < 1e6:
-            deadline = time.monotonic() + left
-        inputs = {
-            name: tensors.from_proto(name, proto)
-            for name, proto in request.inputs.items()
-        }
+    def _predict(self, request: Any) -> Any:
+        inputs = {k: tf.make_ndarray(v) for k, v in request.inputs.items()}
         spec = request.model_spec
-        servable, outputs = self._core.predict(
-            spec, inputs, list(request.output_filter), deadline
-        )
         response = predict_pb2.PredictResponse()
-        response.model_spec.name = servable.name
-        response.model_spec.version.value = servable.version
+        with self._core.servable(spec) as servable:
+            outputs = servable.predict(spec.signature_name, inputs)
+            response.model_spec.name = servable.name
+            response.model_spec.version.value = servable.version
         response.model_spec.signature_name = (
             spec.signature_name or DEFAULT_SIGNATURE
         )
         for name, array in outputs.items():
-            response.outputs[name].CopyFrom(tensors.to_proto(array))
+            response.outputs[name].CopyFrom(messages.to_proto(array))
         return response
 
-
-class _ModelService(model_service_pb2_grpc.ModelServiceServicer):
-    def __init__(self, core: Core):
-        self._core = core
-
-    def GetModelStatus(self, request: Any, context: Any) -> Any:  # noqa: N802
-        return _answer(context, lambda: self._core.status(request))
+    def _metadata(self, request: Any) -> Any:
+        if list(request.metadata_field) != [_METADATA]:
+            raise StatusError(
+                grpc.StatusCode.INVALID_ARGUMENT,
+                "GetModelMetadataRequest must specify at least one "
+                "metadata_field, and one that is supported",
+            )
+        response = get_model_metadata_pb2.GetModelMetadataResponse()
+        with self._core.servable(request.model_spec) as servable:
+            response.metadata[_METADATA].Pack(servable.signature_defs)
+        return response
 
 
 def _answer(context: Any, function: Callable[[], Any]) -> Any:
     try:
         return function()
     except StatusError as error:
-        _abort(context, error)
-
-
-def _abort(context: Any, error: StatusError) -> NoReturn:
-    context.abort(_CODES[int(error.code)], error.message)
-    raise AssertionError("abort() raises.")
+        context.abort(error.code, error.message)

@@ -10,29 +10,25 @@ import json
 import re
 import ssl
 import threading
-import time
 import urllib.parse
 from typing import Any
 
 from google.protobuf import json_format
-from tensorflow_serving.apis import (
-    get_model_metadata_pb2,
-    get_model_status_pb2,
-    model_pb2,
-)
+from grpc import StatusCode
+from tensorflow_serving.apis import get_model_status_pb2, model_pb2
 
 from tests.serving.protocol import json_tensors
-from tests.serving.protocol.core import Core
+from tests.serving.protocol.messages import StatusError
 from tests.serving.protocol.servable import DEFAULT_SIGNATURE
-from tests.serving.protocol.status import Code, StatusError
+from tests.serving.protocol.versions import Core
 
 __all__ = ["RestServer"]
 
-_MODEL = r"/v1/models/(?P<name>[^/:]+)"
-_CHOICE = r"(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
-_PREDICT = re.compile(f"(?i){_MODEL}{_CHOICE}:predict")
-_STATUS = re.compile(f"(?i){_MODEL}{_CHOICE}(?P<metadata>/metadata)?")
-_MAX_BODY = 2**28
+_MODEL = r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>\d+))?"
+_PREDICT = re.compile(f"{_MODEL}:predict")
+# What TF Serving tells of its calls of a model is on a Prometheus page; our
+# benchmark needs their number and time alone, and asks for `/calls`.
+_ABOUT = re.compile(f"{_MODEL}(?P<what>|/metadata|/calls)")
 
 
 class RestServer:
@@ -41,29 +37,15 @@ class RestServer:
     Args:
         core: The models.
         port: 0 for any free one.
-        timeout_seconds: Time that a request may run.
-        metrics_path: Path of the Prometheus page; None for no page.
         tls: For HTTPS, as behind a proxy: the model server itself has none.
 
     Attributes:
         port: The port.
     """
 
-    def __init__(
-        self,
-        core: Core,
-        port: int,
-        *,
-        timeout_seconds: float = 30.0,
-        metrics_path: str | None = None,
-        tls: ssl.SSLContext | None = None,
-    ):
-        class Handler(_Handler):
-            pass
-
-        Handler.core, Handler.timeout_seconds = core, timeout_seconds
-        Handler.metrics_path = metrics_path
-        self._server = _HttpServer(("127.0.0.1", port), Handler)
+    def __init__(self, core: Core, port: int, tls: ssl.SSLContext | None):
+        self._server = _HttpServer(("127.0.0.1", port), _Handler)
+        self._server.core = core
         if tls:
             # The handshake is left to the request's own thread.
             self._server.socket = tls.wrap_socket(
@@ -72,11 +54,9 @@ class RestServer:
                 do_handshake_on_connect=False,
             )
         self.port = self._server.server_address[1]
+        # It looks this often, in seconds, whether it shall stop.
         self._thread = threading.Thread(
-            target=self._server.serve_forever,
-            kwargs={"poll_interval": 0.05},
-            name="rest",
-            daemon=True,
+            target=self._server.serve_forever, args=[0.05], daemon=True
         )
         self._thread.start()
 
@@ -90,6 +70,7 @@ class RestServer:
 class _HttpServer(http.server.ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
+    core: Core
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that went away is no news."""
@@ -99,101 +80,81 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     # Two small packets an answer would wait for each other otherwise.
     disable_nagle_algorithm = True
-    core: Core
-    timeout_seconds: float
-    metrics_path: str | None
-
-    def do_GET(self) -> None:
-        self._handle()
-
-    def do_POST(self) -> None:
-        self._handle()
-
-    do_PUT = do_DELETE = do_PATCH = do_OPTIONS = do_POST  # noqa: N815
+    server: _HttpServer
 
     def log_message(self, format: str, *args: Any) -> None:
         """Says nothing."""
 
-    def _handle(self) -> None:
+    def do_GET(self) -> None:
         path = urllib.parse.urlsplit(self.path).path
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         try:
-            body = self._read_body()
-            if self.metrics_path and path == self.metrics_path:
-                page = self.core.metrics.page().encode()
-                self._send(200, page, "text/plain")
-                return
-            if not path.lower().startswith("/v1/"):
-                self._send(404, b"", "text/html")
-                return
-            answer = self._answer(path, body)
+            self._send(200, self._answer(path, body))
         except StatusError as error:
             content = json.dumps({"error": error.message}).encode()
-            self._send(error.code.http, content)
-        else:
-            self._send(200, answer)
+            self._send(error.http, content)
+        except (OverflowError, ValueError) as error:
+            # From JSON that cannot be read as the signature's inputs.
+            self._send(400, json.dumps({"error": str(error)}).encode())
 
-    def _read_body(self) -> bytes:
-        text = self.headers.get("Content-Length", "0")
-        size = int(text) if text.isdecimal() else -1
-        if not 0 <= size <= _MAX_BODY:
-            # What follows on this connection cannot be made out.
-            self.close_connection = True
-            raise StatusError(
-                Code.INVALID_ARGUMENT, f"Bad Content-Length: {text}"
-            )
-        return self.rfile.read(size)
+    do_POST = do_GET  # noqa: N815
 
     def _answer(self, path: str, body: bytes) -> bytes:
         if self.command == "POST" and (match := _PREDICT.fullmatch(path)):
             return self._predict(_model_spec(match), body)
-        if self.command == "GET" and (match := _STATUS.fullmatch(path)):
+        if self.command == "GET" and (match := _ABOUT.fullmatch(path)):
             spec = _model_spec(match)
-            if match["metadata"]:
+            if match["what"] == "/metadata":
                 return self._metadata(spec)
-            request = get_model_status_pb2.GetModelStatusRequest(
-                model_spec=spec
-            )
-            return _to_json(self.core.status(request))
+            if match["what"] == "/calls":
+                return self._calls(spec)
+            return self._status(spec)
         raise StatusError(
-            Code.INVALID_ARGUMENT, f"Malformed request: {self.command} {path}"
+            StatusCode.INVALID_ARGUMENT,
+            f"Malformed request: {self.command} {path}",
         )
-
-    def _metadata(self, spec: model_pb2.ModelSpec) -> bytes:
-        response = self.core.metadata(
-            get_model_metadata_pb2.GetModelMetadataRequest(
-                model_spec=spec, metadata_field=["signature_def"]
-            )
-        )
-        defs = get_model_metadata_pb2.SignatureDefMap()
-        response.metadata["signature_def"].Unpack(defs)
-        content = {
-            "model_spec": json.loads(_to_json(response.model_spec)),
-            "metadata": {"signature_def": json.loads(_to_json(defs))},
-        }
-        return json.dumps(content).encode()
 
     def _predict(self, spec: model_pb2.ModelSpec, body: bytes) -> bytes:
-        deadline = time.monotonic() + self.timeout_seconds
-        document = json_tensors.parse_object(body)
+        document = json.loads(body)
         name = document.get("signature_name") or DEFAULT_SIGNATURE
-        spec.signature_name = name
-        with self.core.servable(spec) as servable:
-            if name not in servable.signature_defs:
+        with self.server.core.servable(spec) as servable:
+            defs = servable.signature_defs.signature_def
+            if name not in defs:
                 raise StatusError(
-                    Code.INVALID_ARGUMENT,
+                    StatusCode.INVALID_ARGUMENT,
                     f'Serving signature name: "{name}" not found in signature '
                     "def",
                 )
-            infos = servable.signature_defs[name].inputs
-        request = json_tensors.parse_request(document, infos)
-        _, outputs = self.core.predict(spec, request.inputs, [], deadline)
-        return json_tensors.format_answer(outputs, request.rows)
+            inputs = json_tensors.parse_inputs(document, defs[name].inputs)
+            outputs = servable.predict(name, inputs)
+        return json_tensors.format_answer(outputs, "instances" in document)
 
-    def _send(
-        self, code: int, body: bytes, kind: str = "application/json"
-    ) -> None:
+    def _status(self, spec: model_pb2.ModelSpec) -> bytes:
+        response = get_model_status_pb2.GetModelStatusResponse()
+        for version, state in self.server.core.states(spec).items():
+            added = response.model_version_status.add(
+                version=version, state=state.state
+            )
+            # Empty where all is well, and there all the same.
+            added.status.SetInParent()
+            if state.error:
+                added.status.error_code = state.error.code.value[0]
+                added.status.error_message = state.error.message
+        return _to_json(response)
+
+    def _metadata(self, spec: model_pb2.ModelSpec) -> bytes:
+        with self.server.core.servable(spec) as servable:
+            defs = json.loads(_to_json(servable.signature_defs))
+        return json.dumps({"metadata": {"signature_def": defs}}).encode()
+
+    def _calls(self, spec: model_pb2.ModelSpec) -> bytes:
+        with self.server.core.servable(spec) as servable:
+            content = {"calls": servable.calls, "seconds": servable.seconds}
+        return json.dumps(content).encode()
+
+    def _send(self, code: int, body: bytes) -> None:
         self.send_response(code)
-        self.send_header("Content-Type", kind)
+        self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -202,15 +163,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 def _model_spec(match: re.Match[str]) -> model_pb2.ModelSpec:
     spec = model_pb2.ModelSpec(name=urllib.parse.unquote(match["name"]))
     if match["version"]:
-        version = int(match["version"])
-        if version >= 2**63:
-            raise StatusError(
-                Code.INVALID_ARGUMENT,
-                f"Failed to convert version: {version} to numeric.",
-            )
-        spec.version.value = version
-    if match["label"]:
-        spec.version_label = urllib.parse.unquote(match["label"])
+        spec.version.value = int(match["version"])
     return spec
 
 

@@ -6,17 +6,18 @@ References:
 
 import os
 import pathlib
+import threading
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
+from grpc import StatusCode
 from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow_serving.apis import get_model_metadata_pb2
 
-from tests.serving import c_library, signatures, tf_c_api
+from tests.serving import c_library, tf_c_api
 from tests.serving.protocol.batching import Batcher, BatchingParameters
-from tests.serving.protocol.metrics import Metrics
-from tests.serving.protocol.status import Code, StatusError
+from tests.serving.protocol.messages import StatusError
 
 __all__ = ["DEFAULT_SIGNATURE", "Servable"]
 
@@ -31,10 +32,12 @@ class Servable:
         version: Its version.
         path: The version folder.
         batching: How requests are joined; None where they are not.
-        metrics: What counts the calls of the model.
 
     Attributes:
-        signature_defs: Name -> SignatureDef message.
+        signature_defs: The SignatureDefMap message.
+        calls: Runs of the graph so far: fewer than requests where these were
+            joined.
+        seconds: What they took.
 
     Raises:
         StatusError: If the SavedModel cannot be loaded.
@@ -46,32 +49,28 @@ class Servable:
         version: int,
         path: str | os.PathLike[str],
         batching: BatchingParameters | None = None,
-        metrics: Metrics | None = None,
     ):
         self.name, self.version = name, version
         self.path = pathlib.Path(path)
+        self.calls, self.seconds = 0, 0.0
+        self._lock = threading.Lock()
         try:
             self._session = tf_c_api.SavedModelSession(path)
         except c_library.CApiError as error:
-            raise StatusError(Code(error.code), error.message) from error
+            raise StatusError.of(error) from error
         self.signature_defs = self._read_signature_defs()
-        self._metrics = metrics or Metrics()
-        self._batcher = Batcher(self._run, batching) if batching else None
+        self._answer = self._run
+        if batching:
+            self._answer = Batcher(self._run, batching).submit
 
     def predict(
-        self,
-        signature: str,
-        inputs: Mapping[str, np.ndarray],
-        output_filter: Sequence[str] = (),
-        deadline: float | None = None,
+        self, signature: str, inputs: Mapping[str, np.ndarray]
     ) -> dict[str, np.ndarray]:
         """Answers one request.
 
         Args:
             signature: Its name; the default one if empty.
             inputs: Name -> array.
-            output_filter: Names of the outputs that are wanted; all if empty.
-            deadline: On the clock of `time.monotonic`; None for none.
 
         Returns:
             name -> array.
@@ -83,99 +82,58 @@ class Servable:
         spec = self._session.signatures.get(name)
         if spec is None:
             raise StatusError(
-                Code.FAILED_PRECONDITION,
+                StatusCode.FAILED_PRECONDITION,
                 f'Serving signature key "{name}" not found.',
             )
-        _check_names(spec, inputs, output_filter)
-        if output_filter:
-            # Such a request is run by itself.
-            return self._run(name, inputs, deadline, output_filter)
-        if self._batcher:
-            return self._batcher.submit(name, inputs, deadline)
-        return self._run(name, inputs, deadline)
+        _check_names(set(inputs), set(spec.inputs))
+        return self._answer(name, inputs)
 
     def close(self) -> None:
-        """Answers what is queued and frees the model."""
-        if self._batcher:
-            self._batcher.close()
+        """Frees the model."""
         self._session.close()
 
-    def _read_signature_defs(self) -> dict[str, Any]:
+    def _read_signature_defs(self) -> get_model_metadata_pb2.SignatureDefMap:
         data = (self.path / "saved_model.pb").read_bytes()
-        saved_model = saved_model_pb2.SavedModel.FromString(data)
-        graph = next(
-            g
-            for g in saved_model.meta_graphs
-            if "serve" in g.meta_info_def.tags
+        graphs = saved_model_pb2.SavedModel.FromString(data).meta_graphs
+        graph = next(g for g in graphs if "serve" in g.meta_info_def.tags)
+        return get_model_metadata_pb2.SignatureDefMap(
+            signature_def=graph.signature_def
         )
-        return dict(graph.signature_def)
 
     def _run(
-        self,
-        signature: str,
-        inputs: Mapping[str, np.ndarray],
-        deadline: float | None,
-        output_filter: Sequence[str] = (),
+        self, signature: str, inputs: Mapping[str, np.ndarray]
     ) -> dict[str, np.ndarray]:
         spec = self._session.signatures[signature]
-        for position, (name, array) in enumerate(inputs.items()):
-            if array.dtype not in signatures.DTYPES.values():
-                raise StatusError(
-                    Code.INVALID_ARGUMENT,
-                    f"Expects arg[{position}] to be {spec.inputs[name].dtype} "
-                    f"but {array.dtype} is provided",
-                )
-        timeout_ms = 0
-        if deadline is not None:
-            timeout_ms = int(1000 * (deadline - time.monotonic()))
-            if timeout_ms < 1:
-                raise StatusError(
-                    Code.DEADLINE_EXCEEDED, "Timed out waiting to run"
-                )
         start = time.perf_counter()
         try:
+            # TensorFlow checks dtypes, and the graph what the shapes may be.
             return self._session.run_tensors(
                 {spec.inputs[name]: array for name, array in inputs.items()},
-                {n: spec.outputs[n] for n in output_filter or spec.outputs},
-                timeout_ms,
+                spec.outputs,
             )
         except c_library.CApiError as error:
-            raise StatusError(Code(error.code), error.message) from error
+            raise StatusError.of(error) from error
         finally:
-            self._metrics.runtime(self.name, time.perf_counter() - start)
+            with self._lock:
+                self.calls += 1
+                self.seconds += time.perf_counter() - start
 
 
-def _check_names(
-    spec: signatures.Signature,
-    inputs: Mapping[str, np.ndarray],
-    output_filter: Sequence[str],
-) -> None:
-    given, needed = set(inputs), set(spec.inputs)
+def _check_names(given: set[str], needed: set[str]) -> None:
+    extra, missing = given - needed, needed - given
     if len(given) != len(needed):
         raise StatusError(
-            Code.INVALID_ARGUMENT,
+            StatusCode.INVALID_ARGUMENT,
             f"input size does not match signature: {len(given)}!={len(needed)} "
             f"len({_braces(given)}) != len({_braces(needed)}). Sent extra: "
-            f"{_braces(given - needed)}. Missing but required: "
-            f"{_braces(needed - given)}.",
+            f"{_braces(extra)}. Missing but required: {_braces(missing)}.",
         )
-    for name in sorted(given - needed):
+    if extra:
         raise StatusError(
-            Code.INVALID_ARGUMENT,
-            f"input tensor alias not found in signature: {name}. Inputs "
+            StatusCode.INVALID_ARGUMENT,
+            f"input tensor alias not found in signature: {min(extra)}. Inputs "
             f"expected to be in the set {_braces(needed)}.",
         )
-    for position, name in enumerate(output_filter):
-        if name not in spec.outputs:
-            raise StatusError(
-                Code.INVALID_ARGUMENT,
-                f"output tensor alias not found in signature: {name} Outputs "
-                f"expected to be in the set {_braces(set(spec.outputs))}.",
-            )
-        if name in output_filter[:position]:
-            raise StatusError(
-                Code.INVALID_ARGUMENT, f"duplicate output tensor alias: {name}"
-            )
 
 
 def _braces(names: set[str]) -> str:

@@ -9,7 +9,6 @@ import os
 import pathlib
 import signal
 import ssl
-import sys
 import threading
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -18,18 +17,14 @@ import grpc
 
 from tests.serving.protocol import config_files, grpc_server
 from tests.serving.protocol.batching import BatchingParameters
-from tests.serving.protocol.core import Core
 from tests.serving.protocol.rest_server import RestServer
-from tests.serving.protocol.status import StatusError
-from tests.serving.protocol.versions import ModelConfig, WatchOptions
+from tests.serving.protocol.versions import Core, ModelConfig
 
 __all__ = ["Server", "Tls", "main", "running_server"]
 
-METRICS_PATH = "/monitoring/prometheus/metrics"
-
 
 class Tls(NamedTuple):
-    """A server's key and certificate.
+    """A server's key and certificate, for our client to check.
 
     Attributes:
         key: PEM file.
@@ -45,12 +40,11 @@ class Server:
 
     Args:
         configs: The models.
-        options: How their folders are watched.
+        batching: How requests are joined; None where they are not.
+        poll_seconds: Time between two looks at their folders.
         port: Of gRPC; 0 for any free one.
         rest_api_port: Of REST; 0 for any free one.
         num_threads: Requests that gRPC works on at a time.
-        rest_timeout_seconds: Time that a REST request may run.
-        metrics_path: Path of the Prometheus page; None for none.
         tls: For TLS on both; None for none.
 
     Attributes:
@@ -63,28 +57,21 @@ class Server:
     def __init__(
         self,
         configs: Sequence[ModelConfig],
-        options: WatchOptions,
         *,
+        batching: BatchingParameters | None = None,
+        poll_seconds: float = 0.1,
         port: int = 0,
         rest_api_port: int = 0,
         num_threads: int = 16,
-        rest_timeout_seconds: float = 30.0,
-        metrics_path: str | None = METRICS_PATH,
         tls: Tls | None = None,
     ):
         credentials, context = _credentials(tls)
-        self.core = Core(configs, options)
+        self.core = Core(configs, batching, poll_seconds)
         self.model_name = configs[0].name
         self._grpc, bound = grpc_server.make_server(
             self.core, port, num_threads=num_threads, credentials=credentials
         )
-        self._rest = RestServer(
-            self.core,
-            rest_api_port,
-            timeout_seconds=rest_timeout_seconds,
-            metrics_path=metrics_path,
-            tls=context,
-        )
+        self._rest = RestServer(self.core, rest_api_port, context)
         scheme = "https" if tls else "http"
         self.grpc_address = f"127.0.0.1:{bound}"
         self.rest_address = f"{scheme}://127.0.0.1:{self._rest.port}"
@@ -101,10 +88,6 @@ def running_server(
     model_base_path: str | os.PathLike[str],
     *,
     model_name: str = "vae",
-    batching: BatchingParameters | None = None,
-    poll_seconds: float = 0.1,
-    max_load_retries: int = 0,
-    retry_seconds: float = 0.1,
     **options: Any,
 ) -> Iterator[Server]:
     """Runs a server in this process, with one model.
@@ -112,20 +95,13 @@ def running_server(
     Args:
         model_base_path: Folder of the version folders.
         model_name: Name that requests ask for.
-        batching: How requests are joined; None where they are not.
-        poll_seconds: As for `WatchOptions`, as the next two.
-        max_load_retries: See there.
-        retry_seconds: See there.
         **options: As for `Server`.
 
     Yields:
         The `Server`. A version that the folder already has is loaded.
     """
-    server = Server(
-        [ModelConfig(model_name, pathlib.Path(model_base_path))],
-        WatchOptions(poll_seconds, max_load_retries, retry_seconds, batching),
-        **options,
-    )
+    config = ModelConfig(model_name, pathlib.Path(model_base_path))
+    server = Server([config], **options)
     try:
         yield server
     finally:
@@ -141,12 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
-    flags = _parser().parse_args(arguments)
-    try:
-        server = _from_flags(flags)
-    except (OSError, StatusError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    server = _from_flags(_parser().parse_args(arguments))
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -162,55 +133,28 @@ def _parser() -> argparse.ArgumentParser:
     add("--port", type=int, default=8500, help="gRPC; 0 for any")
     add("--rest_api_port", type=int, default=8501, help="REST; 0 for any")
     add("--model_name", default="default")
-    add("--model_base_path", type=pathlib.Path)
-    add("--model_config_file", type=pathlib.Path)
-    add("--monitoring_config_file", type=pathlib.Path)
+    models = parser.add_mutually_exclusive_group(required=True)
+    models.add_argument("--model_base_path", type=pathlib.Path)
+    models.add_argument("--model_config_file", type=pathlib.Path)
     add("--enable_batching", action="store_true")
     add("--batching_parameters_file", type=pathlib.Path)
-    add("--file_system_poll_wait_seconds", type=float, default=1.0)
-    add("--max_num_load_retries", type=int, default=5)
-    add("--load_retry_interval_micros", type=float, default=6e7)
-    add("--rest_api_timeout_in_ms", type=float, default=30000)
     add("--grpc_threads", type=int, default=16)
-    add("--tls_key", help="PEM file; TLS on both ports")
-    add("--tls_certificate", help="PEM file")
     return parser
 
 
 def _from_flags(flags: argparse.Namespace) -> Server:
+    configs = [ModelConfig(flags.model_name, flags.model_base_path)]
     if flags.model_config_file:
         configs = config_files.read_models(flags.model_config_file)
-    elif flags.model_base_path:
-        configs = [ModelConfig(flags.model_name, flags.model_base_path)]
-    else:
-        raise OSError("--model_base_path or --model_config_file is needed")
-    batching = None
-    if flags.enable_batching:
-        batching = BatchingParameters()
-        if flags.batching_parameters_file:
-            batching = config_files.read_batching(
-                flags.batching_parameters_file
-            )
-    metrics_path: str | None = METRICS_PATH
-    if flags.monitoring_config_file:
-        metrics_path = config_files.read_monitoring(
-            flags.monitoring_config_file
-        )
-    tls = Tls(flags.tls_key, flags.tls_certificate) if flags.tls_key else None
+    batching = BatchingParameters() if flags.enable_batching else None
+    if batching and flags.batching_parameters_file:
+        batching = config_files.read_batching(flags.batching_parameters_file)
     return Server(
         configs,
-        WatchOptions(
-            flags.file_system_poll_wait_seconds,
-            flags.max_num_load_retries,
-            flags.load_retry_interval_micros / 1e6,
-            batching,
-        ),
+        batching=batching,
         port=flags.port,
         rest_api_port=flags.rest_api_port,
         num_threads=flags.grpc_threads,
-        rest_timeout_seconds=flags.rest_api_timeout_in_ms / 1000,
-        metrics_path=metrics_path,
-        tls=tls,
     )
 
 

@@ -1,7 +1,4 @@
-"""Tests of the protocol check: what it answers, and what it refuses.
-
-They hold an export of this package to the rules of the model server.
-"""
+"""An export of this package, held to the rules of the model server."""
 
 import base64
 import concurrent.futures
@@ -12,14 +9,12 @@ import time
 import grpc
 import numpy as np
 import pytest
-from tensorflow_serving.apis import (
-    get_model_metadata_pb2,
-    predict_pb2,
-    prediction_service_pb2_grpc,
-)
+import tensorflow as tf
+from tensorflow_serving.apis import prediction_log_pb2
 
 from keras_vae.serving import ExportedModel
-from tests.serving.protocol import asking, tensors
+from tests.serving.protocol import asking, messages, warmup
+from tests.serving.protocol.batching import BatchingParameters
 from tests.serving.protocol.server import running_server
 
 _NAMES = {
@@ -74,103 +69,74 @@ def test_grpc_gives_the_numbers_of_python(signature, server, model):
     assert all(v.dtype in (np.float32, object) for v in answer.values())
 
 
-def test_jpeg_is_taken_too(server, model):
-    inputs = {
-        "image_bytes": asking.byte_strings(asking.jpeg(asking.images(1)[0]))
-    }
-    answer = asking.predict(server, "reconstruct_bytes", inputs)
-    _assert_same(answer, model("reconstruct_bytes", **inputs))
+def _to_json(value):
+    if isinstance(value, bytes):
+        return {"b64": base64.b64encode(value).decode()}
+    return value.tolist()
 
 
-def _listed(array):
-    if array.dtype != object:
-        return array.tolist()
-    return [{"b64": base64.b64encode(value).decode()} for value in array]
-
-
-def _arrays(lists, expected):
-    return {
-        name: asking.byte_strings(
-            *(base64.b64decode(item["b64"]) for item in lists[name])
+def _from_json(values, dtype):
+    if dtype.kind == "O":
+        return asking.byte_strings(
+            *(base64.b64decode(v["b64"]) for v in values)
         )
-        if values.dtype == object
-        else np.array(lists[name], np.float32)
-        for name, values in expected.items()
-    }
+    return np.array(values, dtype)
 
 
 @pytest.mark.parametrize("signature", sorted(_NAMES))
-def test_rest_gives_them_in_rows_and_in_columns(signature, server, model):
+def test_rest_gives_them_in_rows(signature, server, model):
+    # Columns are what our client asks for: see its own tests.
     inputs = _inputs()[signature]
-    expected = model(signature, **inputs)
-    columns = {name: _listed(array) for name, array in inputs.items()}
-    body = {"signature_name": signature, "inputs": columns}
-    code, answer = asking.rest(server, "vae:predict", body)
-    assert code == 200, answer
-    lists = answer["outputs"]
-    if len(expected) == 1:
-        lists = dict.fromkeys(expected, lists)
-    _assert_same(_arrays(lists, expected), expected)
     rows = [
-        dict(zip(columns, row, strict=True))
-        for row in zip(*columns.values(), strict=True)
+        {name: _to_json(array[i]) for name, array in inputs.items()}
+        for i in range(3)
     ]
     body = {"signature_name": signature, "instances": rows}
     code, answer = asking.rest(server, "vae/versions/1:predict", body)
     assert code == 200, answer
-    lists = {
-        name: [
-            row if len(expected) == 1 else row[name]
-            for row in answer["predictions"]
-        ]
-        for name in expected
+    expected = model(signature, **inputs)
+    rows = answer["predictions"]
+    if len(expected) == 1:
+        rows = [dict.fromkeys(expected, row) for row in rows]
+    found = {
+        name: _from_json([row[name] for row in rows], values.dtype)
+        for name, values in expected.items()
     }
-    _assert_same(_arrays(lists, expected), expected)
+    _assert_same(found, expected)
 
 
-def test_rows_do_not_depend_on_what_they_are_joined_with(server):
-    alone = [
-        asking.predict(
-            server, "sample", {k: v[i : i + 1] for k, v in inputs.items()}
-        )
-        for inputs in [_inputs(8)["sample"]]
-        for i in range(8)
-    ]
-    with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        inputs = _inputs(8)["sample"]
-        together = list(
-            pool.map(
-                lambda i: asking.predict(
-                    server,
-                    "sample",
-                    {k: v[i : i + 1] for k, v in inputs.items()},
-                ),
-                range(8),
-            )
-        )
-    for one, other in zip(alone, together, strict=True):
-        np.testing.assert_allclose(one["image"], other["image"], atol=1e-5)
+@pytest.fixture(scope="module")
+def joining(model_base_path, tmp_path_factory):
+    """A server that waits until it has eight rows, whoever sent them."""
+    base = tmp_path_factory.mktemp("joining") / "vae"
+    shutil.copytree(model_base_path, base)
+    # Its requests have one row each, and would wait.
+    (base / "1" / warmup.FILE).unlink()
+    eight = BatchingParameters(
+        max_batch_size=8, batch_timeout_micros=60 * 10**6
+    )
+    with running_server(base, batching=eight) as server:
+        yield server
 
 
-def test_metadata_names_every_signature(server):
-    request = get_model_metadata_pb2.GetModelMetadataRequest()
-    request.model_spec.name = "vae"
-    request.metadata_field.append("signature_def")
-    with grpc.insecure_channel(server.grpc_address) as channel:
-        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-        response = stub.GetModelMetadata(request, timeout=60)
-    assert response.model_spec.version.value == 1
-    signatures = get_model_metadata_pb2.SignatureDefMap()
-    assert response.metadata["signature_def"].Unpack(signatures)
-    assert set(signatures.signature_def) >= _NAMES
-    code, answer = asking.rest(server, "vae/metadata")
-    assert code == 200
-    found = answer["metadata"]["signature_def"]["signature_def"]
-    assert set(found) == set(signatures.signature_def)
-    image = found["reconstruct"]["inputs"]["image"]
-    assert image["dtype"] == "DT_FLOAT"
-    sizes = [dim["size"] for dim in image["tensor_shape"]["dim"]]
-    assert sizes == ["-1", "4", "6", "1"]
+@pytest.mark.parametrize("signature", sorted(_NAMES))
+def test_rows_do_not_depend_on_what_they_are_joined_with(
+    signature, joining, model
+):
+    inputs = _inputs(8)[signature]
+    expected = model(signature, **inputs)
+    parts = [slice(0, 1), slice(1, 3), slice(3, 6), slice(6, 8)]
+    before = asking.rest(joining, "vae/calls")[1]["calls"]
+
+    def ask(part):
+        rows = {name: array[part] for name, array in inputs.items()}
+        return asking.predict(joining, signature, rows)
+
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(ask, parts))
+    assert asking.rest(joining, "vae/calls")[1]["calls"] == before + 1
+    for part, answer in zip(parts, answers, strict=True):
+        _assert_same(answer, {k: v[part] for k, v in expected.items()})
 
 
 def test_status_names_the_version(server):
@@ -178,22 +144,6 @@ def test_status_names_the_version(server):
     status = {"error_code": "OK", "error_message": ""}
     expected = {"version": "1", "state": "AVAILABLE", "status": status}
     assert (code, answer) == (200, {"model_version_status": [expected]})
-
-
-def test_deadline_is_kept(server):
-    request = predict_pb2.PredictRequest()
-    request.model_spec.name = "vae"
-    request.inputs["image"].CopyFrom(tensors.to_proto(asking.images(64)))
-    with grpc.insecure_channel(server.grpc_address) as channel:
-        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-        with pytest.raises(grpc.RpcError) as caught:
-            stub.Predict(request, timeout=1e-4)
-        # The second is what a batch says whose time passed in the queue.
-        assert caught.value.code() in (
-            grpc.StatusCode.DEADLINE_EXCEEDED,
-            grpc.StatusCode.RESOURCE_EXHAUSTED,
-        )
-        assert stub.Predict(request, timeout=60).outputs
 
 
 def test_versions_are_swapped_without_a_lost_request(model_base_path, tmp_path):
@@ -222,21 +172,42 @@ def test_versions_are_swapped_without_a_lost_request(model_base_path, tmp_path):
         missing = grpc.StatusCode.NOT_FOUND
         assert asking.refused(server, "decode", z, version=1)[0] == missing
         assert asking.predict(server, "decode", z, version=10)
+        # Back to an old version, as the documentation says.
+        (base / "10").rename(base / "10.broken")
+        _wait_for_state(server, 10, "END")
+        assert asking.predict(server, "decode", z, version=9)
 
 
 def _swap(server, base):
-    # A damaged version: the old one goes on.
-    (base / "2").mkdir()
-    (base / "2" / "saved_model.pb").write_bytes(b"damaged")
+    # Damaged versions: the old one goes on.
+    graph = "saved_model.pb"
+    _publish(base, "2", lambda folder: (folder / graph).write_bytes(b"damaged"))
     _wait_for_state(server, 2, "END")
+    _publish(base, "3", _ask_what_is_not_there)
+    _wait_for_state(server, 3, "END")
     assert _states(server)[1] == "AVAILABLE"
-    shutil.rmtree(base / "2")
     # 10 is higher than 9, though not in the order of names.
-    for version in ("9", "10"):
-        shutil.copytree(base / "1", base / ".partial")
-        (base / ".partial").rename(base / version)
+    _publish(base, "9")
+    _publish(base, "10")
     _wait_for_state(server, 10, "AVAILABLE")
     _wait_for_state(server, 1, "END")
+
+
+def _publish(base, version, change=lambda folder: None):
+    folder = base / ".partial"
+    shutil.copytree(base / "1", folder)
+    change(folder)
+    folder.rename(base / version)
+
+
+def _ask_what_is_not_there(folder):
+    log = prediction_log_pb2.PredictionLog()
+    request = log.predict_log.request
+    request.model_spec.signature_name = "decode"
+    # Another number of latents.
+    request.inputs["z"].CopyFrom(messages.to_proto(np.zeros([1, 2], "f4")))
+    with tf.io.TFRecordWriter(str(folder / warmup.FILE)) as writer:
+        writer.write(log.SerializeToString())
 
 
 def _states(server):

@@ -13,57 +13,33 @@ import logging
 import pathlib
 import re
 import threading
-import time
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from grpc import StatusCode
+from tensorflow_serving.apis import model_pb2
 
 from tests.serving.protocol import warmup
 from tests.serving.protocol.batching import BatchingParameters
-from tests.serving.protocol.metrics import Metrics
+from tests.serving.protocol.messages import StatusError
 from tests.serving.protocol.servable import Servable
-from tests.serving.protocol.status import Code, StatusError
 
-__all__ = ["ModelConfig", "VersionState", "Versions", "WatchOptions"]
+__all__ = ["Core", "ModelConfig", "VersionState", "Versions"]
 
 _VERSION = re.compile(r"\d+")
 _LOGGER = logging.getLogger(__name__)
 
 
-@dataclasses.dataclass(frozen=True)
-class ModelConfig:
+class ModelConfig(NamedTuple):
     """One entry of `models.config`.
 
     Attributes:
         name: Name that requests ask for.
-        base_path: Folder of the version folders.
-        num_versions: How many of the highest versions are served.
-        specific: The versions that are served, in place of the highest.
-        all_versions: Whether all are.
-        labels: Label -> version.
+        base_path: Folder of the version folders; the highest is served.
     """
 
     name: str
     base_path: pathlib.Path
-    num_versions: int = 1
-    specific: tuple[int, ...] = ()
-    all_versions: bool = False
-    labels: dict[str, int] = dataclasses.field(default_factory=dict)
-
-
-@dataclasses.dataclass(frozen=True)
-class WatchOptions:
-    """How folders are watched.
-
-    Attributes:
-        poll_seconds: Time between two looks.
-        max_load_retries: Times that a failed load is repeated.
-        retry_seconds: Time until then.
-        batching: As for `Servable`.
-    """
-
-    poll_seconds: float = 1.0
-    max_load_retries: int = 5
-    retry_seconds: float = 60.0
-    batching: BatchingParameters | None = None
 
 
 @dataclasses.dataclass
@@ -75,17 +51,12 @@ class VersionState:
         error: Why it cannot be served; None if it can.
         servable: The loaded model, while it is AVAILABLE.
         requests: Requests that use it now.
-        attempts: Failed loads.
-        retry_time: When the next one is due, on the clock of
-            `time.monotonic`.
     """
 
     state: str = "START"
     error: StatusError | None = None
     servable: Servable | None = None
     requests: int = 0
-    attempts: int = 0
-    retry_time: float = 0.0
 
 
 class Versions:
@@ -93,18 +64,13 @@ class Versions:
 
     Args:
         config: The model.
-        options: How its folder is watched.
-        metrics: What counts the calls of the model.
+        batching: As for `Servable`.
     """
 
     def __init__(
-        self,
-        config: ModelConfig,
-        options: WatchOptions,
-        metrics: Metrics | None = None,
+        self, config: ModelConfig, batching: BatchingParameters | None = None
     ):
-        self.config, self._options = config, options
-        self._metrics = metrics
+        self.config, self._batching = config, batching
         self._states: dict[int, VersionState] = {}
         self._lock = threading.Lock()
 
@@ -116,30 +82,18 @@ class Versions:
                 for version, state in sorted(self._states.items())
             }
 
-    def version_of(self, label: str) -> int:
-        """Returns the version that a label names."""
-        if label not in self.config.labels:
-            raise StatusError(
-                Code.INVALID_ARGUMENT,
-                f"Unrecognized servable version label: {label}",
-            )
-        return self.config.labels[label]
-
     @contextlib.contextmanager
-    def servable(
-        self, version: int | None = None, label: str | None = None
-    ) -> Iterator[Servable]:
+    def servable(self, version: int | None = None) -> Iterator[Servable]:
         """Lends a version, which is not unloaded meanwhile.
 
         Args:
             version: The version; the highest available one if None.
-            label: A label in its place.
 
         Raises:
             StatusError: If there is none.
         """
         with self._lock:
-            state = self._find(version, label)
+            state = self._find(version)
             assert state.servable is not None
             servable = state.servable
             state.requests += 1
@@ -158,60 +112,45 @@ class Versions:
         A folder that cannot be listed changes nothing.
         """
         try:
-            wanted = self._wanted()
+            wanted, folder = self._wanted()
         except OSError as error:
             _LOGGER.warning("Cannot list %s: %s", self.config.base_path, error)
             return
-        for version, folder in wanted.items():
-            self._load(version, folder)
+        if folder:
+            self._load(wanted, folder)
         with self._lock:
-            ready = any(self._states[v].state == "AVAILABLE" for v in wanted)
-            unwanted = [
-                state
-                for version, state in self._states.items()
-                if version not in wanted
-            ]
-        # The old one goes when a new one answers, and not before.
-        if ready or not wanted:
-            for state in unwanted:
-                self._unload(state)
+            # The old one goes when a new one answers, and not before.
+            if folder and self._states[wanted].state != "AVAILABLE":
+                return
+            unwanted = [s for v, s in self._states.items() if v != wanted]
+        for state in unwanted:
+            self._unload(state)
 
     def close(self) -> None:
         """Unloads all, after the requests that use them."""
         for state in self._states.values():
             self._unload(state)
 
-    def _find(self, version: int | None, label: str | None) -> VersionState:
-        name = self.config.name
-        if label is not None:
-            version = self.version_of(label)
+    def _find(self, version: int | None) -> VersionState:
         available = [
             v for v, s in self._states.items() if s.state == "AVAILABLE"
         ]
+        found = version
         if version is None and available:
-            version = max(available)
-        if version not in available:
-            what = f"Latest({name})"
-            if version is not None:
-                what = f"Specific({name}, {version})"
-            raise StatusError(
-                Code.NOT_FOUND, f"Servable not found for request: {what}"
-            )
-        return self._states[version]
+            found = max(available)
+        if found not in available:
+            raise _not_found(self.config.name, version)
+        return self._states[found]
 
-    def _wanted(self) -> dict[int, pathlib.Path]:
-        """Returns the versions that are to be served, and their folders."""
+    def _wanted(self) -> tuple[int, pathlib.Path | None]:
+        """Returns the version that is to be served, and its folder."""
         found = {
             int(path.name): path
             for path in self.config.base_path.iterdir()
             if _VERSION.fullmatch(path.name)
         }
-        versions: Sequence[int] = sorted(found)
-        if self.config.specific:
-            versions = [v for v in versions if v in self.config.specific]
-        elif not self.config.all_versions:
-            versions = versions[-self.config.num_versions :]
-        return {version: found[version] for version in versions}
+        version = max(found, default=0)
+        return version, found.get(version)
 
     def _load(self, version: int, folder: pathlib.Path) -> None:
         with self._lock:
@@ -219,37 +158,26 @@ class Versions:
             if state.state == "END" and not state.error:
                 # It was unloaded, and is wanted again.
                 state = self._states[version] = VersionState()
-            retries = state.attempts <= self._options.max_load_retries
-            due = retries and time.monotonic() >= state.retry_time
-            if state.state in ("AVAILABLE", "UNLOADING") or not due:
+            if state.state != "START":
                 return
             state.state = "LOADING"
         servable = None
         try:
             servable = Servable(
-                self.config.name,
-                version,
-                folder,
-                self._options.batching,
-                self._metrics,
+                self.config.name, version, folder, self._batching
             )
             warmup.replay(servable)
         except Exception as error:
             if servable:
                 servable.close()
             if not isinstance(error, StatusError):
-                error = StatusError(Code.INTERNAL, str(error))
+                error = StatusError(StatusCode.INTERNAL, str(error))
             _LOGGER.warning("Cannot load %s: %s", folder, error)
             with self._lock:
                 state.state, state.error = "END", error
-                state.attempts += 1
-                state.retry_time = (
-                    time.monotonic() + self._options.retry_seconds
-                )
         else:
             with self._lock:
-                state.servable, state.error = servable, None
-                state.state = "AVAILABLE"
+                state.state, state.servable = "AVAILABLE", servable
 
     def _unload(self, state: VersionState) -> None:
         with self._lock:
@@ -266,3 +194,81 @@ class Versions:
         state.servable.close()
         with self._lock:
             state.servable, state.state = None, "END"
+
+
+class Core:
+    """Models by name, and a thread that watches their folders.
+
+    Args:
+        configs: The models.
+        batching: How requests are joined; None where they are not.
+        poll_seconds: Time between two looks.
+
+    Attributes:
+        models: Name -> `Versions`.
+    """
+
+    def __init__(
+        self,
+        configs: Sequence[ModelConfig],
+        batching: BatchingParameters | None,
+        poll_seconds: float,
+    ):
+        self.models = {c.name: Versions(c, batching) for c in configs}
+        self._closing = threading.Event()
+        for versions in self.models.values():
+            versions.poll()
+        self._watcher = threading.Thread(
+            target=self._watch, args=[poll_seconds], name="watch", daemon=True
+        )
+        self._watcher.start()
+
+    def close(self) -> None:
+        """Ends the watch and unloads the models."""
+        self._closing.set()
+        self._watcher.join()
+        for versions in self.models.values():
+            versions.close()
+
+    @contextlib.contextmanager
+    def servable(self, spec: model_pb2.ModelSpec) -> Iterator[Servable]:
+        """Lends what a request's `model_spec` asks for."""
+        version = _version(spec)
+        if spec.name not in self.models:
+            raise _not_found(spec.name, version)
+        with self.models[spec.name].servable(version) as servable:
+            yield servable
+
+    def states(self, spec: model_pb2.ModelSpec) -> dict[int, VersionState]:
+        """Returns the states of a model's versions, or of the one asked for."""
+        known = self.models.get(spec.name)
+        version = _version(spec)
+        states = {
+            v: state
+            for v, state in (known.states() if known else {}).items()
+            if version in (None, v)
+        }
+        if not states:
+            raise StatusError(
+                StatusCode.NOT_FOUND,
+                f"Could not find such versions of model {spec.name}",
+            )
+        return states
+
+    def _watch(self, poll_seconds: float) -> None:
+        while not self._closing.wait(poll_seconds):
+            for versions in self.models.values():
+                versions.poll()
+
+
+def _version(spec: model_pb2.ModelSpec) -> int | None:
+    return spec.version.value if spec.HasField("version") else None
+
+
+def _not_found(name: str, version: int | None) -> StatusError:
+    what = f"Latest({name})"
+    if version is not None:
+        what = f"Specific({name}, {version})"
+    return StatusError(
+        StatusCode.NOT_FOUND, f"Servable not found for request: {what}"
+    )
