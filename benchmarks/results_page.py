@@ -17,7 +17,12 @@ PAGE = records.RESULTS.parent / "RESULTS.md"
 
 # Heading -> the tables below it, in order.
 _SECTIONS = {
-    "Likelihoods": ("likelihoods", "vanilla_vs_nvae"),
+    "Likelihoods": (
+        "likelihoods",
+        "parts",
+        "vanilla_vs_nvae",
+        "versions",
+    ),
     "Speed": ("throughput", "whole_commands", "cpu_choices"),
     "Serving": ("serving_load", "serving_soak"),
     "Imputation, augmentation, outliers": (
