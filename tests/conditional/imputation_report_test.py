@@ -1,11 +1,13 @@
 """The report of imputations: errors of what is unknown, and convergence."""
 
 import csv
+import importlib
 import json
 
 import numpy as np
 import pytest
 
+from keras_vae import plotting
 from keras_vae.conditional.imputation_report import (
     Completion,
     Imputation,
@@ -175,6 +177,35 @@ def test_rows_say_how_many_values_count(tmp_path):
     rest = (_MEAN - _TRUTH)[2].reshape(-1)[:2]
     found = float(rows[2]["squared_error_posterior_mean"])
     assert found == pytest.approx(np.mean(rest**2))
+
+
+def test_the_picture_has_each_image_beside_its_name(monkeypatch, tmp_path):
+    module = importlib.import_module("keras_vae.conditional.imputation_report")
+    drawn = {}
+
+    def save(path, rows, labels):
+        drawn.update(zip(labels, rows, strict=True))
+
+    monkeypatch.setattr(plotting, "save_labelled_rows", save)
+    result = _imputation()
+    module.write_report(tmp_path, result, 2)
+    wanted = {
+        "image": result.images,
+        "what is known": result.observed,
+        "one pass": result.completions["one pass"].image,
+        "posterior mean": result.draws.mean,
+        "draw 1": result.draws.image[0],
+        "draw 2": result.draws.image[1],
+    }
+    assert drawn.keys() == wanted.keys()
+    for name, images in wanted.items():
+        np.testing.assert_array_equal(drawn[name], images[:2], err_msg=name)
+
+
+def test_acceptances_are_those_of_their_proposals():
+    chains = _imputation().figures()["chains"]
+    assert chains["trajectory_acceptance"] == pytest.approx(0.65)
+    assert chains["encoder_acceptance"] == pytest.approx(0.25)
 
 
 if __name__ == "__main__":

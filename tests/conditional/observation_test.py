@@ -105,5 +105,9 @@ def test_rows_are_taken():
     np.testing.assert_array_equal(taken.image[0], _known().image[1])
 
 
+def test_all_channels_of_what_is_missing_are_free():
+    np.testing.assert_array_equal(_known().num_free(), [9, 3])
+
+
 if __name__ == "__main__":
     raise SystemExit(pytest.main([__file__]))

@@ -3,12 +3,15 @@
 import re
 import shutil
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
 from keras_vae.config.data_config import DataConfig
 from keras_vae.data.load import load
 from keras_vae.data.pipeline import training_batches
+from keras_vae.data.record_files import RecordFiles
+from keras_vae.data.record_split import RecordSplit
 from keras_vae.errors import StorageError, UserError
 from keras_vae.io.failures import translated
 
@@ -108,6 +111,25 @@ def test_label_of_no_class_is_refused(data_dir):
     _write(path, records)
     with pytest.raises(UserError, match="no class.*tiny_images, split"):
         load(DataConfig("tiny_images", str(data_dir)))
+
+
+def test_windows_of_each_epoch_have_an_order_of_their_own(tmp_path):
+    path = str(tmp_path / "one.tfrecord")
+    with tf.io.TFRecordWriter(path) as writer:
+        for number in range(40):
+            writer.write(bytes([number]))
+
+    def decode(record):
+        image = tf.reshape(tf.io.decode_raw(record, tf.uint8), [1, 1, 1])
+        return image, tf.constant(0, tf.int64)
+
+    files = RecordFiles([path], [40], 40, decode)
+    split = RecordSplit(files, np.arange(40), (1, 1, 1), True)
+    # A single file: nothing but its window is shuffled.
+    batches = split.shuffled_batches(40, 3, 0, 2)
+    first, second = (positions.numpy() for positions, *_ in batches)
+    assert sorted(first) == sorted(second) == list(range(40))
+    assert np.mean(first != second) > 0.5
 
 
 if __name__ == "__main__":

@@ -7,13 +7,16 @@ import tensorflow as tf
 
 from keras_vae import distributions, flows, networks, priors
 from keras_vae.config import (
+    BuildContext,
     DenseConfig,
     HierarchicalConfig,
+    InverseAutoregressiveConfig,
     NVAEConfig,
     VAEConfig,
 )
 from keras_vae.config.registry import from_dict
 from keras_vae.errors import UserError
+from keras_vae.flows.inverse_autoregressive_flow import build
 from keras_vae.models import (
     VAE,
     Autoencoder,
@@ -26,7 +29,7 @@ from keras_vae.objectives import (
     LinearWarmup,
     SquaredError,
 )
-from tests.models.cases import make_model
+from tests.models.cases import IMAGE, make_model
 
 
 @pytest.mark.parametrize(
@@ -212,6 +215,15 @@ def test_activation_that_changes_the_shape_is_a_user_error():
     message = r"config.architecture.activation must .* keeps .*=glu"
     with pytest.raises(UserError, match=message):
         build_model(config, (4, 4, 1), likelihood="bernoulli")
+
+
+def test_a_flow_has_the_sizes_of_its_configuration():
+    config = InverseAutoregressiveConfig(
+        num_steps=3, step_units=(7, 6), context_size=5
+    )
+    layer = build(config, BuildContext(IMAGE, latent_dim=2))
+    found = (layer.num_steps, layer.hidden_units, layer.context_size)
+    assert found == (3, (7, 6), 5)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import scipy.stats
 import tensorflow as tf
 
 from keras_vae import distributions, seeds
+from keras_vae.distributions import IndependentNormal
 from keras_vae.errors import UserError
 from keras_vae.models import image_of
 from tests.models.cases import make_hierarchical, make_model, make_nvae
@@ -164,6 +165,28 @@ def test_generate_draws_the_pixels_of_a_row_from_its_seed(make):
 def test_another_choice_is_refused(kind):
     with pytest.raises(UserError, match=r"Unknown pixels.*pixels=median"):
         MAKERS[kind]().sample([1], _SEED, pixels="median")
+
+
+@pytest.mark.parametrize("by_row", [False, True])
+def test_noise_of_pixels_is_not_that_of_the_latents(by_row):
+    num, scale = 400, 0.01
+    layer = IndependentNormal((2, 3, 1), "fixed", scale)
+
+    @tf.function
+    def draw(seed):
+        return image_of(layer(tf.fill([num, 6], 0.5)), seed)
+
+    if by_row:
+        seed = seeds.rows(tf.constant([7, 0]), num)
+        latents = seeds.row_normal(seed, 6).numpy()
+    else:
+        seed = tf.constant([7, 0])
+        latents = tf.random.stateless_normal([num, 6], seed).numpy()
+    drawn = draw(seed).numpy().reshape([num, 6])
+    noise = (drawn - drawn.mean(0)) / scale
+    # Five standard errors of a correlation that is 0.
+    found = np.corrcoef(latents, noise, rowvar=False)[:6, 6:]
+    assert np.abs(found).max() < 5 / num**0.5
 
 
 if __name__ == "__main__":

@@ -162,5 +162,25 @@ def test_it_is_the_average_posterior_when_all_images_are_pseudo_inputs():
     )
 
 
+def test_the_seed_chooses_the_images_to_start_from():
+    prior = make().prior
+    images = binary_images(8)
+    started = []
+    for seed in (0, 0, 1, 2, 3):
+        prior.initialize(images, seed)
+        started.append(prior.pseudo_inputs.numpy())
+    np.testing.assert_array_equal(started[0], started[1])
+    assert any(np.any(some != started[0]) for some in started[2:])
+
+
+def test_draws_are_of_pixels_within_the_range():
+    model = make()
+    inputs = model.prior.pseudo_inputs
+    inputs.assign(tf.fill(inputs.shape, 1.5))
+    cold = model.prior.from_noise(tf.zeros([2, 4]), tf.zeros([2]))
+    wanted = model.encode(np.ones([2, *IMAGE], np.float32)).mean()
+    np.testing.assert_allclose(cold, wanted, atol=1e-6)
+
+
 if __name__ == "__main__":
     raise SystemExit(pytest.main([__file__]))

@@ -3,19 +3,27 @@
 import dataclasses
 import json
 import shutil
+import types
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_vae.config import TrainingConfig, VAEConfig
+from keras_vae.data import DataConfig
 from keras_vae.errors import StorageError, UserError
 from keras_vae.training import (
+    ExperimentConfig,
+    Preparation,
     RunFolder,
+    TrainedModel,
     load_trained,
     run_record,
     train,
 )
 from keras_vae.training import checkpoint_files as files
+from keras_vae.units import NATS
+from tests.models.cases import make_model
 from tests.training import experiments
 
 _EXPERIMENT = experiments.make_experiment(
@@ -353,6 +361,40 @@ def test_what_is_left_of_an_older_checkpoint_is_cleared_away(run, steps):
         path.rpartition("-")[2] for path in listed.all_model_checkpoint_paths
     ]
     assert found == [str(step) for step in steps[1:]]
+
+
+_BITS = {
+    "binarization": "static",
+    "dequantization": "none",
+    "likelihood": "bernoulli",
+}
+
+
+def _trained(model):
+    experiment = ExperimentConfig(
+        DataConfig("mnist_5k"), VAEConfig(), TrainingConfig()
+    )
+    return TrainedModel(model, experiment, Preparation(**_BITS, unit=NATS))
+
+
+def test_a_model_file_that_was_prepared_otherwise_is_of_another_run():
+    model = make_model()
+    experiment = _trained(model).experiment
+    found = _trained(model)
+    prepared = found.preparation
+
+    def folder(preparation):
+        return types.SimpleNamespace(
+            model="model.keras",
+            load_preparation=lambda: preparation,
+            load_image_shape=lambda: model.image_shape,
+            load_class_names=lambda: model.class_names,
+        )
+
+    run_record.check_model(folder(prepared), experiment, found)
+    other = Preparation(**{**_BITS, "binarization": "dynamic"}, unit=NATS)
+    with pytest.raises(UserError, match="binarization: static -> dynamic"):
+        run_record.check_model(folder(other), experiment, found)
 
 
 if __name__ == "__main__":

@@ -195,5 +195,31 @@ def test_config_round_trip(rate):
     assert float(restored.learning_rate) == float(guard.learning_rate)
 
 
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"clipnorm": 1.0},
+        {"clipvalue": 1.0},
+        {"loss_scale_factor": 2.0},
+        {"use_ema": True},
+    ],
+    ids=lambda option: next(iter(option)),
+)
+def test_options_of_the_guard_are_refused_within(option):
+    (name,) = option
+    with pytest.raises(ValueError, match=f"must leave `{name}`.*SGD.{name}="):
+        Guard(keras.optimizers.SGD(0.1, **option))
+
+
+@pytest.mark.filterwarnings("ignore:These have no gradient")
+def test_what_is_not_finite_is_counted_where_it_is():
+    variables = [keras.Variable([1.0]) for _ in range(3)]
+    guard = Guard("sgd")
+    guard.build(variables)
+    gradients = [None, tf.constant([np.nan]), tf.constant([1.0])]
+    guard.apply(gradients, variables)
+    np.testing.assert_array_equal(guard.nonfinite_counts, [0, 1, 0])
+
+
 if __name__ == "__main__":
     raise SystemExit(pytest.main([__file__]))

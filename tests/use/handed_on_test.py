@@ -12,10 +12,14 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_vae import plotting
+from keras_vae.conditional import MaskConfig
 from keras_vae.conditional.observation import MaskedPixels
 from keras_vae.config import TrainingConfig, VAEConfig
 from keras_vae.data import ArraySplit, DataConfig
 from keras_vae.errors import UserError
+from keras_vae.evaluation import image_scores
+from keras_vae.models import LatentStatistics
+from keras_vae.models import traverse as traversal
 from keras_vae.progress import ImageBar
 from keras_vae.training import ExperimentConfig, Preparation, TrainedModel
 from keras_vae.units import NATS
@@ -24,6 +28,7 @@ from keras_vae.use.comparisons import compared
 from keras_vae.use.independent_pixels import IndependentPixels
 from keras_vae.use.outliers import load_outliers
 from keras_vae.use.sample import sample_batches
+from keras_vae.use.scored_images import ScoredImages
 from keras_vae.use.source import SourceImages
 from tests.models.cases import (
     IMAGE,
@@ -274,6 +279,115 @@ def test_scores_of_a_session_have_the_draws_of_their_seed(seed):
     )
     wanted = image_scores(model, images, 3, seed)
     np.testing.assert_allclose(found.nll, wanted.nll, rtol=1e-5)
+
+
+@pytest.fixture
+def few(tmp_path):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for index, image in enumerate(binary_images(5)):
+        levels = (255 * image[..., 0]).astype(np.uint8)
+        Image.fromarray(levels).save(folder / f"{index}.png")
+    return str(folder)
+
+
+@pytest.fixture
+def traversed(monkeypatch, tmp_path):
+    """Returns model, image, and the rows and labels that were drawn."""
+    module = importlib.import_module("keras_vae.use.traverse")
+    trained = _trained(make_model())
+    images = SourceImages(binary_images(1), None, ["0"])
+    monkeypatch.setattr(ImageSource, "load", lambda *_, **__: images)
+    statistics = LatentStatistics(
+        mean_variance=np.array([1.0, 0.0, 1.0]),
+        kl_by_dimension=np.array([0.5, 0.75, 2.0]),
+        kl_by_group=np.array([3.25]),
+        group_shapes=((3,),),
+    )
+    monkeypatch.setattr(module, "_statistics", lambda *_: statistics)
+    found = []
+    monkeypatch.setattr(
+        plotting,
+        "save_labelled_rows",
+        lambda path, rows, labels, **_: (
+            found.extend([rows, labels]) or path.touch()
+        ),
+    )
+    traverse(trained, ImageSource(), tmp_path / "d.png", limit=1.0, steps=4)
+    return trained.model, tf.constant(images.images), *found
+
+
+def test_a_traversal_has_the_active_dimensions_by_their_kl(traversed):
+    *_, labels = traversed
+    assert labels == ["z2  KL 2.00 nats", "z0  KL 0.50 nats"]
+
+
+def test_a_traversal_goes_as_far_as_it_is_asked(traversed):
+    model, image, rows, _ = traversed
+    wanted = traversal(model, image, [2, 0], 1.0, 4)
+    np.testing.assert_allclose(rows, wanted, atol=1e-6)
+
+
+@pytest.fixture
+def known(monkeypatch, few, tmp_path):
+    """Returns a function: what a verb knows of five images."""
+    module = importlib.import_module("keras_vae.use.impute")
+
+    def known(verb, **options):
+        asked = []
+
+        def draw(model, known, *_, **__):
+            asked.append(known)
+            raise _ReachedError
+
+        monkeypatch.setattr(module, "sample_posterior", draw)
+        with pytest.raises(_ReachedError):
+            getattr(module, verb)(
+                _trained(make_model()),
+                ImageSource([few], seed=5),
+                tmp_path / "out",
+                **options,
+            )
+        return asked[0]
+
+    return known
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"mask": "random", "share": 0.25},
+        {"mask": "box", "share": 0.25},
+        {"mask": "half", "side": "left"},
+        {"mask": "half"},
+    ],
+)
+def test_what_is_missing_is_what_was_asked_for(known, options):
+    settings = {"kind": options["mask"], **options, "seed": 5}
+    del settings["mask"]
+    masks = MaskConfig(**settings).draw(5, *IMAGE[:2])
+    np.testing.assert_array_equal(known("impute", **options).missing, masks)
+
+
+def test_of_each_block_the_first_pixel_is_known(known):
+    found = known("upscale", factor=2, downsampling="decimate")
+    wanted = np.ones([5, *IMAGE[:2]])
+    for row in range(0, IMAGE[0], 2):
+        for column in range(0, IMAGE[1], 2):
+            wanted[:, row, column] = 0.0
+    np.testing.assert_array_equal(found.missing, wanted)
+
+
+@pytest.mark.parametrize("label", ["b", None])
+def test_outliers_have_the_class_that_was_named_for_all(few, label):
+    trained = _trained(make_model(class_names=("a", "b"), num_classes="auto"))
+    source = ImageSource([few], label=label or ["a", "b", "a", "b", "b"])
+    images = ScoredImages.load(trained, source, few, None)
+    (found,) = images.score([trained], 3, 4, None)
+    # Where each image has its class, that would tell which are the inliers.
+    labels = np.ones(10, np.int32) if label else None
+    wanted = image_scores(trained.model, images.all, 3, 4, labels=labels)
+    np.testing.assert_allclose(found.nll, wanted.nll, rtol=1e-6)
 
 
 if __name__ == "__main__":
