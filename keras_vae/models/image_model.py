@@ -100,10 +100,16 @@ class ImageModel(keras.Model):
         """Returns the likelihood's mean given the encoding's mean, no noise."""
         raise NotImplementedError
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        # What was traced may have had another value of it.
+        self.__dict__.pop("_functions", None)
+        super().__setattr__(name, value)
+
     def traced(self, name: str, make: Callable[[], Any]) -> Any:
         """Returns a `tf.function` of the model, made once.
 
-        It keeps what it traced, so that who asks again does not wait again.
+        It keeps what it traced, so that who asks again does not wait again,
+        until an attribute of the model is set.
 
         Args:
             name: What it computes.

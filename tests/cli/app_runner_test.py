@@ -29,7 +29,11 @@ def test_arguments_where_only_flags_are_taken():
 def _run(code: str, tmp_path: pathlib.Path):
     """Runs `main` of a small app in a process of its own."""
     path = tmp_path / "small_app.py"
-    path.write_text(f"from keras_vae import cli\n{code}\ncli.run(main)\n")
+    # A shell starts what is in the background with SIGINT ignored.
+    heard = "import signal; signal.signal(2, signal.default_int_handler)"
+    path.write_text(
+        f"{heard}\nfrom keras_vae import cli\n{code}\ncli.run(main)\n"
+    )
     return subprocess.run(
         [sys.executable, str(path)],
         check=False,

@@ -14,7 +14,7 @@ from keras_vae.evaluation import (
     likelihood_bounds,
 )
 from tests.evaluation.linear_gaussian import LinearGaussian
-from tests.models.cases import binary_images, make_model
+from tests.models.cases import binary_images, grey_images, make_model
 
 # One of 100 normal numbers is beyond 5.6 sigma once in 500,000.
 SIGMA = 5.6
@@ -53,6 +53,15 @@ def test_a_model_is_traced_once():
     for name in ("bounds", "reconstruct"):
         function = model.traced(name, lambda: pytest.fail("made again"))
         assert function.experimental_get_tracing_count() == 1
+
+
+def test_what_is_set_later_is_not_what_was_traced():
+    model, images = make_model("continuous_bernoulli"), grey_images(4)
+    before = image_scores(model, images, 3)
+    model.dequantized_bits = 5
+    after = image_scores(model, images, 3)
+    nats = 5 * math.log(2) * images[0].size
+    np.testing.assert_allclose(after.nll, before.nll + nats, rtol=1e-5)
 
 
 @pytest.mark.parametrize("num_samples", [1, 7, 64])
