@@ -223,9 +223,9 @@ def _parts(
     # Each replica once had a seed, and one replica still has that of the first.
     seed = seeds.fold_in(seed, 0)
     batch = model.unpack_weighted(data)
-    # In a graph; what runs eagerly is not compiled.
-    compiled = not tf.executing_eagerly() and model.jit_compile
-    return parts_of(batch, seed, count, compiled)
+    if num_replicas() == 1 or tf.executing_eagerly():
+        return parts_of(batch, seed, count)
+    return parts_of(batch, seed, count, compiled=model.jit_compile)
 
 
 def _infer(

@@ -53,7 +53,7 @@ class _Groups(VAE):
 
 def _noise(seed, rows):
     """Returns a number for each image, few of which are below 0."""
-    return 1.5 + global_batch.draw(tf.random.stateless_normal, seed, rows)
+    return 1.3 + global_batch.draw(tf.random.stateless_normal, seed, rows)
 
 
 def _make(noisy=False):
