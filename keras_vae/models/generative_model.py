@@ -42,12 +42,16 @@ class GenerativeModel(CheckedModel):
     objective that looks at a batch as a whole, by its `couples_images`,
     refuses weights.
 
-    With several replicas the loss is the mean over the images of all, however
-    they are shared out. With an optimizer that skips steps, as
-    `keras_vae.training.Guard` does, the logs leave the skipped ones out and
-    `skipped_steps` says how many these were since the epoch began; with any
-    other NaN is shown. An update of several batches that is skipped is one
-    step: the logs leave out its last batch, and those whose loss is not finite.
+    Several replicas give the figures of one, however a batch is shared out
+    (`keras_vae.global_batch`); not so what a user's network draws or averages
+    over a batch, as Keras's `Dropout`, whose mask is the same on all replicas,
+    and a `BatchNormalization` that is not `synchronized`.
+
+    With an optimizer that skips steps, as `keras_vae.training.Guard` does, the
+    logs leave the skipped ones out and `skipped_steps` says how many these were
+    since the epoch began; with any other NaN is shown. An update of several
+    batches that is skipped is one step: the logs leave out its last batch, and
+    those whose loss is not finite.
 
     It is built from its constructor on, with both networks, so that it is
     saved, exported and counted like a functional Keras model. A sub-class that
@@ -58,8 +62,8 @@ class GenerativeModel(CheckedModel):
     save the state of its noise.
 
     Sub-classes implement what `ImageModel` says. The noise of a training step
-    is a function of `seed`, the step and the replica, so that a resumed run
-    repeats an uninterrupted one.
+    is a function of `seed`, the step and an image's place in the batch, so that
+    a resumed run repeats an uninterrupted one.
 
     Args:
         networks: What `NETWORKS` names, which become attributes: `encoder`,

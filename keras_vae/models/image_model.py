@@ -80,7 +80,8 @@ class ImageModel(keras.Model):
         Args:
             image: `[batch, height, width, channels]` in [0, 1].
             encoding: What `encode(image)` returned; None without latents.
-            seed: A whole number or an int32 `[2]`.
+            seed: A whole number or an int32 `[2]`. On several replicas all have
+                the same: draws for images go through `global_batch.draw`.
             num_samples: Draws for each image: batch shapes become
                 `[num_samples, batch]` instead of `[batch]`.
             training: Whether this is a training step.

@@ -4,9 +4,12 @@ A draw is known by its base, what was drawn before the flow; without a flow
 that is the draw itself.
 """
 
+from typing import Any
+
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from keras_vae import global_batch, seeds
 from keras_vae.distributions.white_noise import from_noise
 from keras_vae.flows import FlowDistribution
 from keras_vae.objectives import LatentGroup
@@ -15,6 +18,7 @@ __all__ = [
     "base_at",
     "base_from_noise",
     "base_of",
+    "draw_base",
     "latent_group",
     "posterior_moments",
 ]
@@ -25,6 +29,39 @@ def base_of(posterior: tfd.Distribution) -> tfd.Distribution:
     if isinstance(posterior, FlowDistribution):
         return posterior.base
     return posterior
+
+
+def draw_base(
+    posterior: tfd.Distribution, seed: tf.Tensor, num_samples: Any = None
+) -> tf.Tensor:
+    """Returns a draw of the base, `[batch, D]`.
+
+    On several replicas it is that of the images' places in the global batch,
+    if the base is a Gaussian; else each replica draws for itself.
+
+    Args:
+        posterior: q(z|x), batch shape `[batch]`.
+        seed: int32 `[2]`.
+        num_samples: Draws for each image, `[num_samples, batch, D]`; None for
+            one without an axis for it.
+    """
+    base = base_of(posterior)
+    shape = () if num_samples is None else (num_samples,)
+    if global_batch.current_share() is None:
+        return base.sample(shape, seed=seed)
+    if not isinstance(base, tfd.MultivariateNormalLinearOperator):
+        return base.sample(shape, seed=seeds.replica(seed))
+
+    def white(shape: list[Any], seed: tf.Tensor) -> tf.Tensor:
+        zeros = tf.zeros([shape[-1], *base.event_shape], base.dtype)
+        normal = tfd.MultivariateNormalDiag(zeros, tf.ones_like(zeros))
+        return normal.sample(shape[:-1], seed=seed)
+
+    like = tf.concat([base.batch_shape_tensor(), base.event_shape_tensor()], 0)
+    if num_samples is not None:
+        like = tf.concat([[num_samples], like], 0)
+    noise = global_batch.draw(white, seed, tf.reduce_prod(like[:-1]))
+    return base.bijector.forward(tf.reshape(noise, like))
 
 
 def base_from_noise(posterior: tfd.Distribution, noise: tf.Tensor) -> tf.Tensor:

@@ -5,9 +5,7 @@ training step from here, whole or up to where they need it.
 """
 
 import dataclasses
-import operator
 import warnings
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import keras
@@ -15,7 +13,8 @@ import tensorflow as tf
 
 from keras_vae import seeds
 from keras_vae.config import check_number
-from keras_vae.models.batches import Batch
+from keras_vae.global_batch import num_replicas, sharing, sum_over_replicas
+from keras_vae.models.batch_parts import Part, parts_of
 from keras_vae.objectives import Inference
 
 __all__ = [
@@ -82,23 +81,17 @@ def training_loss(
         model: The model, a `GenerativeModel`.
         data: The replica's share of the batch, as `fit` takes it.
         step: Updates so far, for the schedules of the objective.
-        batch_number: Batches so far; with `model.seed` and the replica it is
-            the noise.
+        batch_number: Batches so far; with `model.seed` and an image's position
+            in the global batch it is the noise.
     """
     check_number("batch_parts", model.batch_parts, 1, whole=True)
-    batch = model.unpack_weighted(data)
-    rows = tf.shape(batch.image)[0]
-    seed = seeds.fold_in(seeds.from_int(model.seed), batch_number)
-    seed = seeds.replica(seed)
-    passes = [
-        _infer(model, part, key, step, count, training=True)
-        for part, key, count in _parts(batch, rows, seed, model.batch_parts)
-    ]
+    parts = _parts(model, data, batch_number, model.batch_parts)
+    passes = [_infer(model, part, step, training=True) for part in parts]
     sums = [tf.reduce_sum(_weighted(one)) for one in passes]
-    mean = tf.add_n(sums) / _global_sum(tf.cast(rows, tf.float32))
+    mean = tf.add_n(sums) / tf.cast(parts[0].total, tf.float32)
     regularization = tf.cast(model.regularization(step), tf.float32)
     return TrainingLoss(
-        mean + regularization / _num_replicas(), passes, regularization
+        mean + regularization / num_replicas(), passes, regularization
     )
 
 
@@ -190,27 +183,27 @@ def train_step(model: Any, data: Any) -> None:
     skipped = apply_gradients(model, loss, gradients)
     left_out = skipped
     if skipped is not None:
-        finite = tf.math.is_finite(_global_sum(loss.total))
+        finite = tf.math.is_finite(sum_over_replicas(loss.total))
         left_out = skipped | ~finite
     for one in loss.passes:
         _update(model, one, left_out)
     if skipped is not None:
         # The metric sums over the replicas, which all skip the step.
-        share = tf.cast(skipped, tf.float32) / _num_replicas()
+        share = tf.cast(skipped, tf.float32) / num_replicas()
         model.skipped_steps.update_state(share)
 
 
 def test_step(model: Any, data: Any) -> None:
     """Adds a batch to the model's metrics, as it is at the end of a run."""
-    batch = model.unpack_weighted(data)
-    rows = tf.shape(batch.image)[0]
     # Other noise for each batch, the same in every evaluation.
-    position = tf.cast(model.trackers["loss"].count, tf.int32)
-    seed = seeds.fold_in(seeds.from_int(model.seed), position)
+    count = sum_over_replicas(
+        tf.convert_to_tensor(model.trackers["loss"].count)
+    )
+    position = tf.cast(count, tf.int32)
     # A validation loss must not depend on where a warm-up stands.
     step = tf.constant(_LAST_STEP, tf.int64)
-    batch = _filled(batch, 1)
-    _update(model, _infer(model, batch, seeds.replica(seed), step, rows))
+    (part,) = _parts(model, data, position)
+    _update(model, _infer(model, part, step))
 
 
 def batches_seen(optimizer: Any) -> tf.Tensor:
@@ -222,83 +215,24 @@ def batches_seen(optimizer: Any) -> tf.Tensor:
     return tf.convert_to_tensor(inner._iterations)
 
 
-def _num_replicas() -> int:
-    context = tf.distribute.get_replica_context()
-    return 1 if context is None else context.num_replicas_in_sync
-
-
-def _global_sum(value: tf.Tensor) -> tf.Tensor:
-    """Returns the sum of a number over the replicas."""
-    if _num_replicas() == 1:
-        return value
-    context = tf.distribute.get_replica_context()
-    return context.all_reduce(tf.distribute.ReduceOp.SUM, value)
-
-
-def _filled(batch: Batch, count: int) -> Batch:
-    """Returns a batch with at least `count` images, some of them repeated.
-
-    Not all operations take a batch without images; what comes of those that
-    are added is cut off again. Where a replica has none they are black. There
-    is always a first class and a first weight.
-    """
-    known = batch.image.shape[0] or 0
-    if _num_replicas() == 1 and max(known, 1) >= count:
-        return batch
-    rows = tf.shape(batch.image)[0]
-    index = tf.range(tf.maximum(rows, count)) % tf.maximum(rows, 1)
-
-    def fill(x: tf.Tensor) -> tf.Tensor:
-        zero = tf.zeros(tf.concat([[1], tf.shape(x)[1:]], 0), x.dtype)
-        filled = tf.gather(tf.concat([x, zero], 0), index)
-        return tf.ensure_shape(filled, [None, *x.shape[1:]])
-
-    return _map(fill, batch)
-
-
-def _map(function: Callable[[Any], Any], batch: Batch) -> Batch:
-    """Returns a batch with a function of each tensor."""
-    image, condition, weight = batch
-    return Batch(
-        function(image),
-        {name: function(value) for name, value in condition.items()},
-        None if weight is None else function(weight),
-    )
-
-
 def _parts(
-    batch: Batch, rows: tf.Tensor, seed: tf.Tensor, count: int
-) -> list[tuple[Batch, tf.Tensor, tf.Tensor]]:
-    """Returns the parts of a batch, as equal as they can be.
-
-    Each has a seed of its own, and the number of its first images that count.
-    """
-    batch = _filled(batch, count)
-    if count == 1:
-        return [(batch, seed, rows)]
-    total = batch.image.shape[0] or tf.shape(batch.image)[0]
-    sizes = [(total + i) // count for i in reversed(range(count))]
-    split = _map(lambda x: tf.split(x, tf.stack(sizes)), batch)
-    return [
-        (
-            _map(operator.itemgetter(i), split),
-            seeds.fold_in(seed, i),
-            tf.clip_by_value(rows - sum(sizes[:i]), 0, sizes[i]),
-        )
-        for i in range(count)
-    ]
+    model: Any, data: Any, number: tf.Tensor, count: int = 1
+) -> list[Part]:
+    """Returns a batch in parts; its number is that of its noise."""
+    seed = seeds.fold_in(seeds.from_int(model.seed), number)
+    # Each replica once had a seed, and one replica still has that of the first.
+    seed = seeds.fold_in(seed, 0)
+    batch = model.unpack_weighted(data)
+    if num_replicas() == 1 or tf.executing_eagerly():
+        return parts_of(batch, seed, count)
+    return parts_of(batch, seed, count, compiled=model.jit_compile)
 
 
 def _infer(
-    model: Any,
-    batch: Batch,
-    seed: tf.Tensor,
-    step: tf.Tensor,
-    rows: tf.Tensor,
-    training: bool = False,
+    model: Any, part: Part, step: tf.Tensor, training: bool = False
 ) -> Pass:
-    """Returns the pass of a batch of which the first `rows` images count."""
-    image, condition, weight = batch
+    """Returns the pass of a part of a batch."""
+    image, condition, weight = part.batch
     if weight is not None and getattr(model.objective, "couples_images", False):
         raise ValueError(
             "`sample_weight` and `class_weight` weigh the loss of each image, "
@@ -306,12 +240,13 @@ def _infer(
             "balance or beta-TCVAE): leave them out. "
             f"Received: weights with {type(model.objective).__name__}"
         )
-    inference, losses = model.infer_losses(
-        image, condition, seed, step, training
-    )
+    with sharing(part.share):
+        inference, losses = model.infer_losses(
+            image, condition, part.seed, step, training
+        )
     if losses.shape.rank == 0:
         losses = tf.broadcast_to(losses, [tf.shape(image)[0]])
-    return Pass(inference, _first(losses, rows), _first(weight, rows))
+    return Pass(inference, _first(losses, part.rows), _first(weight, part.rows))
 
 
 def _first(value: tf.Tensor | None, rows: tf.Tensor) -> tf.Tensor | None:

@@ -28,7 +28,7 @@ from keras_vae.models.pixels import image_of, pixel_seed
 from keras_vae.models.posterior_draws import (
     base_at,
     base_from_noise,
-    base_of,
+    draw_base,
     latent_group,
     posterior_moments,
 )
@@ -139,9 +139,8 @@ class VAE(GenerativeModel):
         training: bool = False,
     ) -> Inference:
         num_samples = draws_of(num_samples)
-        shape = () if num_samples is None else (num_samples,)
         posterior = unconditioned(encoding).encoding
-        base = base_of(posterior).sample(shape, seed=seeds.any_seed(seed))
+        base = draw_base(posterior, seeds.any_seed(seed), num_samples)
         return self._pass(image, encoding, base, training)
 
     def infer_with_noise(

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from keras_vae import seeds
+from keras_vae import global_batch, seeds
 from keras_vae.distributions import DistributionLayer
 from keras_vae.networks.conditioning import check_label, class_picture, one_hot
 from keras_vae.networks.latent_choices import (
@@ -206,10 +206,17 @@ class TopDownDecoder(keras.Model):
 
     def draw_noise(self, rows: tf.Tensor, seed: tf.Tensor) -> list[tf.Tensor]:
         """Returns standard normal `[rows, *shape]` for each group."""
+
+        def noise_of(index: int, shape: tuple[int, ...]) -> tf.Tensor:
+            def normal(leading: list[Any], seed: tf.Tensor) -> tf.Tensor:
+                return tf.random.stateless_normal(
+                    [*leading, *shape], seeds.fold_in(seed, index)
+                )
+
+            return global_batch.draw(normal, seed, rows)
+
         return [
-            tf.random.stateless_normal(
-                [rows, *shape], seeds.fold_in(seed, index)
-            )
+            noise_of(index, shape)
             for index, shape in enumerate(self.group_shapes)
         ]
 

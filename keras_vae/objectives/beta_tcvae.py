@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from keras_vae import global_batch
 from keras_vae.config import BetaTCVAEConfig, BuildContext
 from keras_vae.objectives.context import ObjectiveContext
 from keras_vae.objectives.inference import Inference, LatentGroup
@@ -59,10 +60,12 @@ def total_correlation(group: LatentGroup, num_examples: int) -> tf.Tensor:
             "posterior of one vector, drawn once for each image. Received: "
             f"{type(posterior).__name__}{flow}, draws of shape {z.shape}"
         )
-    pairs = tfd.Normal(posterior.mean(), posterior.stddev()).log_prob(
+    means, stddevs = posterior.mean(), posterior.stddev()
+    both = global_batch.gather(tf.concat([means, stddevs], axis=-1))
+    pairs = tfd.Normal(*tf.split(both, 2, axis=-1)).log_prob(
         z[:, tf.newaxis]
     )  # [draw, image, D]
-    count = num_examples * tf.cast(tf.shape(z)[0], tf.float32)
+    count = num_examples * tf.cast(tf.shape(both)[0], tf.float32)
     joint = tf.reduce_logsumexp(tf.reduce_sum(pairs, axis=-1), axis=1)
     product = tf.reduce_sum(tf.reduce_logsumexp(pairs, axis=1), axis=-1)
     dimensions = float(z.shape[-1])
@@ -79,8 +82,8 @@ class BetaTCVAE:
     and leaves the others, so that dimensions become independent without z
     saying less about the image. With a beta of 1 it is the ELBO.
 
-    TC is that of `total_correlation`, from the batch: larger batches give
-    better estimates, and each replica makes its own from its share.
+    TC is that of `total_correlation`, from the batch, over all replicas in a
+    training or test step: larger batches give better estimates.
 
     Args:
         beta: Weight of the total correlation, a number or a Keras

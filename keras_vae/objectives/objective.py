@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_vae import global_batch
 from keras_vae.config import (
     BuildContext,
     ELBOConfig,
@@ -55,11 +56,11 @@ class ELBO:
             bound of Kingma and Welling (2014), equation 8.
         free_bits: Nats of KL for each latent group and image that cost
             nothing: the KL of a group, averaged over the batch, counts only
-            above this (Kingma et al. 2016, equation 15). With several
-            replicas each of them averages its own share of the batch.
+            above this (Kingma et al. 2016, equation 15). In a training or
+            test step that is the batch over all replicas.
         balance: Whether the KLs of the groups are balanced in the warm-up of
-            beta (Vahdat and Kautz 2020, NVAE, appendix A). Each replica
-            balances its own share of the batch.
+            beta (Vahdat and Kautz 2020, NVAE, appendix A), by their means over
+            the same batch.
     """
 
     def __init__(
@@ -89,7 +90,7 @@ class ELBO:
         terms = [group.kl_divergence for group in inference.groups]
         weights: Sequence[Any] = [1.0] * len(terms)
         if self._balanced:
-            means = tf.stack([tf.reduce_mean(tf.abs(kl)) for kl in terms])
+            means = tf.stack(global_batch.means([tf.abs(kl) for kl in terms]))
             scales = group_scales(
                 [group.posterior.event_shape for group in inference.groups]
             )
@@ -98,7 +99,8 @@ class ELBO:
             weights = tf.unstack(gamma)
         if self.free_bits:
             floor = self.free_bits
-            terms = [tf.maximum(tf.reduce_mean(kl), floor) for kl in terms]
+            means = global_batch.means(terms)
+            terms = [tf.maximum(kl, floor) for kl in means]
         return tf.add_n([w * kl for w, kl in zip(weights, terms, strict=True)])
 
     def kl_weight(self, step: tf.Tensor) -> tf.Tensor:

@@ -29,8 +29,8 @@ def diagnose(model: GenerativeModel, batch: Any, step: int) -> str:
     """Computes a training step again and says what is not finite in it.
 
     Order and noise are functions of seed and step, and a step that was
-    skipped has changed no weight: run eagerly, with as many replicas, this is
-    the same step. It changes nothing in the model.
+    skipped has changed no weight: run eagerly this is the same step. It
+    changes nothing in the model.
 
     Args:
         model: The compiled model, as the step left it.

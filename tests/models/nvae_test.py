@@ -8,7 +8,6 @@ import tensorflow as tf
 
 from keras_vae import seeds
 from keras_vae.models import NVAE
-from keras_vae.networks.latent_choices import from_posterior
 from keras_vae.networks.nvae import collect
 from keras_vae.objectives import (
     ELBO,
@@ -344,25 +343,10 @@ def step_on_two_replicas():
 
 
 def step_on_one_device():
-    """Takes the step with the noise that two replicas would have."""
     model = make_model(regularization_weight=1.0)
-    step = tf.constant(0, tf.int64)
-    base = seeds.fold_in(seeds.from_int(model.seed), step)
-    halves = [
-        model.decoder.draw_noise(2, seeds.fold_in(base, i)) for i in range(2)
-    ]
-    noise = [tf.concat(pair, axis=0) for pair in zip(*halves, strict=True)]
-    with tf.GradientTape() as tape:
-        features = model.encode(images(), training=True)
-        choices = [from_posterior(f, n) for f, n in zip(features, noise)]
-        inference = model._infer(images(), choices, 4, None, training=True)
-        loss = tf.reduce_mean(
-            model.objective(inference, ObjectiveContext(step))
-        )
-        loss += model.regularization(step)
-    variables = model.trainable_variables
-    gradients = tape.gradient(loss, [v.value for v in variables])
-    keras.optimizers.SGD(0.01).apply(gradients, variables)
+    optimizer = keras.optimizers.SGD(0.01)
+    model.compile(optimizer=optimizer, run_eagerly=True)
+    model.train_step(images())
     return model
 
 

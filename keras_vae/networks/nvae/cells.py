@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_vae.global_batch import current_share, sharing
 from keras_vae.networks.nvae.convolution import WeightNormConv2D, fan_in_uniform
 from keras_vae.networks.nvae.normalization import BatchNormalization
 from keras_vae.networks.nvae.resampling import (
@@ -108,6 +109,8 @@ class _Cell(keras.layers.Layer):
         if not training:
             return self._sum(x, lambda norm, value: norm(value, training=False))
 
+        share = current_share()
+
         def run(value: tf.Tensor) -> list[tf.Tensor]:
             # Assigns nothing, so that it may run twice in a step.
             statistics: list[tf.Tensor] = []
@@ -119,7 +122,9 @@ class _Cell(keras.layers.Layer):
                 statistics.extend(pair)
                 return value
 
-            return [self._sum(value, normalize), *statistics]
+            # The second time is outside the pass.
+            with sharing(share):
+                return [self._sum(value, normalize), *statistics]
 
         y, *flat = (tf.recompute_grad(run) if self.recompute else run)(x)
         pairs = zip(flat[::2], flat[1::2])

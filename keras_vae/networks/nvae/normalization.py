@@ -5,6 +5,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_vae import global_batch
+
 __all__ = ["BatchNormalization"]
 
 Statistics = tuple[tf.Tensor, tf.Tensor]
@@ -16,8 +18,8 @@ class BatchNormalization(keras.layers.Layer):
 
     y = gamma * (x - mean) / sqrt(variance + epsilon) + beta, with the batch's
     mean and variance in training and their moving averages otherwise. The
-    statistics are float32, and those of all the replicas of a strategy, which
-    must have equal shares of the batch.
+    statistics are float32, and those of the batch over all the replicas of a
+    strategy, however it is shared out.
 
     A call is `normalize` and then `update`. A layer that runs twice in a step,
     as one that is recomputed in the backward pass, calls them itself, and
@@ -71,9 +73,8 @@ class BatchNormalization(keras.layers.Layer):
         if not training:
             statistics = (self.moving_mean.value, self.moving_variance.value)
             return self._scale_and_shift(x, *statistics), statistics
-        replica = tf.distribute.get_replica_context()
-        if replica is not None and replica.num_replicas_in_sync > 1:
-            return self._normalize_replicas(x, replica)
+        if global_batch.num_replicas() > 1:
+            return self._normalize_replicas(x)
         # The fused operation takes half the time of its parts on CPUs.
         y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=x,
@@ -128,18 +129,23 @@ class BatchNormalization(keras.layers.Layer):
         shift = self.beta - mean * scale
         return tf.cast(tf.cast(x, tf.float32) * scale + shift, x.dtype)
 
-    def _normalize_replicas(
-        self, x: tf.Tensor, replica: tf.distribute.ReplicaContext
-    ) -> tuple[tf.Tensor, Statistics]:
-        def mean_of_all(value: tf.Tensor) -> tf.Tensor:
-            local = tf.reduce_mean(value, axis=(0, 1, 2))
-            return replica.all_reduce(tf.distribute.ReduceOp.MEAN, local)
-
+    def _normalize_replicas(self, x: tf.Tensor) -> tuple[tf.Tensor, Statistics]:
+        real = global_batch.real_rows(tf.shape(x)[0])
         x32 = tf.cast(x, tf.float32)
-        mean = mean_of_all(x32)
-        variance = mean_of_all(tf.square(x32 - mean))
-        count = tf.size(x) // x.shape[-1] * replica.num_replicas_in_sync
-        count = tf.cast(count, tf.float32)
+        if real is None:
+            real = tf.ones([tf.shape(x)[0]], tf.bool)
+        real = real[:, tf.newaxis, tf.newaxis, tf.newaxis]
+
+        def sum_of_all(value: tf.Tensor) -> tf.Tensor:
+            own = tf.reduce_sum(tf.where(real, value, 0.0), axis=(0, 1, 2))
+            return global_batch.sum_over_replicas(own)
+
+        # The last of the sums is how many they are of.
+        ones = tf.ones_like(x32[..., :1])
+        sums = sum_of_all(tf.concat([x32, ones], axis=-1))
+        count = sums[-1]
+        mean = sums[:-1] / count
+        variance = sum_of_all(tf.square(x32 - mean)) / count
         unbiased = variance * count / tf.maximum(count - 1.0, 1.0)
         y = self._scale_and_shift(x, mean, variance)
         return y, (tf.stop_gradient(mean), tf.stop_gradient(unbiased))
