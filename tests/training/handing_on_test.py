@@ -202,7 +202,7 @@ def test_a_loaded_model_has_the_settings_of_its_run(
     folder = RunFolder(tmp_path)
     folder.start(experiment, (6, 5, 1), ["dark", "bright"])
     saved = SavedCheckpoint(str(tmp_path / "none"), 0, None, {})
-    monkeypatch.setattr(trained, "_newest", lambda *_: (saved, "last"))
+    monkeypatch.setattr(trained, "_chosen", lambda *_: (saved, "last"))
     with pytest.raises(tf.errors.NotFoundError, match="none"):
         trained.load_trained(tmp_path)
     (config, shape), options = recorded["build_model"]
@@ -273,10 +273,14 @@ def test_a_run_is_validated_where_it_would_have_been(
         fits=[],
     )
     experiment = experiments.make_experiment()
-    checkpoints = types.SimpleNamespace(save=None)
+    continued: list[int] = []
+    checkpoints = types.SimpleNamespace(
+        save=None, continue_epoch=lambda: continued.append(step)
+    )
     made = _Fits(experiment, None, dataset, state, RunFolder(tmp_path), 17)
     made.fit(checkpoints, [])
     assert state.fits == fits
+    assert continued == [step] * (len(fits) - 1)
 
 
 if __name__ == "__main__":

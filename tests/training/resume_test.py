@@ -23,10 +23,13 @@ pytestmark = pytest.mark.slow
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
-def _assert_same(folder, values):
+def _assert_same(folder, values, but="none"):
+    """Compares a run's checkpoint with that of another, but for some names."""
     found = experiments.checkpoint_values(folder)
     assert found.keys() == values.keys()
     for name, value in found.items():
+        if name.startswith(but):
+            continue
         # The same operations on the same numbers; sums over threads may
         # differ in their last bits.
         np.testing.assert_allclose(
@@ -93,7 +96,8 @@ def test_steps_per_execution_changes_nothing(
 ):
     monkeypatch.setattr(trainer, "_STEPS_PER_EXECUTION", 5)
     train(finished_run.experiment, tmp_path, dataset=dataset)
-    _assert_same(tmp_path, finished_run.values)
+    # But how many steps are validated together.
+    _assert_same(tmp_path, finished_run.values, but="epoch/")
 
 
 class _Draws(keras.callbacks.Callback):
