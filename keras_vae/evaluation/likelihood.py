@@ -90,8 +90,8 @@ def likelihood_bounds(
         estimate = model.traced("log_likelihood", lambda: _make_exact(model))
     else:
         function = model.traced("bounds", lambda: _make_estimate(model))
-        sizes = tf.constant(num_importance_samples), tf.constant(rows)
-        estimate = functools.partial(function, *sizes)
+        sizes = (int(num_importance_samples), int(rows))
+        estimate = functools.partial(function, *map(tf.constant, sizes))
     base, parts, done = seeds.from_int(seed), [], 0
     for index, batch in enumerate(batches):
         image, condition = model.unpack(batch)

@@ -97,9 +97,11 @@ class CheckedModel(ImageModel):
         given = by_name(super().fit, x, y, *args, **kwargs)
         first = next(iter(tf.nest.flatten(given["x"])), None)
         if self.num_examples is None and isinstance(first, _ARRAYS):
-            # Keras cuts a validation off in the same way.
-            share = 1.0 - (given.get("validation_split") or 0.0)
-            self.num_examples = math.floor(len(first) * share)
+            split = given.get("validation_split") or 0.0
+            if given.get("validation_data") is not None:
+                split = 0.0
+            # As Keras cuts a validation off.
+            self.num_examples = math.floor(len(first) * (1.0 - split))
         validation = given.get("validation_data")
         if isinstance(validation, (tuple, list)):
             self._check_arrays(*validation)

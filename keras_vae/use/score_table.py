@@ -10,6 +10,7 @@ from keras_vae.io import outputs
 from keras_vae.labels import names_of
 from keras_vae.notes import counted
 from keras_vae.serving.request_rows import row_seeds
+from keras_vae.units import NATS
 from keras_vae.use.answer_files import shown, write_csv
 from keras_vae.use.source import ImageSource
 from keras_vae.use.target import Target
@@ -54,5 +55,5 @@ def write_score_table(
 
     answers = shown(target.ask_batches("score", batches()), num, stream)
     outputs.replace_file(path, lambda p: write_csv(p, columns, answers))
-    unit = target.unit or "nats per image or of a density, as it was trained"
+    unit = target.unit or f"{NATS} (a server does not say if of a density)"
     return outputs.Written((path,), f"{counted(num, 'image')}, {unit}")

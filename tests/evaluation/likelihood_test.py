@@ -48,7 +48,7 @@ def test_posterior_of_the_encoder_is_the_exact_one(exact):
 
 def test_a_model_is_traced_once():
     model, images = make_model(), binary_images(4)
-    for count in (1, 3):
+    for count in (1, 3, np.int64(3)):
         image_scores(model, images, count)
     for name in ("bounds", "reconstruct"):
         function = model.traced(name, lambda: pytest.fail("made again"))

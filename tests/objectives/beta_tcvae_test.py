@@ -139,6 +139,15 @@ def test_images_of_a_validation_split_are_not_of_the_training(share):
     model.fit(binary_images(9), validation_split=share, verbose=0)
     # As Keras cuts it: the last ones from the index 9 (1 - share), cut off.
     assert model.num_examples == 6
+    # Beside other images for the validation Keras cuts nothing off.
+    model.num_examples = None
+    model.fit(
+        binary_images(9),
+        validation_split=share,
+        validation_data=(binary_images(2), None),
+        verbose=0,
+    )
+    assert model.num_examples == 9
 
 
 def test_fit_knows_the_number_of_its_images():

@@ -49,7 +49,11 @@ def _before(monkeypatch, module, name, act):
 
 @pytest.mark.parametrize(
     ("module", "name"),
-    [(trained, "build_model"), (checkpoint_files, "_read")],
+    [
+        (trained, "build_model"),
+        (checkpoint_files, "_read"),
+        (checkpoint_files, "has_best"),
+    ],
 )
 def test_checkpoint_may_go_while_it_is_read(
     run, finished_run, monkeypatch, capsys, module, name

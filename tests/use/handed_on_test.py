@@ -282,16 +282,6 @@ def test_scores_of_a_session_have_the_draws_of_their_seed(seed):
 
 
 @pytest.fixture
-def few(tmp_path):
-    folder = tmp_path / "images"
-    folder.mkdir()
-    for index, image in enumerate(binary_images(5)):
-        levels = (255 * image[..., 0]).astype(np.uint8)
-        Image.fromarray(levels).save(folder / f"{index}.png")
-    return str(folder)
-
-
-@pytest.fixture
 def traversed(monkeypatch, tmp_path):
     """Returns model, image, and the rows and labels that were drawn."""
     module = importlib.import_module("keras_vae.use.traverse")
@@ -329,8 +319,8 @@ def test_a_traversal_goes_as_far_as_it_is_asked(traversed):
 
 
 @pytest.fixture
-def known(monkeypatch, few, tmp_path):
-    """Returns a function: what a verb knows of five images."""
+def known(monkeypatch, files, tmp_path):
+    """Returns a function: what a verb knows of nine images."""
     module = importlib.import_module("keras_vae.use.impute")
 
     def known(verb, **options):
@@ -344,7 +334,7 @@ def known(monkeypatch, few, tmp_path):
         with pytest.raises(_ReachedError):
             getattr(module, verb)(
                 _trained(make_model()),
-                ImageSource([few], seed=5),
+                ImageSource([files], seed=5),
                 tmp_path / "out",
                 **options,
             )
@@ -365,13 +355,13 @@ def known(monkeypatch, few, tmp_path):
 def test_what_is_missing_is_what_was_asked_for(known, options):
     settings = {"kind": options["mask"], **options, "seed": 5}
     del settings["mask"]
-    masks = MaskConfig(**settings).draw(5, *IMAGE[:2])
+    masks = MaskConfig(**settings).draw(9, *IMAGE[:2])
     np.testing.assert_array_equal(known("impute", **options).missing, masks)
 
 
 def test_of_each_block_the_first_pixel_is_known(known):
     found = known("upscale", factor=2, downsampling="decimate")
-    wanted = np.ones([5, *IMAGE[:2]])
+    wanted = np.ones([9, *IMAGE[:2]])
     for row in range(0, IMAGE[0], 2):
         for column in range(0, IMAGE[1], 2):
             wanted[:, row, column] = 0.0
@@ -379,13 +369,13 @@ def test_of_each_block_the_first_pixel_is_known(known):
 
 
 @pytest.mark.parametrize("label", ["b", None])
-def test_outliers_have_the_class_that_was_named_for_all(few, label):
+def test_outliers_have_the_class_that_was_named_for_all(files, label):
     trained = _trained(make_model(class_names=("a", "b"), num_classes="auto"))
-    source = ImageSource([few], label=label or ["a", "b", "a", "b", "b"])
-    images = ScoredImages.load(trained, source, few, None)
+    source = ImageSource([files], label=label or list("abbabaabb"))
+    images = ScoredImages.load(trained, source, files, None)
     (found,) = images.score([trained], 3, 4, None)
     # Where each image has its class, that would tell which are the inliers.
-    labels = np.ones(10, np.int32) if label else None
+    labels = np.ones(18, np.int32) if label else None
     wanted = image_scores(trained.model, images.all, 3, 4, labels=labels)
     np.testing.assert_allclose(found.nll, wanted.nll, rtol=1e-6)
 
