@@ -60,8 +60,9 @@ def score(
       the background, minus the log likelihood ratio of Ren et al. (2019).
     * `reconstruction_error`: squared error, summed over the image.
 
-    The draws of an image depend on the seed and on its place among the images:
-    beside others it gets other ones, which few of them show in its bounds.
+    In a folder the draws of an image depend on the seed and on the images
+    beside it: beside others its scores differ, the more so the fewer the draws.
+    In a CSV file they depend on the seed and its position alone.
 
     A likelihood can be higher for simpler images of another kind than for
     those that the model was trained on (Nalisnick et al. 2019): an image with

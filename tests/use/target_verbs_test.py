@@ -11,6 +11,7 @@ import pytest
 
 from keras_vae.errors import UserError
 from keras_vae.serving import Client
+from keras_vae.use import ImageSource, score
 from tests.images import read_images
 from tests.serving.protocol.server import running_server
 from tests.use.verbs import call
@@ -109,6 +110,18 @@ def test_score_writes_a_row_for_each_file(model, exported, digits, tmp_path):
     for name in scores:
         found = [float(row[name]) for row in rows]
         np.testing.assert_allclose(found, expected[name], rtol=1e-5)
+
+
+def test_tables_of_scores_say_what_is_known_of_their_unit(
+    client, digits, tmp_path
+):
+    source = ImageSource(inputs=(str(digits),))
+    report = score(client, source, tmp_path / "s.csv").report
+    assert report in (
+        "8 images, nats per image",
+        "8 images, nats per image (a server does not say if of a density)",
+    )
+    assert ("server" in report) is not bool(client.metadata)
 
 
 def test_sample_draws_as_many_as_asked_in_batches(run, model, tmp_path):
